@@ -1,0 +1,1 @@
+"""A second, naive reading of the specification: it shares no code with the engine."""

@@ -1,0 +1,123 @@
+"""Run every vector of conformance/ through the reference; exit 1 on any disagreement."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from reference.conditions import Scope, rule_holds
+from reference.decisions import decide
+from reference.hashing import bucket_of, hash_of, index_in_split, murmur3, utf8
+from reference.pages import query_holds, url_matches
+from reference.patterns import python_regex
+
+ROOT = Path(__file__).resolve().parent.parent / "conformance"
+Case = Mapping[str, Any]
+
+
+def run_murmur3(case: Case) -> bool:
+    return bool(murmur3(utf8(case["text"])) == case["hash"])
+
+
+def run_hash(case: Case) -> bool:
+    parts = (case["salt"], case["purpose"], case["unitId"])
+    return bool((hash_of(*parts), bucket_of(*parts)) == (case["hash"], case["bucket"]))
+
+
+def run_split(case: Case) -> bool:
+    weights = case.get("weights")
+    n = case["n"] if weights is None else len(weights)
+    return bool(index_in_split(weights, n, case["bucket"]) == case["expected"])
+
+
+def run_rate(case: Case) -> bool:
+    return bool((case["bucket"] < case["rateBp"]) == case["expected"])
+
+
+def run_condition(case: Case) -> bool:
+    segments = {one["key"]: one for one in case.get("segments", [])}
+    scope = Scope(case.get("attributes", {}), case.get("account", {}), segments)
+    return bool(rule_holds(case["rule"], scope) == case["expected"])
+
+
+def run_regex(case: Case) -> bool:
+    try:
+        compiled = python_regex(case["pattern"], case.get("ignoreCase", False))
+    except ValueError:
+        return bool(case.get("rejected"))
+    if case.get("rejected"):
+        return False
+    return (compiled.search(case["value"]) is not None) is bool(case["expected"])
+
+
+def run_url(case: Case) -> bool:
+    return bool(url_matches(case["patterns"], case["url"]) == case["expected"])
+
+
+def run_query(case: Case) -> bool:
+    holds = query_holds(case["conditions"], case.get("url"), case.get("search"))
+    return bool(holds == case["expected"])
+
+
+def run_decide(case: Case) -> bool:
+    context = case.get("context", {})
+    given = decide(case["manifest"], case["experiment"], case["subject"], context)
+    return bool(given == case["expected"])
+
+
+def run_invalid(case: Case) -> bool:
+    sibling = decide(case["manifest"], case["sibling"], "someone", {})
+    if sibling["reason"] != "bucket":
+        return False
+    broken = case["experiment"]
+    given = None if broken is None else decide(case["manifest"], broken, "someone", {})
+    return given is None or given == {
+        "variant": None,
+        "reason": "invalid",
+        "store": False,
+    }
+
+
+RUN: dict[str, Callable[[Case], bool]] = {
+    "murmur3": run_murmur3,
+    "hash": run_hash,
+    "split": run_split,
+    "rate": run_rate,
+    "condition": run_condition,
+    "regex": run_regex,
+    "url": run_url,
+    "query": run_query,
+    "decide": run_decide,
+    "invalid": run_invalid,
+}
+
+
+def complete(case: Case, shared: Case) -> Case:
+    """A case of decide or invalid with its file's manifest beneath its own."""
+    if not shared and "manifest" not in case:
+        return case
+    return {**case, "manifest": {**shared, **case.get("manifest", {})}}
+
+
+def disagreements() -> tuple[int, list[str]]:
+    total, wrong = 0, []
+    for path in sorted(ROOT.glob("*/*__*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        for case in document["cases"]:
+            total += 1
+            if not RUN[document["kind"]](complete(case, document.get("manifest", {}))):
+                wrong.append(f"{path.relative_to(ROOT)}: {case['name']}")
+    return total, wrong
+
+
+def main() -> int:
+    total, wrong = disagreements()
+    for line in wrong:
+        print(f"DISAGREES {line}")
+    print(f"{total - len(wrong)} of {total} vectors agree with the reference evaluator")
+    return 1 if wrong or not total else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
