@@ -1,0 +1,101 @@
+"""The decision engine: pure, and the same in every language that passes `conformance/`.
+
+Everything it needs is an argument: it has no clock, no chance, no files, no network and no log.
+"""
+
+from fairlot.engine.bucketing import (
+    bucket_of,
+    index_of_bucket,
+    rate_draw,
+    split_ends,
+)
+from fairlot.engine.compile import (
+    CompiledExperiment,
+    CompiledManifest,
+    check_experiment,
+    compile_manifest,
+)
+from fairlot.engine.conditions import OPERATORS, compile_condition
+from fairlot.engine.decide import decide, explain, holdout_arm
+from fairlot.engine.errors import FairlotError, InvalidExperiment
+from fairlot.engine.hashing import hash32, scalar_text
+from fairlot.engine.model import (
+    AdapterCall,
+    Audience,
+    BrokenExperiment,
+    Context,
+    Decision,
+    Device,
+    Experiment,
+    ExperimentType,
+    Explanation,
+    Holdout,
+    Hours,
+    Layer,
+    LayerRange,
+    ListSegment,
+    Manifest,
+    Overrides,
+    QueryOperator,
+    QueryParam,
+    Reason,
+    RuleSegment,
+    Schedule,
+    Segment,
+    ServerSegment,
+    Status,
+    TraceStep,
+    Unit,
+    Variant,
+    VisitorStatus,
+)
+from fairlot.engine.patterns import compile_regex
+
+__all__ = [
+    "OPERATORS",
+    "AdapterCall",
+    "Audience",
+    "BrokenExperiment",
+    "CompiledExperiment",
+    "CompiledManifest",
+    "Context",
+    "Decision",
+    "Device",
+    "Experiment",
+    "ExperimentType",
+    "Explanation",
+    "FairlotError",
+    "Holdout",
+    "Hours",
+    "InvalidExperiment",
+    "Layer",
+    "LayerRange",
+    "ListSegment",
+    "Manifest",
+    "Overrides",
+    "QueryOperator",
+    "QueryParam",
+    "Reason",
+    "RuleSegment",
+    "Schedule",
+    "Segment",
+    "ServerSegment",
+    "Status",
+    "TraceStep",
+    "Unit",
+    "Variant",
+    "VisitorStatus",
+    "bucket_of",
+    "check_experiment",
+    "compile_condition",
+    "compile_manifest",
+    "compile_regex",
+    "decide",
+    "explain",
+    "hash32",
+    "holdout_arm",
+    "index_of_bucket",
+    "rate_draw",
+    "scalar_text",
+    "split_ends",
+]

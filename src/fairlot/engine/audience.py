@@ -1,0 +1,179 @@
+"""The two halves of an audience: the page (checked before any draw) and the person.
+
+Both can name the part that fails.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fairlot.engine.conditions import ACCOUNT, Condition, compile_condition, paths_read, value_at
+from fairlot.engine.errors import InvalidExperiment, located
+from fairlot.engine.model import (
+    Audience,
+    Context,
+    Device,
+    ListSegment,
+    RuleSegment,
+    Segment,
+    ServerSegment,
+    VisitorStatus,
+)
+from fairlot.engine.operators import in_list
+from fairlot.engine.queries import QueryTest, compile_query_params
+from fairlot.engine.urls import PageTest, compile_url_patterns, read_url
+
+PersonTest = Callable[[str, Context], bool]
+
+URL_PATTERNS = "urlPatterns"
+QUERY_PARAMS = "queryParams"
+DEVICE = "device"
+RULE = "rule"
+VISITOR_STATUS = "visitorStatus"
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """A project's segments, compiled: which subjects are in, and which lists a rule may name."""
+
+    tests: Mapping[str, PersonTest]
+    lists: Mapping[str, ListSegment]
+    broken: Mapping[str, InvalidExperiment]
+
+
+@dataclass(frozen=True, slots=True)
+class PagePart:
+    """The page part, compiled; `failing_part` names what does not match, None when all does."""
+
+    failing_part: Callable[[Context], str | None]
+
+    def inputs(self, context: Context) -> dict[str, Any]:
+        return {
+            "url": context.url,
+            "search": context.search,
+            "device": context.device,
+            "failing": self.failing_part(context),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PersonPart:
+    """The person part, compiled: `parts` in order by name, `holds` all of them at once."""
+
+    rule: Mapping[str, Any]
+    parts: Mapping[str, PersonTest]
+    holds: PersonTest
+
+    def inputs(self, subject_id: str, context: Context) -> dict[str, Any]:
+        """What the parts read of a context, and the first that does not hold."""
+        attributes = {**context.attributes, ACCOUNT: context.account}
+        failing = (name for name, test in self.parts.items() if not test(subject_id, context))
+        return {
+            "attributes": {path: value_at(attributes, path) for path in paths_read(self.rule)},
+            "visitorStatus": context.visitor_status,
+            "failing": next(failing, None),
+        }
+
+
+def compile_segments(segments: tuple[Segment, ...]) -> Segments:
+    """Broken segments break only the experiments that name them."""
+    lists = {segment.key: segment for segment in segments if isinstance(segment, ListSegment)}
+    tests: dict[str, PersonTest] = {}
+    broken: dict[str, InvalidExperiment] = {}
+    for segment in segments:
+        try:
+            tests[segment.key] = _segment_test(segment, lists)
+        except InvalidExperiment as error:
+            broken[segment.key] = error.under(f"segments.{segment.key}")
+    return Segments(tests, lists, broken)
+
+
+def compile_page(audience: Audience) -> PagePart | None:
+    """The page part; None when it restricts nothing."""
+    with located(URL_PATTERNS):
+        matches = compile_url_patterns(audience.url_patterns) if audience.url_patterns else None
+    with located(QUERY_PARAMS):
+        holds = compile_query_params(audience.query_params) if audience.query_params else None
+    device = audience.device
+    if matches is None and holds is None and device is Device.ALL:
+        return None
+
+    def failing_part(context: Context) -> str | None:
+        if matches is not None or holds is not None:
+            failing = _failing_address_part(context, matches, holds)
+            if failing is not None:
+                return failing
+        return None if _device_matches(device, context.device) else DEVICE
+
+    return PagePart(failing_part)
+
+
+def compile_person(audience: Audience, segments: Segments) -> PersonPart | None:
+    """The person part; None when it restricts nothing."""
+    parts: dict[str, PersonTest] = {}
+    if audience.rule:
+        parts[RULE] = _rule_test(audience.rule, segments.lists)
+    for key in audience.segments:
+        parts[f"segments.{key}"] = _segment_named(key, segments)
+    if audience.visitor_status is not VisitorStatus.ANY:
+        parts[VISITOR_STATUS] = _visitor_test(audience.visitor_status)
+    return PersonPart(audience.rule, parts, _all_of(tuple(parts.values()))) if parts else None
+
+
+def _all_of(tests: tuple[PersonTest, ...]) -> PersonTest:
+    if len(tests) == 1:
+        return tests[0]
+    return lambda subject_id, context: all(test(subject_id, context) for test in tests)
+
+
+def _failing_address_part(
+    context: Context, matches: PageTest | None, holds: QueryTest | None
+) -> str | None:
+    page = None if context.url is None else read_url(context.url)
+    if matches is not None and context.url is not None and (page is None or not matches(page)):
+        return URL_PATTERNS
+    if holds is None:
+        return None
+    if context.search is not None:
+        return None if holds(context.search) else QUERY_PARAMS
+    if context.url is None:
+        return None
+    return None if page is not None and holds(page.query) else QUERY_PARAMS
+
+
+def _device_matches(wanted: Device, device: Device | None) -> bool:
+    return wanted is Device.ALL or device is wanted or device is Device.ALL
+
+
+def _visitor_test(wanted: VisitorStatus) -> PersonTest:
+    return lambda subject_id, context: context.visitor_status is wanted
+
+
+def _rule_test(rule: Mapping[str, Any], lists: Mapping[str, ListSegment]) -> PersonTest:
+    with located(RULE):
+        condition: Condition = compile_condition(rule, lists)
+    if any(path.partition(".")[0] == ACCOUNT for path in paths_read(rule)):
+        return lambda subject_id, context: condition(
+            {**context.attributes, ACCOUNT: context.account}
+        )
+    return lambda subject_id, context: condition(context.attributes)
+
+
+def _segment_test(segment: Segment, lists: Mapping[str, ListSegment]) -> PersonTest:
+    if isinstance(segment, ServerSegment):
+        raise InvalidExperiment("", segment.key, "only the server can decide this segment")
+    if isinstance(segment, RuleSegment):
+        return _rule_test(segment.rule, lists)
+    listed, path = in_list(segment), segment.attribute
+    if path is None:
+        return lambda subject_id, context: listed(subject_id)
+    return lambda subject_id, context: listed(value_at(context.attributes, path))
+
+
+def _segment_named(key: str, segments: Segments) -> PersonTest:
+    if key in segments.broken:
+        raise segments.broken[key]
+    if key not in segments.tests:
+        known = ", ".join(sorted(segments.tests)) or "none"
+        raise InvalidExperiment("segments", key, f"name a segment of this project ({known})")
+    return segments.tests[key]

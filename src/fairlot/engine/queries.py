@@ -1,0 +1,79 @@
+"""Conditions over the parameters of a query string."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+from urllib.parse import parse_qs
+
+from fairlot.engine.errors import located
+from fairlot.engine.model import QueryOperator, QueryParam
+from fairlot.engine.patterns import compile_regex
+
+QueryTest = Callable[[str], bool]
+_ValuesTest = Callable[[list[str]], bool]
+
+_ASCII_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def ascii_folded(text: str) -> str:
+    return text.translate(_ASCII_LOWER)
+
+
+def compile_query_params(params: Iterable[QueryParam]) -> QueryTest:
+    """A function that says whether a query string satisfies all of `params`.
+
+    A repeated key holds when any of its values does; `not_equals` needs none to be equal.
+    """
+    tests = []
+    for index, param in enumerate(params):
+        with located(f"[{index}].value"):
+            tests.append((param.key, _BUILDERS[param.operator](param.value)))
+
+    def holds(query: str) -> bool:
+        values = query_values(query)
+        return all(test(values.get(key, [])) for key, test in tests)
+
+    return holds
+
+
+def query_values(query: str) -> dict[str, list[str]]:
+    """The values of each key: `+` a space, percent-decoded as UTF-8 with replacement."""
+    text = query.removeprefix("?").partition("#")[0]
+    return parse_qs(text, keep_blank_values=True, errors="replace")
+
+
+def _equals(wanted: str) -> _ValuesTest:
+    folded = ascii_folded(wanted)
+    return lambda values: any(ascii_folded(value) == folded for value in values)
+
+
+def _not_equals(wanted: str) -> _ValuesTest:
+    equal = _equals(wanted)
+    return lambda values: not equal(values)
+
+
+def _contains(wanted: str) -> _ValuesTest:
+    folded = ascii_folded(wanted)
+    return lambda values: any(folded in ascii_folded(value) for value in values)
+
+
+def _exists(_wanted: str) -> _ValuesTest:
+    return lambda values: bool(values)
+
+
+def _not_exists(_wanted: str) -> _ValuesTest:
+    return lambda values: not values
+
+
+def _regex(wanted: str) -> _ValuesTest:
+    search = compile_regex(wanted)
+    return lambda values: any(map(search, values))
+
+
+_BUILDERS: Final[dict[QueryOperator, Callable[[str], _ValuesTest]]] = {
+    QueryOperator.EQUALS: _equals,
+    QueryOperator.NOT_EQUALS: _not_equals,
+    QueryOperator.CONTAINS: _contains,
+    QueryOperator.EXISTS: _exists,
+    QueryOperator.NOT_EXISTS: _not_exists,
+    QueryOperator.REGEX: _regex,
+}

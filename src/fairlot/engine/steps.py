@@ -1,0 +1,370 @@
+"""The steps of a decision, one function a step, in the order of the decision table.
+
+Each builder looks at one experiment and returns either a step, or a sentence that says why the
+step can never answer for it. A step answers with a decision, or with None to let the next one
+try; it reads its arguments and changes nothing. The last step always answers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from fairlot.engine.audience import PagePart, PersonPart
+from fairlot.engine.bucketing import (
+    Draw,
+    Outcome,
+    bucket_of,
+    index_of_bucket,
+    rate_draw,
+    split_ends,
+)
+from fairlot.engine.hashing import (
+    HOLDOUT,
+    LAYER,
+    SAMPLE,
+    VARIANT,
+    hash32,
+    hash_text,
+    recipe_purpose,
+)
+from fairlot.engine.model import (
+    BUCKETS,
+    FULL_RATE_BP,
+    AdapterCall,
+    Context,
+    Decision,
+    Experiment,
+    Holdout,
+    Layer,
+    Reason,
+    Status,
+    Unit,
+    Variant,
+)
+from fairlot.engine.schedule import state_at
+
+# Both take unit id, subject id and context.
+Run = Callable[[str, str, Context], Decision | None]
+LastRun = Callable[[str, str, Context], Decision]
+Describe = Callable[[str, str, Context], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`run` answers or passes; `describe` says for an explanation what `run` looks at."""
+
+    name: str
+    run: Run
+    describe: Describe
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """An experiment, and what its steps need beside it, compiled."""
+
+    experiment: Experiment
+    page: PagePart | None
+    person: PersonPart | None
+    holdout: Holdout | None
+    layer: Layer | None
+
+    def none(self, reason: Reason) -> Decision:
+        return Decision(self.experiment.key, None, reason, False, self.experiment)
+
+    def some(self, variant: Variant, reason: Reason, *, store: bool = False) -> Decision:
+        return Decision(self.experiment.key, variant, reason, store, self.experiment)
+
+    def by_key(self, reason: Reason, *, store: bool = False) -> dict[str, Decision]:
+        variants = self.experiment.variants
+        return {variant.key: self.some(variant, reason, store=store) for variant in variants}
+
+
+Builder = Callable[[Parts], Step | str]
+
+
+def preview_step(parts: Parts) -> Step | str:
+    previews = parts.by_key(Reason.PREVIEW)
+    key = parts.experiment.key
+
+    def wanted(context: Context) -> str | None:
+        return context.overrides.preview.get(key) if context.overrides else None
+
+    return _lookup_step("preview", wanted, previews)
+
+
+def excluded_step(parts: Parts) -> Step | str:
+    decision = parts.none(Reason.EXCLUDED)
+
+    def is_excluded(context: Context) -> bool:
+        return context.overrides is not None and context.overrides.excluded
+
+    return Step(
+        "excluded",
+        lambda _unit, _subject, context: decision if is_excluded(context) else None,
+        lambda _unit, _subject, context: {"excluded": is_excluded(context)},
+    )
+
+
+def state_step(parts: Parts) -> Step | str:
+    experiment = parts.experiment
+    if experiment.status is Status.COMPLETED and experiment.rollout is not None:
+        return "completed and rolled out"
+    if experiment.status is Status.RUNNING and experiment.schedule is None:
+        return "running, without a schedule"
+    closed = {
+        reason: parts.none(reason) for reason in (Reason.SCHEDULED, Reason.ENDED, Reason.PAUSED)
+    }
+
+    def run(_unit: str, _subject: str, context: Context) -> Decision | None:
+        reason = state_at(experiment, context.now_ms)
+        return None if reason is None else closed[reason]
+
+    return Step(
+        "state",
+        run,
+        lambda _unit, _subject, context: {"status": experiment.status, "now": context.now_ms},
+    )
+
+
+def page_step(parts: Parts) -> Step | str:
+    page = parts.page
+    if page is None:
+        return "the audience names no page"
+    failing_part, outside = page.failing_part, parts.none(Reason.AUDIENCE)
+    return Step(
+        "page",
+        lambda _unit, _subject, context: None if failing_part(context) is None else outside,
+        lambda _unit, _subject, context: page.inputs(context),
+    )
+
+
+def unit_step(parts: Parts) -> Step | str:
+    if parts.experiment.unit is Unit.SUBJECT:
+        return "the subject is the unit"
+    no_unit = parts.none(Reason.NO_UNIT)
+    return Step(
+        "unit",
+        lambda unit, _subject, _context: None if unit else no_unit,
+        lambda unit, _subject, _context: {"account": unit or None},
+    )
+
+
+def holdout_step(parts: Parts) -> Step | str:
+    if parts.holdout is None:
+        return "the project has no holdout"
+    held = parts.none(Reason.HOLDOUT)
+    return _draw_step("holdout", holdout_draw(parts.holdout, held, None))
+
+
+def layer_step(parts: Parts) -> Step | str:
+    owned = parts.experiment.layer
+    if owned is None or parts.layer is None:
+        return "in no layer"
+    if parts.experiment.status is Status.COMPLETED:
+        return "a rolled-out experiment has left its layer"
+    elsewhere = parts.none(Reason.LAYER)
+    ends, outcomes = (owned.start, owned.end, BUCKETS), (elsewhere, None, elsewhere)
+    return _draw_step("layer", Draw(parts.layer.salt, LAYER, ends, outcomes))
+
+
+def divert_step(parts: Parts) -> Step | str:
+    experiment = parts.experiment
+    is_completed = experiment.status is Status.COMPLETED
+    target = experiment.rollout if is_completed else experiment.divert_to
+    variant = experiment.variant(target) if target is not None else None
+    if variant is None:
+        return "diverts nobody"
+    diverted, person = parts.some(variant, Reason.DIVERT), parts.person
+    if person is None:
+        return Step(
+            "divert",
+            lambda _unit, _subject, _context: diverted,
+            lambda _unit, _subject, _context: {"to": target},
+        )
+    return Step(
+        "divert",
+        lambda _unit, subject, context: diverted if person.holds(subject, context) else None,
+        lambda _unit, subject, context: {"to": target, **person.inputs(subject, context)},
+    )
+
+
+def sticky_step(parts: Parts) -> Step | str:
+    key = parts.experiment.key
+
+    def stored(context: Context) -> str | None:
+        return None if context.sticky is None else context.sticky.get(key)
+
+    return _lookup_step("sticky", stored, parts.by_key(Reason.STICKY))
+
+
+def person_step(parts: Parts) -> Step | str:
+    person = parts.person
+    if person is None:
+        return "the audience names no person"
+    holds, outside = person.holds, parts.none(Reason.AUDIENCE)
+    return Step(
+        "person",
+        lambda _unit, subject, context: None if holds(subject, context) else outside,
+        lambda _unit, subject, context: person.inputs(subject, context),
+    )
+
+
+def sample_step(parts: Parts) -> Step | str:
+    rate_bp = parts.experiment.audience.sample_rate_bp
+    if rate_bp == FULL_RATE_BP:
+        return "everyone is sampled"
+    outside = parts.none(Reason.SAMPLE)
+    return _draw_step("sample", rate_draw(parts.experiment.salt, SAMPLE, rate_bp, None, outside))
+
+
+def adapter_step(parts: Parts) -> Step | str:
+    chosen_as = parts.by_key(Reason.ADAPTER, store=parts.experiment.adapter_is_randomised)
+    key = parts.experiment.key
+
+    def run(_unit: str, subject_id: str, context: Context) -> Decision | None:
+        ask = context.overrides.adapter if context.overrides else None
+        if ask is None:
+            return None
+        try:
+            answer = ask(AdapterCall(key, subject_id, context))
+        except Exception:  # noqa: BLE001 - the caller's code; one that fails is skipped
+            return None
+        return chosen_as.get(answer) if isinstance(answer, str) else None
+
+    return Step("adapter", run, lambda _unit, _subject, _context: {"variants": tuple(chosen_as)})
+
+
+def bucket_step(parts: Parts) -> Step:
+    variants = parts.experiment.variants
+    weights = [variant.weight for variant in variants if variant.weight is not None]
+    ends = split_ends(weights or None, len(variants))
+    drawn = tuple(parts.some(variant, Reason.BUCKET, store=True) for variant in variants)
+    return _draw_step("bucket", Draw(parts.experiment.salt, VARIANT, ends, drawn))
+
+
+DECISION_TABLE: Final[tuple[tuple[str, Builder], ...]] = (
+    ("preview", preview_step),
+    ("excluded", excluded_step),
+    ("state", state_step),
+    ("page", page_step),
+    ("unit", unit_step),
+    ("holdout", holdout_step),
+    ("layer", layer_step),
+    ("divert", divert_step),
+    ("sticky", sticky_step),
+    ("person", person_step),
+    ("sample", sample_step),
+    ("adapter", adapter_step),
+    ("bucket", bucket_step),
+)
+# These answer only when the context brings overrides or a memory; plain calls leave them out.
+CONTEXT_STEPS: Final = frozenset({"preview", "excluded", "sticky", "adapter"})
+# What these answer still has to pass the variant's recipe sample rate, the table's last row.
+GATED_STEPS: Final = frozenset({"sticky", "adapter", "bucket"})
+RECIPE: Final = "recipe"
+
+
+def table_for(experiment: Experiment) -> tuple[tuple[str, Builder], ...]:
+    """The decision table; with `recheckAudience` the person comes before the memory."""
+    if not experiment.recheck_audience:
+        return DECISION_TABLE
+    order = [name for name, _ in DECISION_TABLE]
+    person, sticky = order.index("person"), order.index("sticky")
+    rows = list(DECISION_TABLE)
+    rows.insert(sticky, rows.pop(person))
+    return tuple(rows)
+
+
+def first_answer(steps: Sequence[Step]) -> LastRun:
+    """One function that runs the steps until one answers; the last of them always does.
+
+    Each step calls the next: a loop over them costs a fifth more, because its one call site sees
+    a different function every time.
+    """
+    answer = cast(LastRun, steps[-1].run)
+    for step in reversed(steps[:-1]):
+        answer = _before(step.run, answer)
+    return answer
+
+
+def _before(run: Run, rest: LastRun) -> LastRun:
+    def answer(unit_id: str, subject_id: str, context: Context) -> Decision:
+        decision = run(unit_id, subject_id, context)
+        return rest(unit_id, subject_id, context) if decision is None else decision
+
+    return answer
+
+
+def gated(step: Step, parts: Parts) -> Step:
+    """`step`, its answers turned into `recipe` outside the rate of the variant that they name."""
+    gates = recipe_draws(parts)
+    if not gates:
+        return step
+    served_for = {key: gate.outcome_for() for key, gate in gates.items()}
+    not_served = parts.none(Reason.RECIPE)
+    run_step = step.run
+
+    def run(unit_id: str, subject_id: str, context: Context) -> Decision | None:
+        decision = run_step(unit_id, subject_id, context)
+        if decision is None or decision.variant is None:
+            return decision
+        is_served = served_for.get(decision.variant.key)
+        return decision if is_served is None or is_served(unit_id) else not_served
+
+    def describe(unit_id: str, subject_id: str, context: Context) -> Mapping[str, Any]:
+        before = run_step(unit_id, subject_id, context)
+        details = dict(step.describe(unit_id, subject_id, context))
+        if before is not None and before.variant is not None and before.variant.key in gates:
+            details[RECIPE] = describe_draw(gates[before.variant.key], unit_id)
+        return details
+
+    return Step(step.name, run, describe)
+
+
+def recipe_draws(parts: Parts) -> dict[str, Draw[bool]]:
+    """Per variant that is not served to all who drew it: who is."""
+    return {
+        variant.key: rate_draw(
+            parts.experiment.salt,
+            recipe_purpose(variant.key),
+            variant.recipe_sample_rate_bp,
+            inside=True,
+            outside=False,
+        )
+        for variant in parts.experiment.variants
+        if variant.recipe_sample_rate_bp != FULL_RATE_BP
+    }
+
+
+def holdout_draw(holdout: Holdout, held: Outcome, open_: Outcome) -> Draw[Outcome]:
+    return rate_draw(holdout.salt, HOLDOUT, holdout.rate_bp, held, open_)
+
+
+def _lookup_step(
+    name: str, key_in: Callable[[Context], str | None], decisions: Mapping[str, Decision]
+) -> Step:
+    """A step that answers with the variant that the context names, if it exists."""
+
+    def run(_unit: str, _subject: str, context: Context) -> Decision | None:
+        key = key_in(context)
+        return None if key is None else decisions.get(key)
+
+    return Step(name, run, lambda _unit, _subject, context: {"variant": key_in(context)})
+
+
+def _draw_step(name: str, draw: Draw[Decision | None]) -> Step:
+    return Step(
+        name, draw.outcome_for(), lambda unit, _subject, _context: describe_draw(draw, unit)
+    )
+
+
+def describe_draw(draw: Draw[Any], unit_id: str) -> Mapping[str, Any]:
+    bucket = bucket_of(draw.salt, draw.purpose, unit_id)
+    index = index_of_bucket(draw.ends, bucket)
+    return {
+        "hashText": hash_text(draw.salt, draw.purpose, unit_id),
+        "hash": hash32(draw.salt, draw.purpose, unit_id),
+        "bucket": bucket,
+        "start": draw.ends[index - 1] if index else 0,
+        "end": draw.ends[index],
+    }
