@@ -1,0 +1,49 @@
+# One-word commands. Each does its own set-up: a virtual environment in .venv, from uv.lock.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test fast lint types bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | sort | column -t -s:
+
+setup: .venv/.installed ## Create .venv and install everything from the lock
+
+.venv/.installed: pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Fairlot needs Python 3.11 or newer; $(PYTHON) is older. Set PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
+		|| { echo "No venv module: on Debian, apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --inexact --all-extras
+	@touch $@
+
+demo: setup ## Start a server with the example shop and simulated visitors (ARGS=--once to stop after)
+	@$(BIN)/fairlot demo $(ARGS)
+
+test: setup ## All tests, with full branch coverage of the engine and the manifest
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --cov=fairlot.engine --cov=fairlot.manifest \
+		--cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered $(ARGS)
+
+fast: setup ## The tests that need neither a server nor a second
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 -m "not slow" -q $(ARGS)
+
+lint: setup ## ruff and import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+types: setup ## mypy --strict over everything
+	@$(BIN)/mypy
+
+bench: setup ## Benchmarks with their peers (the HTTP one needs wrk and node)
+	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --inexact --all-extras --group bench
+	@$(BIN)/python benchmarks/decide.py
+	@$(BIN)/python benchmarks/http.py
+
+clean: ## Remove the environment and all caches
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
