@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fairlot.engine.conditions import ACCOUNT, Condition, compile_condition, paths_read, value_at
+from fairlot.engine.conditions import ACCOUNT, compile_rule, paths_read, value_at
 from fairlot.engine.errors import InvalidExperiment, located
 from fairlot.engine.model import (
     Audience,
@@ -151,12 +151,7 @@ def _visitor_test(wanted: VisitorStatus) -> PersonTest:
 
 def _rule_test(rule: Mapping[str, Any], lists: Mapping[str, ListSegment]) -> PersonTest:
     with located(RULE):
-        condition: Condition = compile_condition(rule, lists)
-    if any(path.partition(".")[0] == ACCOUNT for path in paths_read(rule)):
-        return lambda subject_id, context: condition(
-            {**context.attributes, ACCOUNT: context.account}
-        )
-    return lambda subject_id, context: condition(context.attributes)
+        return compile_rule(rule, lists)
 
 
 def _segment_test(segment: Segment, lists: Mapping[str, ListSegment]) -> PersonTest:

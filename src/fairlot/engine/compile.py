@@ -26,6 +26,7 @@ from fairlot.engine.steps import (
     LastRun,
     Parts,
     Step,
+    asking_step,
     first_answer,
     gated,
     holdout_draw,
@@ -132,6 +133,6 @@ def bind(parts: Parts) -> CompiledExperiment:
 def constant(key: str, reason: Reason) -> CompiledExperiment:
     """An experiment that answers every question with the same reason and no variant."""
     decision = Decision(key, None, reason)
-    step = Step("manifest", lambda *_: decision, lambda *_: {"experiment": key})
+    step = asking_step("manifest", lambda *_: decision, lambda *_: {"experiment": key})
     answer = first_answer((step,))
     return CompiledExperiment(True, answer, answer, (step,), (step.name,), {})

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeGuard
 
 from fairlot.engine.errors import InvalidExperiment, located
-from fairlot.engine.model import ListSegment
+from fairlot.engine.model import Context, ListSegment
 from fairlot.engine.operators import (
     MAX_LIST_VALUES,
     SCALAR_OPERATORS,
@@ -15,6 +15,7 @@ from fairlot.engine.operators import (
 )
 
 Condition = Callable[[Mapping[str, Any]], bool]
+Rule = Callable[[str, Context], bool]
 
 MAX_DEPTH: Final = 8
 MAX_CLAUSES: Final = 200
@@ -28,12 +29,18 @@ OPERATORS: Final = frozenset(
 )
 
 
-def compile_condition(rule: object, segments: Mapping[str, ListSegment] | None = None) -> Condition:
-    """A function that says whether a mapping of attributes satisfies `rule`.
+def compile_rule(rule: object, segments: Mapping[str, ListSegment]) -> Rule:
+    """A function that says whether the subject of a context satisfies `rule`.
 
-    Raises InvalidExperiment, its path relative to the rule, for what is outside the dialect or
-    its limits: depth 8, 200 clauses, 500 values in a list.
+    Paths under `account` read the context's account, all others its attributes. Raises
+    InvalidExperiment, its path relative to the rule, for what is outside the dialect or its
+    limits: depth 8, 200 clauses, 500 values in a list.
     """
+    return _Compiler(segments).rule(rule)
+
+
+def compile_condition(rule: object, segments: Mapping[str, ListSegment] | None = None) -> Condition:
+    """The same over one mapping of attributes, in which `account` is a name like any other."""
     return _Compiler(segments or {}).function(rule, "", 1)
 
 
@@ -86,20 +93,31 @@ def _at(path: str, key: str | int) -> str:
 
 
 class _Compiler:
-    """Turns one rule into the source of a Python expression over `attributes`.
+    """Turns one rule into the source of a Python expression.
 
     The source holds names and connectives only: every operand, attribute name and test is bound
-    under a name of ours in `bound`, so nothing that a rule says ever becomes code.
+    under a name of ours in `bound`, so nothing that a rule says ever becomes code. One expression
+    costs a third of nested closures, and rules are on the hot path.
     """
 
     def __init__(self, segments: Mapping[str, ListSegment]) -> None:
         self.segments = segments
         self.bound: dict[str, object] = {}
         self.clauses = 0
+        self.reads_context = False
+
+    def rule(self, rule: object) -> Rule:
+        """The expression over the attributes and the account of a context."""
+        self.reads_context = True
+        source = self.condition(rule, "", 1)
+        compiled: Rule = eval(f"lambda _subject_id, context: {source}", self.bound)  # noqa: S307
+        return compiled
 
     def function(self, rule: object, path: str, depth: int) -> Condition:
+        """The expression over one mapping: an element of a list, or all there is."""
+        outer, self.reads_context = self.reads_context, False
         source = self.condition(rule, path, depth)
-        # One expression costs a third of nested closures, and rules are on the hot path.
+        self.reads_context = outer
         compiled: Condition = eval(f"lambda attributes: {source}", self.bound)  # noqa: S307
         return compiled
 
@@ -141,14 +159,24 @@ class _Compiler:
 
     def attribute(self, name: str, operand: object, path: str, depth: int) -> str:
         test = self.value(operand, path, depth)
-        if "." in name:
-            return f"{self.bind(test)}({self.bind(value_at)}(attributes, {self.bind(name)}))"
-        value = f"attributes.get({self.bind(name)})"
+        root, rest = self.place_of(name)
+        if not rest:
+            return f"{self.bind(test)}({root})"
+        if "." in rest:
+            return f"{self.bind(test)}({self.bind(value_at)}({root}, {self.bind(rest)}))"
+        value = f"{root}.get({self.bind(rest)})"
         if isinstance(operand, str):
             return f"({value} == {self.bind(operand)})"
         if is_operator_object(operand) and operand.keys() == {"$in"}:
             return self.string_member(value, operand["$in"], test)
         return f"{self.bind(test)}({value})"
+
+    def place_of(self, name: str) -> tuple[str, str]:
+        """The source of the mapping that holds an attribute, and the path inside it."""
+        if not self.reads_context:
+            return "attributes", name
+        head, _, rest = name.partition(".")
+        return ("context.account", rest) if head == ACCOUNT else ("context.attributes", name)
 
     def string_member(self, value: str, operand: object, test: Test) -> str:
         """`$in` with the common case, a string, looked up in place; `test` knows the others."""

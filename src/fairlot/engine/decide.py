@@ -16,8 +16,9 @@ def decide(
     The first step that answers wins. Nothing is kept: `decision.store` says what the caller
     should remember.
     """
-    experiment = compiled.experiments.get(experiment_key)
-    if experiment is None:
+    try:
+        experiment = compiled.experiments[experiment_key]
+    except KeyError:
         return Decision(experiment_key, None, Reason.UNKNOWN)
     unit_id = subject_id if experiment.by_subject else context.account_id or ""
     if context.sticky is None and context.overrides is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from fairlot.engine.audience import PagePart, PersonPart
+from fairlot.engine.audience import PagePart, PersonPart, PersonTest
 from fairlot.engine.bucketing import (
     Draw,
     Outcome,
@@ -51,11 +51,20 @@ Describe = Callable[[str, str, Context], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`run` answers or passes; `describe` says for an explanation what `run` looks at."""
+    """One row of the table, bound to an experiment.
+
+    `before` puts the step before the rest of them: it answers itself, or as the rest does.
+    (Steps that call each other cost less than a loop over them, whose one call site sees a
+    different function every time.) `describe` says for an explanation what the step looks at.
+    """
 
     name: str
-    run: Run
+    before: Callable[[LastRun], LastRun]
     describe: Describe
+
+    def run(self) -> Run:
+        """The step alone: its answer, or None to let the next one try."""
+        return self.before(cast(LastRun, _passes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +107,10 @@ def excluded_step(parts: Parts) -> Step | str:
     def is_excluded(context: Context) -> bool:
         return context.overrides is not None and context.overrides.excluded
 
-    return Step(
+    return _guard(
         "excluded",
-        lambda _unit, _subject, context: decision if is_excluded(context) else None,
+        lambda _subject, context: not is_excluded(context),
+        decision,
         lambda _unit, _subject, context: {"excluded": is_excluded(context)},
     )
 
@@ -119,7 +129,7 @@ def state_step(parts: Parts) -> Step | str:
         reason = state_at(experiment, context.now_ms)
         return None if reason is None else closed[reason]
 
-    return Step(
+    return asking_step(
         "state",
         run,
         lambda _unit, _subject, context: {"status": experiment.status, "now": context.now_ms},
@@ -130,10 +140,11 @@ def page_step(parts: Parts) -> Step | str:
     page = parts.page
     if page is None:
         return "the audience names no page"
-    failing_part, outside = page.failing_part, parts.none(Reason.AUDIENCE)
-    return Step(
+    failing_part = page.failing_part
+    return _guard(
         "page",
-        lambda _unit, _subject, context: None if failing_part(context) is None else outside,
+        lambda _subject, context: failing_part(context) is None,
+        parts.none(Reason.AUDIENCE),
         lambda _unit, _subject, context: page.inputs(context),
     )
 
@@ -142,7 +153,7 @@ def unit_step(parts: Parts) -> Step | str:
     if parts.experiment.unit is Unit.SUBJECT:
         return "the subject is the unit"
     no_unit = parts.none(Reason.NO_UNIT)
-    return Step(
+    return asking_step(
         "unit",
         lambda unit, _subject, _context: None if unit else no_unit,
         lambda unit, _subject, _context: {"account": unit or None},
@@ -176,12 +187,12 @@ def divert_step(parts: Parts) -> Step | str:
         return "diverts nobody"
     diverted, person = parts.some(variant, Reason.DIVERT), parts.person
     if person is None:
-        return Step(
+        return asking_step(
             "divert",
             lambda _unit, _subject, _context: diverted,
             lambda _unit, _subject, _context: {"to": target},
         )
-    return Step(
+    return asking_step(
         "divert",
         lambda _unit, subject, context: diverted if person.holds(subject, context) else None,
         lambda _unit, subject, context: {"to": target, **person.inputs(subject, context)},
@@ -201,10 +212,10 @@ def person_step(parts: Parts) -> Step | str:
     person = parts.person
     if person is None:
         return "the audience names no person"
-    holds, outside = person.holds, parts.none(Reason.AUDIENCE)
-    return Step(
+    return _guard(
         "person",
-        lambda _unit, subject, context: None if holds(subject, context) else outside,
+        person.holds,
+        parts.none(Reason.AUDIENCE),
         lambda _unit, subject, context: person.inputs(subject, context),
     )
 
@@ -231,7 +242,9 @@ def adapter_step(parts: Parts) -> Step | str:
             return None
         return chosen_as.get(answer) if isinstance(answer, str) else None
 
-    return Step("adapter", run, lambda _unit, _subject, _context: {"variants": tuple(chosen_as)})
+    return asking_step(
+        "adapter", run, lambda _unit, _subject, _context: {"variants": tuple(chosen_as)}
+    )
 
 
 def bucket_step(parts: Parts) -> Step:
@@ -276,22 +289,10 @@ def table_for(experiment: Experiment) -> tuple[tuple[str, Builder], ...]:
 
 
 def first_answer(steps: Sequence[Step]) -> LastRun:
-    """One function that runs the steps until one answers; the last of them always does.
-
-    Each step calls the next: a loop over them costs a fifth more, because its one call site sees
-    a different function every time.
-    """
-    answer = cast(LastRun, steps[-1].run)
-    for step in reversed(steps[:-1]):
-        answer = _before(step.run, answer)
-    return answer
-
-
-def _before(run: Run, rest: LastRun) -> LastRun:
-    def answer(unit_id: str, subject_id: str, context: Context) -> Decision:
-        decision = run(unit_id, subject_id, context)
-        return rest(unit_id, subject_id, context) if decision is None else decision
-
+    """One function that runs the steps until one answers; the last of them always does."""
+    answer = cast(LastRun, _passes)
+    for step in reversed(steps):
+        answer = step.before(answer)
     return answer
 
 
@@ -302,7 +303,7 @@ def gated(step: Step, parts: Parts) -> Step:
         return step
     served_for = {key: gate.outcome_for() for key, gate in gates.items()}
     not_served = parts.none(Reason.RECIPE)
-    run_step = step.run
+    run_step = step.run()
 
     def run(unit_id: str, subject_id: str, context: Context) -> Decision | None:
         decision = run_step(unit_id, subject_id, context)
@@ -318,7 +319,7 @@ def gated(step: Step, parts: Parts) -> Step:
             details[RECIPE] = describe_draw(gates[before.variant.key], unit_id)
         return details
 
-    return Step(step.name, run, describe)
+    return asking_step(step.name, run, describe)
 
 
 def recipe_draws(parts: Parts) -> dict[str, Draw[bool]]:
@@ -349,13 +350,46 @@ def _lookup_step(
         key = key_in(context)
         return None if key is None else decisions.get(key)
 
-    return Step(name, run, lambda _unit, _subject, context: {"variant": key_in(context)})
+    return asking_step(name, run, lambda _unit, _subject, context: {"variant": key_in(context)})
 
 
 def _draw_step(name: str, draw: Draw[Decision | None]) -> Step:
-    return Step(
-        name, draw.outcome_for(), lambda unit, _subject, _context: describe_draw(draw, unit)
-    )
+    outcome: Run = draw.outcome_for()
+    always_answers = None not in draw.outcomes
+
+    def before(rest: LastRun) -> LastRun:
+        return cast(LastRun, outcome) if always_answers else _before(outcome, rest)
+
+    return Step(name, before, lambda unit, _subject, _context: describe_draw(draw, unit))
+
+
+def _guard(name: str, holds: PersonTest, otherwise: Decision, describe: Describe) -> Step:
+    """A step that lets on whoever a test holds for, and answers the others."""
+
+    def before(rest: LastRun) -> LastRun:
+        def answer(unit_id: str, subject_id: str, context: Context) -> Decision:
+            return rest(unit_id, subject_id, context) if holds(subject_id, context) else otherwise
+
+        return answer
+
+    return Step(name, before, describe)
+
+
+def asking_step(name: str, run: Run, describe: Describe) -> Step:
+    """A step that is a function which answers or passes."""
+    return Step(name, lambda rest: _before(run, rest), describe)
+
+
+def _before(run: Run, rest: LastRun) -> LastRun:
+    def answer(unit_id: str, subject_id: str, context: Context) -> Decision:
+        decision = run(unit_id, subject_id, context)
+        return rest(unit_id, subject_id, context) if decision is None else decision
+
+    return answer
+
+
+def _passes(_unit_id: str, _subject_id: str, _context: Context) -> None:
+    """What comes after a step that runs alone."""
 
 
 def describe_draw(draw: Draw[Any], unit_id: str) -> Mapping[str, Any]:

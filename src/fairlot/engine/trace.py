@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from fairlot.engine.model import Context, Decision, TraceStep
-from fairlot.engine.steps import Step
+from fairlot.engine.steps import Step, asking_step
 
 PASSED: Final = "passed"
 ANSWERED: Final = "answered"
@@ -27,13 +27,14 @@ class Trace:
 
     def recorded(self, step: Step) -> Step:
         """`step` with the same answers, each noted together with what it was drawn from."""
+        run_step = step.run()
 
         def run(unit_id: str, subject_id: str, context: Context) -> Decision | None:
-            decision = step.run(unit_id, subject_id, context)
+            decision = run_step(unit_id, subject_id, context)
             self.add(step.name, decision, step.describe(unit_id, subject_id, context))
             return decision
 
-        return Step(step.name, run, step.describe)
+        return asking_step(step.name, run, step.describe)
 
     def steps(self, order: tuple[str, ...], omitted: Mapping[str, str]) -> Iterator[TraceStep]:
         """Rows in table order up to the last that ran; `omitted` says why a step did not."""

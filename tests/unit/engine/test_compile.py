@@ -63,8 +63,10 @@ def with_rule(rule: dict[str, Any]) -> Experiment:
         ),
         (
             with_rule({"a": {"$regex": "(?i)x"}}),
-            "audience.rule.a.$regex: '(?i)x': "
-            + "only ( ) and (?: ) groups mean the same everywhere (at character 1)",
+            (
+                "audience.rule.a.$regex: '(?i)x': "
+                "only ( ) and (?: ) groups mean the same everywhere (at character 1)"
+            ),
         ),
         (
             replace(EXPERIMENT, audience=Audience(url_patterns=("/ok", "https:///x"))),
