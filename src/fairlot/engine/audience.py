@@ -138,7 +138,7 @@ def _failing_address_part(
         return None if holds(context.search) else QUERY_PARAMS
     if context.url is None:
         return None
-    return None if page is not None and holds(page.query) else QUERY_PARAMS
+    return None if page is not None and holds(page[2]) else QUERY_PARAMS
 
 
 def _device_matches(wanted: Device, device: Device | None) -> bool:

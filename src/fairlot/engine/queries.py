@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from typing import Final
-from urllib.parse import parse_qs
+from urllib.parse import unquote_plus
 
 from fairlot.engine.errors import located
 from fairlot.engine.model import QueryOperator, QueryParam
@@ -38,7 +38,16 @@ def compile_query_params(params: Iterable[QueryParam]) -> QueryTest:
 def query_values(query: str) -> dict[str, list[str]]:
     """The values of each key: `+` a space, percent-decoded as UTF-8 with replacement."""
     text = query.removeprefix("?").partition("#")[0]
-    return parse_qs(text, keep_blank_values=True, errors="replace")
+    values: dict[str, list[str]] = {}
+    for part in text.split("&"):
+        if part:
+            key, _, value = part.partition("=")
+            values.setdefault(_decoded(key), []).append(_decoded(value))
+    return values
+
+
+def _decoded(text: str) -> str:
+    return unquote_plus(text, errors="replace") if "%" in text or "+" in text else text
 
 
 def _equals(wanted: str) -> _ValuesTest:
