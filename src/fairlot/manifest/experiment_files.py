@@ -1,0 +1,103 @@
+"""Experiment files: one text, or a folder of them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from fairlot.engine import Segment
+from fairlot.manifest.nodes import MAX_TEXT_BYTES, shown_value
+from fairlot.manifest.problems import Problems, SpecProblem
+from fairlot.manifest.spec import ExperimentSpec
+
+SUFFIXES: Final = frozenset({".yaml", ".yml"})
+
+
+def read_experiments(
+    text: str, file: str, *, segments: Sequence[Segment] = ()
+) -> tuple[tuple[ExperimentSpec, ...], tuple[SpecProblem, ...]]:
+    """The experiments of a YAML text, one a document, and every problem of the text at once.
+
+    An experiment with a problem is not among the first. `segments` are those that the project has.
+    """
+    # PyYAML belongs to the server; a client that only decides has none.
+    from fairlot.manifest.experiment_reader import read_experiment
+    from fairlot.manifest.yaml_reader import read_documents
+
+    problems = Problems(file)
+    documents = read_documents(text, problems)
+    specs = [read_experiment(document, problems, segments) for document in documents]
+    read = tuple(spec for spec in specs if spec is not None)
+    found = [*problems.found, *_shared_keys(read)]
+    return read, tuple(sorted(found, key=lambda problem: problem.line))
+
+
+def read_directory(
+    directory: Path, *, segments: Sequence[Segment] = ()
+) -> tuple[tuple[ExperimentSpec, ...], tuple[SpecProblem, ...]]:
+    """The experiments of all `*.yaml` and `*.yml` files under `directory`, in order of their paths.
+
+    Names that begin with a dot are left out, and linked folders are not entered.
+    """
+    specs: list[ExperimentSpec] = []
+    problems: list[SpecProblem] = []
+    try:
+        paths = sorted(_experiment_files(directory))
+    except OSError as error:
+        return (), (_unreadable(error.filename, error),)
+    for path in paths:
+        try:
+            text = _read_text(path)
+        except (OSError, ValueError) as error:
+            problems.append(_unreadable(path, error))
+            continue
+        found, wrong = read_experiments(text, str(path), segments=segments)
+        specs += found
+        problems += wrong
+    problems += [problem for problem in _shared_keys(specs) if problem not in problems]
+    return tuple(specs), tuple(problems)
+
+
+def _experiment_files(directory: Path) -> Iterator[Path]:
+    for entry in directory.iterdir():
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            if not entry.is_symlink():
+                yield from _experiment_files(entry)
+        elif entry.suffix.lower() in SUFFIXES:
+            yield entry
+
+
+def _read_text(path: Path) -> str:
+    """Raises OSError, or ValueError with what to do."""
+    if not path.is_file():
+        raise ValueError("not a regular file, or a broken link; remove it")
+    with path.open("rb") as file:
+        content = file.read(MAX_TEXT_BYTES + 1)
+    if len(content) > MAX_TEXT_BYTES:
+        raise ValueError("over 1 MiB of text; split the file")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"not UTF-8 (line {line}); save the file as UTF-8") from None
+
+
+def _unreadable(path: object, error: OSError | ValueError) -> SpecProblem:
+    reason = (
+        f"{error.strerror}; check the path and its permissions"
+        if isinstance(error, OSError)
+        else str(error)
+    )
+    return SpecProblem(str(path), 1, "", "", reason)
+
+
+def _shared_keys(specs: Iterable[ExperimentSpec]) -> Iterator[SpecProblem]:
+    first: dict[str, ExperimentSpec] = {}
+    for spec in specs:
+        key = spec.experiment.key
+        if key in first:
+            place = f"{first[key].file}:{first[key].line}"
+            message = f"already the key of the experiment at {place}; give this one its own"
+            yield SpecProblem(spec.file, spec.line, "key", shown_value(key), message)
+        first.setdefault(key, spec)

@@ -1,0 +1,39 @@
+"""What an experiment file asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from fairlot.engine import Experiment
+
+
+class TargetStatus(StrEnum):
+    """The state that `apply` should reach."""
+
+    DRAFT = "draft"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentSpec:
+    """An experiment as written, with what manifests never carry.
+
+    Ids in `experiment` are empty; its status is `target`, or `running` for a draft. `metrics` have
+    the keys `key name kind eventName isPrimary`. `source` is the YAML document itself, which starts
+    at `line` of `file`. `explicit_salt` tells a written salt from one that defaulted to the key.
+    """
+
+    experiment: Experiment
+    target: TargetStatus
+    description: str | None
+    hypothesis: str | None
+    owner: str | None
+    tags: tuple[str, ...]
+    metrics: tuple[Mapping[str, Any], ...]
+    source: str
+    file: str
+    line: int
+    explicit_salt: bool
