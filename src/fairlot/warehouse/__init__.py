@@ -1,0 +1,1 @@
+"""Where events are kept: the embedded log that every worker writes and all can read."""

@@ -1,0 +1,193 @@
+"""What was accepted and is not yet durable, between the callers and the writer thread."""
+
+import threading
+from asyncio import AbstractEventLoop, Future, get_running_loop
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from fairlot.events import Assignment, Exposure
+from fairlot.warehouse.errors import LogTrouble, LogUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class LogStats:
+    """`queued` waits for its commit; `failed` counts commits that did not go through, each retry
+    anew; `unstorable` counts records dropped because no retry could ever write them."""
+
+    queued: int
+    committed: int
+    failed: int
+    unstorable: int
+
+
+class Batch:
+    """What one commit takes; of equal answers for a unit only the first is kept."""
+
+    __slots__ = ("assignments", "exposures", "last_ticket")
+
+    def __init__(self) -> None:
+        self.exposures: list[Exposure] = []
+        self.assignments: dict[tuple[str, str], Assignment] = {}
+        self.last_ticket = 0
+
+
+Waiter = tuple[int, AbstractEventLoop, "Future[None]"]
+
+
+class RecordQueue:
+    """Tickets count the accepted records, so one number says what is durable.
+
+    Locks are never held while anything is written. `refusal` is why nothing is accepted, if so.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self.refusal: LogTrouble | None = None
+        self.closing = False
+        self._bound = bound
+        self._lock = threading.Lock()
+        self._alarm = threading.Lock()
+        self._alarm.acquire()
+        self._asleep = False
+        self._next = Batch()
+        self._taken = Batch()
+        self._waiters: list[Waiter] = []
+        self._accepted = self._committed = self._failed = self._unstorable = 0
+
+    def put(self, exposure: Exposure | None, assignment: Assignment | None) -> int:
+        """The ticket of what was queued. This runs on the event loop once a request."""
+        if self.refusal is not None:
+            raise LogUnavailable(self.refusal)
+        with self._lock:
+            ticket = self._accepted + 1
+            if ticket - self._committed > self._bound:
+                raise LogUnavailable(LogTrouble.FULL)
+            self._accepted = ticket
+            batch = self._next
+            if exposure is not None:
+                batch.exposures.append(exposure)
+            if assignment is not None:
+                unit = (assignment.experiment_id, assignment.unit_id)
+                earlier = batch.assignments.get(unit)
+                if earlier is None or earlier.variant_key != assignment.variant_key:
+                    batch.assignments[unit] = assignment
+            if self._asleep:
+                self._asleep = False
+                self._alarm.release()
+        return ticket
+
+    async def committed(self, ticket: int) -> None:
+        if ticket <= self._committed:
+            return
+        if self.refusal is LogTrouble.FORKED:
+            raise LogUnavailable(self.refusal)
+        loop = get_running_loop()
+        with self._lock:
+            if ticket <= self._committed:
+                return
+            if self.refusal is LogTrouble.FAILED:
+                raise LogUnavailable(self.refusal)
+            future: Future[None] = loop.create_future()
+            self._waiters.append((ticket, loop, future))
+        await future
+
+    def pending(self, unit: tuple[str, str]) -> Assignment | None:
+        """The latest answer for a unit that is not yet known to be in the file."""
+        with self._lock:
+            return self._next.assignments.get(unit) or self._taken.assignments.get(unit)
+
+    def stats(self) -> LogStats:
+        with self._lock:
+            queued = self._accepted - self._committed
+            return LogStats(queued, self._committed, self._failed, self._unstorable)
+
+    def someone_waits(self) -> bool:
+        return bool(self._waiters)
+
+    def length(self) -> int:
+        return self._accepted - self._committed
+
+    def wait_for_records(self) -> bool:
+        """Sleep until there is something to write; False once closing with nothing left."""
+        while True:
+            with self._lock:
+                if self._accepted > self._taken.last_ticket:
+                    return True
+                if self.closing:
+                    return False
+                self._asleep = True
+            self._alarm.acquire()
+
+    def nap(self, seconds: float) -> None:
+        """Sleep; `close` cuts it short."""
+        with self._lock:
+            self._asleep = True
+        if self._alarm.acquire(timeout=seconds):
+            return
+        with self._lock:
+            if not self._asleep:
+                self._alarm.acquire()
+            self._asleep = False
+
+    def take(self) -> Batch:
+        """Everything that waits; it stays visible to `pending` until it is durable."""
+        with self._lock:
+            self._taken, self._next = self._next, Batch()
+            self._taken.last_ticket = self._accepted
+            return self._taken
+
+    def mark_committed(self, batch: Batch, unstorable: int) -> None:
+        with self._lock:
+            self._committed = batch.last_ticket
+            self._unstorable += unstorable
+            self._taken = Batch()
+            self._taken.last_ticket = batch.last_ticket
+            if self.refusal is LogTrouble.FAILED:
+                self.refusal = None
+            if not self._waiters:
+                return
+            due = [waiter for waiter in self._waiters if waiter[0] <= batch.last_ticket]
+            self._waiters = [waiter for waiter in self._waiters if waiter[0] > batch.last_ticket]
+        _settle(due, LogTrouble.UNSTORABLE if unstorable else None)
+
+    def mark_failed(self) -> None:
+        with self._lock:
+            self._failed += 1
+            if self.refusal is None:
+                self.refusal = LogTrouble.FAILED
+        self.refuse_waiters(LogTrouble.FAILED)
+
+    def refuse_waiters(self, trouble: LogTrouble) -> None:
+        with self._lock:
+            waiters, self._waiters = self._waiters, []
+        _settle(waiters, trouble)
+
+    def close(self) -> None:
+        """Accept nothing more and wake the writer."""
+        with self._lock:
+            self.closing = True
+            self.refusal = LogTrouble.CLOSED
+            if self._asleep:
+                self._asleep = False
+                self._alarm.release()
+
+
+def _settle(waiters: Iterable[Waiter], trouble: LogTrouble | None) -> None:
+    """One wake-up of each event loop, however many wait there."""
+    by_loop: defaultdict[AbstractEventLoop, list[Future[None]]] = defaultdict(list)
+    for _, loop, future in waiters:
+        by_loop[loop].append(future)
+    for loop, futures in by_loop.items():
+        with suppress(RuntimeError):  # the loop was closed while its tasks waited
+            loop.call_soon_threadsafe(_resolve, futures, trouble)
+
+
+def _resolve(futures: list["Future[None]"], trouble: LogTrouble | None) -> None:
+    for future in futures:
+        if future.done():
+            continue
+        if trouble is None:
+            future.set_result(None)
+        else:
+            future.set_exception(LogUnavailable(trouble))

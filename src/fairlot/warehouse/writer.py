@@ -1,0 +1,119 @@
+"""The thread that makes records durable: everything that waits, in one transaction."""
+
+import sqlite3
+import threading
+import time
+
+import structlog
+
+from fairlot.events import Assignment, Exposure
+from fairlot.warehouse.log_file import LogFile, is_damage
+from fairlot.warehouse.queue import Batch, RecordQueue
+from fairlot.warehouse.recent import RecentAnswers
+
+_FIRST_RETRY_S = 0.05
+_LONGEST_RETRY_S = 5.0
+_COMPANY_ENOUGH = 1000
+_UNSTORABLE = (
+    TypeError,
+    ValueError,
+    OverflowError,
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+
+_log = structlog.get_logger()
+
+
+class LogWriter:
+    """Writes a queue to a file until the queue is closed and empty, or `give_up` is set.
+
+    A failed commit is retried with growing pauses, on a connection opened anew.
+    """
+
+    def __init__(self, queue: RecordQueue, file: LogFile, gather_s: float) -> None:
+        self.give_up = False
+        self._queue = queue
+        self._file = file
+        self._gather_s = gather_s
+        self._recent = RecentAnswers()
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(
+            target=self._run, name=f"event-log {file.path.stem}", daemon=True
+        )
+        self._thread.start()
+
+    def join(self, timeout_s: float) -> bool:
+        """Whether the thread has ended."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while self._queue.wait_for_records():
+            self._gather_company()
+            if not self._commit(self._queue.take()):
+                return
+
+    def _gather_company(self) -> None:
+        """A quarter of the time always; the rest only while nobody waits and few are there."""
+        first = self._gather_s / 4
+        for pause in (first, self._gather_s - first):
+            if self._queue.closing or self._queue.length() >= _COMPANY_ENOUGH:
+                return
+            time.sleep(pause)
+            if self._queue.someone_waits():
+                return
+
+    def _commit(self, batch: Batch) -> bool:
+        pause_s = _FIRST_RETRY_S
+        while not self.give_up:
+            try:
+                unstorable = self._write(batch)
+            except (sqlite3.Error, OSError) as error:
+                self._note_failure(error)
+                if not self.give_up:
+                    self._queue.nap(_FIRST_RETRY_S if self._queue.closing else pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_RETRY_S)
+                continue
+            if self._failure is not None:
+                _log.info("event_log.usable_again", file=str(self._file.path))
+            self._failure = None
+            self._queue.mark_committed(batch, unstorable)
+            return True
+        return False
+
+    def _note_failure(self, error: Exception) -> None:
+        first_time = self._failure is None
+        self._failure = error
+        self._queue.mark_failed()
+        if first_time:
+            _log.error("event_log.commit_failed", file=str(self._file.path), problem=str(error))
+
+    def _write(self, batch: Batch) -> int:
+        """Commit the batch; how many of its records no retry could ever write."""
+        if self._failure is not None:
+            self._recent.forget()
+            self._file.reopen(damaged=is_damage(self._failure))
+        assignments = self._recent.unseen(batch.assignments.values())
+        unstorable = 0
+        try:
+            self._file.append(batch.exposures, assignments)
+        except _UNSTORABLE:
+            self._file.check_open()
+            unstorable = self._write_one_by_one(batch.exposures, assignments)
+        self._recent.remember(assignments)
+        return unstorable
+
+    def _write_one_by_one(self, exposures: list[Exposure], assignments: list[Assignment]) -> int:
+        refused = 0
+        for number in range(max(len(exposures), len(assignments))):
+            exposure, assignment = exposures[number : number + 1], assignments[number : number + 1]
+            for some, others in ((exposure, []), ([], assignment)):
+                try:
+                    self._file.append(some, others)
+                except _UNSTORABLE as error:
+                    refused += 1
+                    _log.error("event_log.record_unstorable", problem=type(error).__name__)
+        return refused

@@ -1,0 +1,77 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from fairlot.warehouse.errors import UnusableLogFile
+from fairlot.warehouse.log import read_exposures
+from fairlot.warehouse.log_file import SCHEMA_STEPS, LogFile
+from unit.warehouse.records import assignment, exposure
+
+
+def written(path: Path, subjects: int = 200) -> Path:
+    file = LogFile(path)
+    file.append([exposure(str(number)) for number in range(subjects)], [assignment("anna")])
+    file.close()
+    return path
+
+
+def aside(directory: Path) -> list[Path]:
+    return sorted(directory.glob("worker-0.corrupt-*"))
+
+
+@pytest.mark.parametrize("kept_bytes", [20, 5_000, 60_000])
+def test_log_file__cut_short__is_kept_aside_and_a_fresh_one_opened(
+    tmp_path: Path, kept_bytes: int
+) -> None:
+    path = written(tmp_path / "worker-0.sqlite")
+    content = path.read_bytes()
+    path.write_bytes(content[:kept_bytes])
+    file = LogFile(path)
+    file.append([exposure("fresh")], [])
+    file.close()
+    assert [each.read_bytes() for each in aside(tmp_path)] == [content[:kept_bytes]]
+    assert [each.subject_id for each in read_exposures(tmp_path)] == ["fresh"]
+
+
+@pytest.mark.parametrize("offset", [0, 30_000])
+def test_log_file__overwritten_with_rubbish__is_kept_aside(tmp_path: Path, offset: int) -> None:
+    path = written(tmp_path / "worker-0.sqlite")
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 9000] = b"rubbish! " * 1000
+    path.write_bytes(content)
+    LogFile(path).close()
+    assert [each.read_bytes() for each in aside(tmp_path)] == [bytes(content)]
+    assert list(read_exposures(tmp_path)) == []
+
+
+def test_log_file__of_the_first_schema__gets_the_later_steps(tmp_path: Path) -> None:
+    path = tmp_path / "worker-0.sqlite"
+    old = sqlite3.connect(path)
+    old.executescript(f"{SCHEMA_STEPS[0]} PRAGMA user_version = 1;")
+    old.close()
+    file = LogFile(path)
+    file.append([exposure("new")], [assignment("anna")])
+    file.close()
+    assert [each.subject_id for each in read_exposures(tmp_path)] == ["new"]
+    assert aside(tmp_path) == []
+
+
+def test_log_file__of_a_newer_schema__is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = written(tmp_path / "worker-0.sqlite")
+    newer = sqlite3.connect(path)
+    newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    with pytest.raises(UnusableLogFile, match="newer"):
+        LogFile(path)
+    assert len(list(read_exposures(tmp_path))) == 200
+
+
+def test_log_file__failed_append__leaves_nothing_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "worker-0.sqlite"
+    file = LogFile(path)
+    with pytest.raises(UnicodeEncodeError):
+        file.append([exposure("good"), exposure("bad \ud800")], [])
+    file.append([exposure("later")], [assignment("anna")])
+    file.close()
+    assert [each.subject_id for each in read_exposures(tmp_path)] == ["later"]
