@@ -1,0 +1,16 @@
+"""The control plane: tenants, credentials, experiments and published manifests."""
+
+from fairlot.store.errors import NewerStore, StoreFailed, StoreUnusable, WrongSecret
+from fairlot.store.ports import Store
+from fairlot.store.sqlite import open_store
+from fairlot.store.vault import Vault
+
+__all__ = [
+    "NewerStore",
+    "Store",
+    "StoreFailed",
+    "StoreUnusable",
+    "Vault",
+    "WrongSecret",
+    "open_store",
+]

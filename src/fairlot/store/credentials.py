@@ -1,0 +1,150 @@
+"""Experiment tokens, API keys and signing keys, as rows."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, or_, select, update
+
+from fairlot.store.tables import api_key_projects, api_keys, signing_keys, tokens
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyRow:
+    """`project_ids` None is every project of the organization."""
+
+    id: str
+    organization_id: str
+    secret_sha256: bytes
+    scopes: frozenset[str]
+    project_ids: frozenset[str] | None
+    created_at_ms: int
+    expires_at_ms: int | None = None
+    revoked_at_ms: int | None = None
+    last_used_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeyRow:
+    """`state` is `current` for the one that signs; every row is published."""
+
+    kid: str
+    organization_id: str
+    state: str
+    public_jwk: Mapping[str, Any]
+    sealed_private: bytes
+
+
+def add_token(
+    connection: Connection, project_id: str, token: str, digest: bytes, now_ms: int
+) -> None:
+    connection.execute(
+        tokens.insert().values(
+            sha256=digest, project_id=project_id, token=token, created_at_ms=now_ms
+        )
+    )
+
+
+def token_of(connection: Connection, project_id: str) -> str | None:
+    """The newest token of a project that is not revoked."""
+    return connection.execute(
+        select(tokens.c.token)
+        .where(tokens.c.project_id == project_id, tokens.c.revoked_at_ms.is_(None))
+        .order_by(tokens.c.created_at_ms.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def live_token_digests(connection: Connection) -> dict[bytes, str]:
+    """The project id of every token that is not revoked."""
+    rows = connection.execute(
+        select(tokens.c.sha256, tokens.c.project_id).where(tokens.c.revoked_at_ms.is_(None))
+    )
+    return {row.sha256: row.project_id for row in rows}
+
+
+def add_api_key(connection: Connection, key: ApiKeyRow) -> None:
+    connection.execute(
+        api_keys.insert().values(
+            id=key.id,
+            organization_id=key.organization_id,
+            secret_sha256=key.secret_sha256,
+            scopes=sorted(key.scopes),
+            created_at_ms=key.created_at_ms,
+            expires_at_ms=key.expires_at_ms,
+        )
+    )
+    for project_id in key.project_ids or ():
+        connection.execute(
+            api_key_projects.insert().values(api_key_id=key.id, project_id=project_id)
+        )
+
+
+def read_api_keys(connection: Connection, organization_id: str | None = None) -> list[ApiKeyRow]:
+    """Of one organization or of all, revoked ones too; oldest first."""
+    limited: defaultdict[str, set[str]] = defaultdict(set)
+    for limit in connection.execute(select(api_key_projects)):
+        limited[limit.api_key_id].add(limit.project_id)
+    query = select(api_keys).order_by(api_keys.c.created_at_ms, api_keys.c.id)
+    if organization_id is not None:
+        query = query.where(api_keys.c.organization_id == organization_id)
+    return [
+        ApiKeyRow(
+            id=row.id,
+            organization_id=row.organization_id,
+            secret_sha256=row.secret_sha256,
+            scopes=frozenset(row.scopes),
+            project_ids=frozenset(limited[row.id]) if row.id in limited else None,
+            created_at_ms=row.created_at_ms,
+            expires_at_ms=row.expires_at_ms,
+            revoked_at_ms=row.revoked_at_ms,
+            last_used_at_ms=row.last_used_at_ms,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def mark_api_key_revoked(
+    connection: Connection, organization_id: str, key_id: str, now_ms: int
+) -> None:
+    """The first revocation keeps its time."""
+    connection.execute(
+        update(api_keys)
+        .where(
+            api_keys.c.id == key_id,
+            api_keys.c.organization_id == organization_id,
+            api_keys.c.revoked_at_ms.is_(None),
+        )
+        .values(revoked_at_ms=now_ms)
+    )
+
+
+def mark_api_key_used(connection: Connection, key_id: str, used_at_ms: int) -> None:
+    """Only forwards: several processes report at their own pace."""
+    earlier = or_(api_keys.c.last_used_at_ms.is_(None), api_keys.c.last_used_at_ms < used_at_ms)
+    connection.execute(
+        update(api_keys).where(api_keys.c.id == key_id, earlier).values(last_used_at_ms=used_at_ms)
+    )
+
+
+def add_signing_key(connection: Connection, key: SigningKeyRow, now_ms: int) -> None:
+    connection.execute(
+        signing_keys.insert().values(
+            kid=key.kid,
+            organization_id=key.organization_id,
+            state=key.state,
+            public_jwk=dict(key.public_jwk),
+            sealed_private=key.sealed_private,
+            created_at_ms=now_ms,
+        )
+    )
+
+
+def read_signing_keys(connection: Connection) -> list[SigningKeyRow]:
+    """Of all organizations, oldest first."""
+    query = select(signing_keys).order_by(signing_keys.c.created_at_ms, signing_keys.c.kid)
+    return [
+        SigningKeyRow(row.kid, row.organization_id, row.state, row.public_jwk, row.sealed_private)
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,142 @@
+"""Experiments, layers and published manifests, as rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from fairlot.store.tables import experiments, layers, manifests
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRow:
+    """`document` is the experiment as manifests write it; `status` may also be `draft`.
+
+    `variant_ids` holds every variant key that was ever used. `draw_at_start` is set when the
+    experiment starts, and `draw_changed` once the draw has differed from it.
+    """
+
+    id: str
+    project_id: str
+    key: str
+    status: str
+    document: bytes
+    variant_ids: Mapping[str, str]
+    description: str | None
+    hypothesis: str | None
+    owner: str | None
+    tags: Sequence[str]
+    metrics: Sequence[Mapping[str, Any]]
+    source: str
+    created_at_ms: int
+    updated_at_ms: int
+    started_at_ms: int | None = None
+    draw_at_start: str | None = None
+    draw_changed: bool = False
+    deleted_at_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    project_id: str
+    version: int
+    payload: bytes
+    signed: bytes
+    kid: str
+    always_look_up: Sequence[str]
+    published_at_ms: int
+    revoked_at_ms: int | None = None
+
+
+def experiments_of(connection: Connection, project_id: str) -> dict[str, ExperimentRow]:
+    """By key, deleted ones too."""
+    rows = connection.execute(
+        select(experiments)
+        .where(experiments.c.project_id == project_id)
+        .order_by(experiments.c.key)
+    )
+    return {row["key"]: ExperimentRow(**row) for row in rows.mappings()}
+
+
+def add_experiment(connection: Connection, experiment: ExperimentRow) -> None:
+    connection.execute(experiments.insert().values(_values(experiment)))
+
+
+def replace_experiment(connection: Connection, experiment: ExperimentRow) -> None:
+    connection.execute(
+        experiments.update().where(experiments.c.id == experiment.id).values(_values(experiment))
+    )
+
+
+def layers_of(connection: Connection, project_id: str) -> dict[str, str]:
+    """The salt of each layer, by its key."""
+    rows = connection.execute(
+        select(layers.c.key, layers.c.salt)
+        .where(layers.c.project_id == project_id)
+        .order_by(layers.c.key)
+    )
+    return {row.key: row.salt for row in rows}
+
+
+def add_layer(
+    connection: Connection, new_id: str, project_id: str, key: str, salt: str, now_ms: int
+) -> None:
+    connection.execute(
+        layers.insert().values(
+            id=new_id, project_id=project_id, key=key, salt=salt, created_at_ms=now_ms
+        )
+    )
+
+
+def add_manifest(connection: Connection, manifest: ManifestRow) -> None:
+    connection.execute(manifests.insert().values(_values(manifest)))
+
+
+def newest_manifest(connection: Connection, project_id: str) -> ManifestRow | None:
+    """The highest version that was ever published, revoked or not."""
+    rows = connection.execute(
+        select(manifests)
+        .where(manifests.c.project_id == project_id)
+        .order_by(manifests.c.version.desc())
+        .limit(1)
+    )
+    found = rows.mappings().one_or_none()
+    return None if found is None else ManifestRow(**found)
+
+
+def live_versions(connection: Connection, project_id: str) -> list[int]:
+    """The versions that are not revoked, newest first."""
+    return list(
+        connection.execute(
+            select(manifests.c.version)
+            .where(manifests.c.project_id == project_id, manifests.c.revoked_at_ms.is_(None))
+            .order_by(manifests.c.version.desc())
+        ).scalars()
+    )
+
+
+def read_manifest(connection: Connection, project_id: str, version: int) -> ManifestRow:
+    rows = connection.execute(
+        select(manifests).where(
+            manifests.c.project_id == project_id, manifests.c.version == version
+        )
+    )
+    return ManifestRow(**rows.mappings().one())
+
+
+def revoked_versions(connection: Connection) -> dict[str, list[int]]:
+    """By project id, rising."""
+    found: dict[str, list[int]] = {}
+    rows = connection.execute(
+        select(manifests.c.project_id, manifests.c.version)
+        .where(manifests.c.revoked_at_ms.is_not(None))
+        .order_by(manifests.c.version)
+    )
+    for row in rows:
+        found.setdefault(row.project_id, []).append(row.version)
+    return found
+
+
+def _values(row: ExperimentRow | ManifestRow) -> dict[str, Any]:
+    return {field.name: getattr(row, field.name) for field in fields(row)}

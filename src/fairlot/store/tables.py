@@ -1,0 +1,157 @@
+"""The tables of the control plane. Instants are milliseconds since the epoch, UTC."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+organizations = Table(
+    "organizations",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("key", String(64), nullable=False, unique=True),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("private", Boolean, nullable=False),
+    Column("tier", String(16), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("organization_id", "key"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("sha256", LargeBinary(32), primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("token", String(64), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("revoked_at_ms", BigInteger),
+    Index(None, "project_id"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(8), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("secret_sha256", LargeBinary(32), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("expires_at_ms", BigInteger),
+    Column("revoked_at_ms", BigInteger),
+    Column("last_used_at_ms", BigInteger),
+    Index(None, "organization_id"),
+)
+
+# A key without a row here may work in every project of its organization.
+api_key_projects = Table(
+    "api_key_projects",
+    metadata,
+    Column("api_key_id", ForeignKey("api_keys.id"), primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), primary_key=True),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", String(64), primary_key=True),
+    Column("organization_id", ForeignKey("organizations.id"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("public_jwk", JSON, nullable=False),
+    Column("sealed_private", LargeBinary, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index(None, "organization_id"),
+)
+
+# One row: something sealed, so that a wrong secret is noticed before it is used.
+vault_check = Table(
+    "vault_check",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+# One row: raised by every write that changes what is served.
+serving = Table(
+    "serving",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+)
+
+layers = Table(
+    "layers",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("key", String(128), nullable=False),
+    Column("salt", String(128), nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "key"),
+)
+
+# `document` is the experiment in the manifest's JSON. `variant_ids` keeps the id of every variant
+# key that was ever used. `draw_at_start` is what decided the draw when the experiment started.
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("key", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("document", LargeBinary, nullable=False),
+    Column("variant_ids", JSON, nullable=False),
+    Column("description", Text),
+    Column("hypothesis", Text),
+    Column("owner", Text),
+    Column("tags", JSON, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("started_at_ms", BigInteger),
+    Column("draw_at_start", Text),
+    Column("draw_changed", Boolean, nullable=False),
+    Column("deleted_at_ms", BigInteger),
+    UniqueConstraint("project_id", "key"),
+)
+
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("project_id", ForeignKey("projects.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("signed", LargeBinary, nullable=False),
+    Column("kid", String(64), nullable=False),
+    Column("always_look_up", JSON, nullable=False),
+    Column("published_at_ms", BigInteger, nullable=False),
+    Column("revoked_at_ms", BigInteger),
+)

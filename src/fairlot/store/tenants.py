@@ -1,0 +1,87 @@
+"""Organizations and projects, and the number that tells that something served has changed."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Select, select, update
+
+from fairlot.store.tables import organizations, projects, serving
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRow:
+    id: str
+    key: str
+    organization_id: str
+    organization_key: str
+    private: bool
+    tier: str
+
+
+def has_organizations(connection: Connection) -> bool:
+    return connection.execute(select(organizations.c.id).limit(1)).first() is not None
+
+
+def organization_id(connection: Connection, key: str) -> str | None:
+    return connection.execute(
+        select(organizations.c.id).where(organizations.c.key == key)
+    ).scalar_one_or_none()
+
+
+def organization_keys(connection: Connection) -> dict[str, str]:
+    """The key of each organization, by its id."""
+    rows = connection.execute(select(organizations.c.id, organizations.c.key))
+    return {row.id: row.key for row in rows}
+
+
+def add_organization(connection: Connection, new_id: str, key: str, now_ms: int) -> None:
+    connection.execute(
+        organizations.insert().values(id=new_id, key=key, created_at_ms=now_ms),
+    )
+
+
+def add_project(connection: Connection, project: ProjectRow, now_ms: int) -> None:
+    connection.execute(
+        projects.insert().values(
+            id=project.id,
+            key=project.key,
+            organization_id=project.organization_id,
+            private=project.private,
+            tier=project.tier,
+            created_at_ms=now_ms,
+        )
+    )
+
+
+def find_project(connection: Connection, org: str, project: str) -> ProjectRow | None:
+    row = connection.execute(
+        _project_rows().where(organizations.c.key == org, projects.c.key == project)
+    ).one_or_none()
+    return None if row is None else ProjectRow(*row)
+
+
+def all_projects(connection: Connection) -> list[ProjectRow]:
+    return [ProjectRow(*row) for row in connection.execute(_project_rows())]
+
+
+def raise_generation(connection: Connection) -> None:
+    """Every transaction that changes what is served calls this."""
+    connection.execute(update(serving).values(generation=serving.c.generation + 1))
+
+
+def read_generation(connection: Connection) -> int:
+    return int(connection.execute(select(serving.c.generation)).scalar_one())
+
+
+def _project_rows() -> Select[str, str, str, str, bool, str]:
+    return (
+        select(
+            projects.c.id,
+            projects.c.key,
+            projects.c.organization_id,
+            organizations.c.key,
+            projects.c.private,
+            projects.c.tier,
+        )
+        .join(organizations)
+        .order_by(organizations.c.key, projects.c.key)
+    )

@@ -1,0 +1,210 @@
+import multiprocessing
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+
+from fairlot.store import NewerStore, StoreFailed, StoreUnusable, WrongSecret, open_store
+from fairlot.store.migrations import LATEST, REVISIONS, downgrade, upgrade
+from fairlot.store.tables import metadata
+
+SECRET = "a secret of the operator"
+
+
+def make(directory: Path, secret: str | None = None) -> Path:
+    open_store(directory, secret).close()
+    return directory / "fairlot.db"
+
+
+def revision_of(path: Path) -> str:
+    connection = sqlite3.connect(path)
+    (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    connection.close()
+    return str(revision)
+
+
+def test_open_store__new_directory__is_private_and_migrated(tmp_path: Path) -> None:
+    path = make(tmp_path / "deep" / "data")
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert (path.parent / "secret.key").stat().st_mode & 0o777 == 0o600
+    assert revision_of(path) == LATEST
+
+
+def test_open_store__with_a_secret__makes_no_key_file(tmp_path: Path) -> None:
+    make(tmp_path, SECRET)
+    assert not (tmp_path / "secret.key").exists()
+    make(tmp_path, SECRET)
+
+
+def test_open_store__again__keeps_everything(tmp_path: Path) -> None:
+    make(tmp_path)
+    store = open_store(tmp_path, None)
+    with store.writing() as connection:
+        connection.execute(text("UPDATE serving SET generation = 7"))
+    store.close()
+    store = open_store(tmp_path, None)
+    assert store.generation() == 7
+    store.close()
+
+
+def test_migrations__up_and_down__leave_the_tables_of_the_code_and_then_none(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path)
+    store = open_store(tmp_path, None)
+    with store.writing() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        downgrade(connection)
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+        upgrade(connection)
+        assert set(metadata.tables) < set(inspect(connection).get_table_names())
+    store.close()
+
+
+def test_migrations__listed_revisions__are_those_of_the_scripts() -> None:
+    config = Config()
+    config.set_main_option("script_location", "fairlot.store:migrations")
+    config.set_main_option("path_separator", "os")
+    scripts = ScriptDirectory.from_config(config).walk_revisions()
+    assert tuple(reversed([script.revision for script in scripts])) == REVISIONS
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_open_store__older_database__is_migrated_with_its_rows(
+    tmp_path: Path, revision: str
+) -> None:
+    path = make(tmp_path)
+    store = open_store(tmp_path, None)
+    with store.writing() as connection:
+        downgrade(connection, revision)
+        connection.execute(text("INSERT INTO organizations VALUES ('org_1', 'acme', 5)"))
+    store.close()
+    assert revision_of(path) == revision
+    store = open_store(tmp_path, None)
+    with store.reading() as connection:
+        assert connection.execute(text("SELECT key FROM organizations")).scalar_one() == "acme"
+    store.close()
+    assert revision_of(path) == LATEST
+
+
+def test_open_store__newer_database__is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = make(tmp_path)
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(NewerStore) as caught:
+        open_store(tmp_path, None)
+    assert caught.value.revision == "9999"
+    assert revision_of(path) == "9999"
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 50, 4096, 20_000])
+def test_open_store__truncated_database__is_refused_and_left_alone(
+    tmp_path: Path, kept_bytes: int
+) -> None:
+    path = make(tmp_path)
+    path.write_bytes(path.read_bytes()[:kept_bytes])
+    with pytest.raises(StoreUnusable, match="restore a backup"):
+        open_store(tmp_path, None)
+    assert path.stat().st_size == kept_bytes
+
+
+def test_open_store__something_else_there__is_refused(tmp_path: Path) -> None:
+    (tmp_path / "fairlot.db").write_text("This is not a database. " * 500)
+    with pytest.raises(StoreUnusable, match="not a sound database"):
+        open_store(tmp_path, None)
+
+
+def test_open_store__directory_that_cannot_be__is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreUnusable, match="cannot be written"):
+        open_store(tmp_path / "file" / "data", None)
+
+
+def test_open_store__database_is_a_directory__is_refused(tmp_path: Path) -> None:
+    (tmp_path / "fairlot.db").mkdir()
+    with pytest.raises(StoreUnusable):
+        open_store(tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    ("made_with", "opened_with", "told"),
+    [
+        (SECRET, "another secret altogether", "set that one"),
+        (SECRET, None, "set FAIRLOT_SECRET"),
+        (None, SECRET, "unset it"),
+        (SECRET, "short", "16 or more"),
+    ],
+)
+def test_open_store__wrong_secret__is_refused_clearly(
+    tmp_path: Path, made_with: str | None, opened_with: str | None, told: str
+) -> None:
+    make(tmp_path, made_with)
+    files = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(WrongSecret, match=told):
+        open_store(tmp_path, opened_with)
+    assert sorted(path.name for path in tmp_path.iterdir()) == files
+    make(tmp_path, made_with)
+
+
+def test_open_store__key_file_replaced__is_refused(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "secret.key").write_text("x" * 40)
+    with pytest.raises(WrongSecret, match="restore that file"):
+        open_store(tmp_path, None)
+
+
+def test_open_store__key_file_cut_short__is_refused(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "secret.key").write_text("x")
+    with pytest.raises(StoreUnusable, match="cut short"):
+        open_store(tmp_path, None)
+
+
+def test_open_store__several_processes_at_once__all_get_the_same_one(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(3) as pool:
+        paths = pool.map(make, [tmp_path] * 3)
+    assert set(paths) == {tmp_path / "fairlot.db"}
+    assert revision_of(paths[0]) == LATEST
+
+
+def test_writing__an_error_inside__rolls_back(tmp_path: Path) -> None:
+    store = open_store(tmp_path, None)
+
+    def write_half() -> None:
+        with store.writing() as connection:
+            connection.execute(text("UPDATE serving SET generation = 7"))
+            connection.execute(text("UPDATE no_such_table SET a = 1"))
+
+    with pytest.raises(StoreFailed):
+        write_half()
+    with store.writing(keep=False) as connection:
+        connection.execute(text("UPDATE serving SET generation = 8"))
+    assert store.generation() == 0
+    store.close()
+
+
+def test_writing__breaks_a_reference__is_refused(tmp_path: Path) -> None:
+    store = open_store(tmp_path, None)
+    with pytest.raises(StoreFailed), store.writing() as connection:
+        connection.execute(text("INSERT INTO layers VALUES ('lay_1', 'no project', 'a', 'b', 1)"))
+    store.close()
+
+
+def test_reading__while_another_writes__sees_one_state(tmp_path: Path) -> None:
+    store = open_store(tmp_path, None)
+    with store.reading() as connection:
+        before = connection.execute(text("SELECT generation FROM serving")).scalar_one()
+        with store.writing() as other:
+            other.execute(text("UPDATE serving SET generation = generation + 1"))
+        assert connection.execute(text("SELECT generation FROM serving")).scalar_one() == before
+    assert store.generation() == before + 1
+    store.close()
