@@ -1,0 +1,276 @@
+"""Decide for a subject over the current snapshot, and record what came out.
+
+The snapshot is swapped whole, so a decision sees one state of the store. While the store fails,
+decisions go on from memory.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from fairlot.engine import (
+    Context,
+    Decision,
+    Experiment,
+    Holdout,
+    Reason,
+    Unit,
+    decide,
+    holdout_arm,
+)
+from fairlot.events import Assignment, Exposure, derived_event_id, new_event_id
+from fairlot.service.snapshot import ProjectServing, Snapshot
+from fairlot.warehouse.log import EventLog, LogUnavailable
+
+# The answers that a remembered variant would have come before, when the draw may have changed.
+_AFTER_MEMORY = frozenset(
+    {Reason.AUDIENCE, Reason.SAMPLE, Reason.ADAPTER, Reason.BUCKET, Reason.RECIPE}
+)
+# Answers without a subject having been evaluated for a running experiment.
+_NOT_EVALUATED = frozenset(
+    {
+        Reason.UNKNOWN,
+        Reason.INVALID,
+        Reason.SERVER_ONLY,
+        Reason.PREVIEW,
+        Reason.EXCLUDED,
+        Reason.SCHEDULED,
+        Reason.PAUSED,
+        Reason.ENDED,
+        Reason.NO_UNIT,
+    }
+)
+_HOLDOUTS_REMEMBERED = 50_000
+
+
+def decide_with_memory(
+    project: ProjectServing,
+    experiment_key: str,
+    subject_id: str,
+    context: Context,
+    stored: Callable[[str, str], Sequence[Assignment]],
+) -> Decision:
+    """Decide, looking up what was remembered only where it can matter. Records nothing.
+
+    `stored` gives the assignments of an experiment id and a unit id, the earliest first. The one
+    that was used is put into `context.sticky`.
+    """
+    decision = decide(project.compiled, experiment_key, subject_id, context)
+    experiment = decision.experiment
+    if experiment is None or not _memory_matters(project, decision, subject_id, context):
+        return decision
+    unit_id = _unit_of(experiment, subject_id, context)
+    return _remembering(project, decision, subject_id, context, stored(experiment.id, unit_id))
+
+
+class Decisions:
+    """The decisions of one process. `impressions` and `refused` count what was recorded, and what
+    the event log could not take.
+
+    `load` reads the newest snapshot, given the one before, and `generation` only its number; both
+    may block.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[Snapshot | None], Snapshot],
+        generation: Callable[[], int],
+        log: EventLog,
+        *,
+        durable: bool = False,
+        source: str = "assignments",
+    ) -> None:
+        self._load = load
+        self._generation = generation
+        self._log = log
+        self._durable = durable
+        self._source = source
+        self._holdouts_seen: dict[tuple[str, str, str], None] = {}
+        self.impressions = 0
+        self.refused = 0
+        self.snapshot: Snapshot = load(None)
+
+    def refresh(self) -> bool:
+        """Swap in the store's state if it has changed; says whether it had. Blocks, so call it in
+        a worker thread. When the store raises, the last good snapshot stays."""
+        if self._generation() == self.snapshot.generation:
+            return False
+        self.snapshot = self._load(self.snapshot)
+        return True
+
+    async def decide_and_record(
+        self,
+        project: ProjectServing,
+        experiment_key: str,
+        subject_id: str,
+        context: Context,
+        *,
+        track: bool,
+        properties: Mapping[str, Any] | None = None,
+    ) -> Decision:
+        """Decide at `context.now_ms`, remember a drawn variant, and record the impression.
+
+        A variant that had to be looked up is put into `context.sticky`. Without `track` no
+        exposure is recorded, but the variant is remembered all the same. Raises LogUnavailable
+        when the event log cannot take what must be recorded.
+        """
+        decision = decide(project.compiled, experiment_key, subject_id, context)
+        try:
+            if decision.reason in _AFTER_MEMORY and (
+                decision.reason is Reason.AUDIENCE or experiment_key in project.always_look_up
+            ):
+                decision = await self._recall(project, decision, subject_id, context)
+            ticket = self._record(project, decision, subject_id, context, track, properties)
+            if ticket is not None and self._durable:
+                await self._log.committed(ticket)
+        except LogUnavailable:
+            self.refused += 1
+            raise
+        return decision
+
+    async def _recall(
+        self, project: ProjectServing, decision: Decision, subject_id: str, context: Context
+    ) -> Decision:
+        experiment = decision.experiment
+        if experiment is None or not _memory_matters(project, decision, subject_id, context):
+            return decision
+        unit_id = _unit_of(experiment, subject_id, context)
+        stored = await asyncio.to_thread(self._log.stored_assignments, experiment.id, unit_id)
+        return _remembering(project, decision, subject_id, context, stored)
+
+    def _record(
+        self,
+        project: ProjectServing,
+        decision: Decision,
+        subject_id: str,
+        context: Context,
+        track: bool,
+        properties: Mapping[str, Any] | None,
+    ) -> int | None:
+        """The ticket of the last thing that was recorded, None when nothing had to be."""
+        experiment, variant, reason = decision.experiment, decision.variant, decision.reason
+        if experiment is None:
+            return None
+        ticket = None
+        holdout = project.compiled.manifest.holdout
+        if track and holdout is not None and reason not in _NOT_EVALUATED:
+            ticket = self._record_holdout(project, holdout, experiment, subject_id, context)
+        if variant is None or reason is Reason.PREVIEW or not (track or decision.store):
+            return ticket
+        unit_id = _unit_of(experiment, subject_id, context)
+        exposure = assignment = None
+        if track:
+            exposure = Exposure(
+                new_event_id(context.now_ms),
+                project.project_id,
+                experiment.id,
+                experiment.key,
+                subject_id,
+                unit_id,
+                variant.key,
+                variant.id,
+                project.version,
+                experiment.hash_version,
+                reason,
+                context.now_ms,
+                context.now_ms,
+                device=context.device,
+                url=context.url,
+                source=self._source,
+                properties=properties,
+            )
+        if decision.store:
+            assignment = Assignment(
+                experiment.id,
+                experiment.key,
+                unit_id,
+                variant.key,
+                project.version,
+                context.now_ms,
+            )
+        ticket = self._log.record(exposure, assignment)
+        if track:
+            self.impressions += 1
+        return ticket
+
+    def _record_holdout(
+        self,
+        project: ProjectServing,
+        holdout: Holdout,
+        experiment: Experiment,
+        subject_id: str,
+        context: Context,
+    ) -> int | None:
+        """The exposure of the holdout itself. Its id is derived, so a repetition counts once, also
+        of another process; what this process recorded lately it does not record again."""
+        unit_id = _unit_of(experiment, subject_id, context)
+        seen = (project.project_id, holdout.key, unit_id)
+        arm = None if seen in self._holdouts_seen else holdout_arm(project.compiled, unit_id)
+        if arm is None or not unit_id:
+            return None
+        key = f"holdout.{holdout.key}"
+        ticket = self._log.record(
+            Exposure(
+                derived_event_id(project.project_id, f"{key}:{unit_id}"),
+                project.project_id,
+                key,
+                key,
+                subject_id,
+                unit_id,
+                arm,
+                arm,
+                project.version,
+                experiment.hash_version,
+                Reason.BUCKET,  # both arms are drawn, so both count in estimates
+                context.now_ms,
+                context.now_ms,
+                source=self._source,
+            ),
+            None,
+        )
+        if len(self._holdouts_seen) >= _HOLDOUTS_REMEMBERED:
+            del self._holdouts_seen[next(iter(self._holdouts_seen))]
+        self._holdouts_seen[seen] = None
+        return ticket
+
+
+def _unit_of(experiment: Experiment, subject_id: str, context: Context) -> str:
+    return subject_id if experiment.unit is Unit.SUBJECT else context.account_id or ""
+
+
+def _memory_matters(
+    project: ProjectServing, decision: Decision, subject_id: str, context: Context
+) -> bool:
+    """Whether any remembered variant could change a decision.
+
+    Outside the audience it cannot when the page does not match, or when the audience is checked
+    again: trying one is cheaper than looking one up. Elsewhere the hash is the memory, unless the
+    draw has changed since the experiment started.
+    """
+    experiment = decision.experiment
+    if experiment is None or decision.reason not in _AFTER_MEMORY:
+        return False
+    if decision.reason is not Reason.AUDIENCE:
+        return experiment.key in project.always_look_up
+    context.sticky = {experiment.key: experiment.variants[0].key}
+    tried = decide(project.compiled, experiment.key, subject_id, context)
+    context.sticky = None
+    return tried.reason is not Reason.AUDIENCE
+
+
+def _remembering(
+    project: ProjectServing,
+    decision: Decision,
+    subject_id: str,
+    context: Context,
+    stored: Sequence[Assignment],
+) -> Decision:
+    """Decide again with the earliest remembered variant that still exists, if there is one."""
+    experiment = decision.experiment
+    if experiment is None:
+        return decision
+    for assignment in stored:
+        if experiment.variant(assignment.variant_key) is not None:
+            context.sticky = {experiment.key: assignment.variant_key}
+            return decide(project.compiled, experiment.key, subject_id, context)
+    return decision

@@ -1,0 +1,165 @@
+"""All that serving needs of the store, read at one moment and never changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from fairlot.engine import CompiledManifest, compile_manifest
+from fairlot.manifest import InvalidManifest, jwks_json, manifest_from_json
+from fairlot.store import Store
+from fairlot.store.credentials import live_token_digests, read_api_keys, read_signing_keys
+from fairlot.store.experiments import ManifestRow, live_versions, read_manifest, revoked_versions
+from fairlot.store.tenants import ProjectRow, all_projects, organization_keys, read_generation
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectServing:
+    """`etag` is quoted and strong. `always_look_up` are the experiments whose draw has changed
+    since they started: their hash is no longer the memory of what was assigned."""
+
+    org: str
+    project: str
+    project_id: str
+    version: int
+    compiled: CompiledManifest
+    signed: bytes
+    etag: str
+    private: bool
+    tier: str
+    always_look_up: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyRecord:
+    """`project_ids` None is every project of the organization."""
+
+    secret_sha256: bytes
+    scopes: frozenset[str]
+    project_ids: frozenset[str] | None
+    org: str
+    expires_at_ms: int | None
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`projects` by organization and project key, `tokens` by the SHA-256 of the experiment token,
+    `api_keys` by the 8 characters of their id, `jwks` and `revocations` by organization key."""
+
+    generation: int
+    projects: Mapping[tuple[str, str], ProjectServing]
+    tokens: Mapping[bytes, ProjectServing]
+    api_keys: Mapping[str, ApiKeyRecord]
+    jwks: Mapping[str, bytes]
+    revocations: Mapping[str, bytes]
+
+
+def load_snapshot(store: Store, previous: Snapshot | None = None) -> Snapshot:
+    """The newest state; what `previous` has compiled and is still current is taken over.
+
+    A project whose newest manifest cannot be read keeps what `previous` served, else an older
+    version that can be read; it is left out only when there is none. The others are not affected.
+    """
+    served = {} if previous is None else previous.projects
+    with store.reading() as connection:
+        rows = all_projects(connection)
+        found = [
+            _serve_project(connection, row, served.get((row.organization_key, row.key)))
+            for row in rows
+        ]
+        projects = {(each.org, each.project): each for each in found if each is not None}
+        by_id = {each.project_id: each for each in projects.values()}
+        digests = live_token_digests(connection)
+        orgs = organization_keys(connection)
+        return Snapshot(
+            generation=read_generation(connection),
+            projects=projects,
+            tokens={digest: by_id[owner] for digest, owner in digests.items() if owner in by_id},
+            api_keys=_api_keys(connection, orgs),
+            jwks=_key_sets(connection, orgs),
+            revocations=_revocations(connection, orgs, rows),
+        )
+
+
+def _serve_project(
+    connection: Connection, project: ProjectRow, before: ProjectServing | None
+) -> ProjectServing | None:
+    for number, version in enumerate(live_versions(connection, project.id)):
+        row = read_manifest(connection, project.id, version)
+        if before is not None and before.signed == row.signed:
+            return _serving(project, row, before.compiled)
+        try:
+            return _serving(project, row, compile_manifest(manifest_from_json(row.payload)))
+        except InvalidManifest as error:
+            _log.error(
+                "snapshot.manifest_unreadable",
+                org=project.organization_key,
+                project=project.key,
+                version=version,
+                problem=str(error),
+            )
+        if number == 0 and before is not None:
+            return before
+    return None
+
+
+def _serving(project: ProjectRow, row: ManifestRow, compiled: CompiledManifest) -> ProjectServing:
+    return ProjectServing(
+        org=project.organization_key,
+        project=project.key,
+        project_id=project.id,
+        version=row.version,
+        compiled=compiled,
+        signed=row.signed,
+        etag=f'"{sha256(row.signed).hexdigest()[:32]}"',
+        private=project.private,
+        tier=project.tier,
+        always_look_up=frozenset(row.always_look_up),
+    )
+
+
+def _api_keys(connection: Connection, orgs: Mapping[str, str]) -> dict[str, ApiKeyRecord]:
+    return {
+        row.id: ApiKeyRecord(
+            secret_sha256=row.secret_sha256,
+            scopes=row.scopes,
+            project_ids=row.project_ids,
+            org=orgs[row.organization_id],
+            expires_at_ms=row.expires_at_ms,
+            revoked=row.revoked_at_ms is not None,
+        )
+        for row in read_api_keys(connection)
+    }
+
+
+def _key_sets(connection: Connection, orgs: Mapping[str, str]) -> dict[str, bytes]:
+    keys = read_signing_keys(connection)
+    return {
+        org: jwks_json(key.public_jwk for key in keys if key.organization_id == owner)
+        for owner, org in orgs.items()
+    }
+
+
+def _revocations(
+    connection: Connection, orgs: Mapping[str, str], projects: list[ProjectRow]
+) -> dict[str, bytes]:
+    """`{"revoked": {"<project>": [<version>, ...]}}`, with the projects that have some."""
+    versions = revoked_versions(connection)
+    return {
+        org: msgspec.json.encode(
+            {
+                "revoked": {
+                    project.key: versions[project.id]
+                    for project in projects
+                    if project.organization_id == owner and project.id in versions
+                }
+            }
+        )
+        for owner, org in orgs.items()
+    }

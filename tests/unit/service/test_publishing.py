@@ -1,0 +1,373 @@
+import json
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+
+from fairlot.engine import Audience, Experiment
+from fairlot.manifest import manifest_from_json, read_experiments, verify_manifest
+from fairlot.service.access import UnknownTenant
+from fairlot.service.publishing import (
+    Change,
+    ChangeKind,
+    NotDeletable,
+    Refused,
+    apply_specs,
+    delete_experiment,
+)
+from fairlot.service.snapshot import ProjectServing, load_snapshot
+from fairlot.store import Store
+from unit.service.conftest import NOW_MS, Apply
+
+
+def yaml(
+    key: str = "button", *lines: str, variants: str = "[{key: a, name: A}, {key: b, name: B}]"
+) -> str:
+    return "\n".join((f"key: {key}", "name: Button", *lines, f"variants: {variants}", ""))
+
+
+def served(store: Store) -> ProjectServing:
+    return load_snapshot(store).projects["default", "default"]
+
+
+def experiments(store: Store) -> dict[str, Experiment]:
+    found = served(store).compiled.manifest.experiments
+    return {each.key: each for each in found if isinstance(each, Experiment)}
+
+
+def only_change(apply: Apply, text_: str) -> tuple[ChangeKind, tuple[str, ...]]:
+    (change,) = apply(text_).changes
+    return change.kind, change.fields
+
+
+def refusals(apply: Apply, *texts: str) -> list[tuple[str, str]]:
+    """The path and the message of each problem."""
+    with pytest.raises(Refused) as caught:
+        apply(*texts)
+    assert all(problem.file.startswith("file") for problem in caught.value.problems)
+    return [(problem.path, problem.message) for problem in caught.value.problems]
+
+
+def test_apply__new_experiment__is_published_signed_and_served(store: Store, apply: Apply) -> None:
+    result = apply(yaml("button", "description: Secret plans", "owner: anna"))
+    assert result.changes == (Change("button", ChangeKind.CREATED),)
+    assert result.version == 1
+    serving = served(store)
+    manifest = verify_manifest(serving.signed, json.loads(load_snapshot(store).jwks["default"]))
+    assert manifest == serving.compiled.manifest
+    assert (manifest.version, manifest.published_at) == (1, "2026-11-23T06:00:00.000Z")
+    experiment = experiments(store)["button"]
+    assert experiment.id.startswith("exp_")
+    assert len(experiment.id) == 30
+    assert {variant.id[:4] for variant in experiment.variants} == {"var_"}
+    assert experiment.salt == "button"
+    assert b"Secret" not in serving.signed
+
+
+def test_apply__same_again__publishes_nothing(store: Store, apply: Apply) -> None:
+    apply(yaml())
+    generation = store.generation()
+    result = apply(yaml(), now_ms=NOW_MS + 5)
+    assert result.changes == (Change("button", ChangeKind.UNCHANGED),)
+    assert result.version is None
+    assert store.generation() == generation
+
+
+def test_apply__dry_run__tells_the_changes_and_makes_none(store: Store, apply: Apply) -> None:
+    generation = store.generation()
+    result = apply(yaml(), dry_run=True)
+    assert result.changes == (Change("button", ChangeKind.CREATED),)
+    assert result.version is None
+    assert store.generation() == generation
+    assert experiments(store) == {}
+    assert apply(yaml()).changes == result.changes
+
+
+def test_apply__changed__keeps_ids_and_raises_version_and_generation(
+    store: Store, apply: Apply
+) -> None:
+    apply(yaml())
+    before, generation = experiments(store)["button"], store.generation()
+    result = apply(yaml(variants="[{key: b, name: B}, {key: c, name: C}, {key: a, name: A}]"))
+    after = experiments(store)["button"]
+    assert result.version == 2
+    assert store.generation() > generation
+    assert after.id == before.id
+    ids = {variant.key: variant.id for variant in after.variants}
+    assert all(ids[variant.key] == variant.id for variant in before.variants)
+
+
+def test_apply__variant_removed_and_back_again__has_its_id(store: Store, apply: Apply) -> None:
+    apply(yaml(variants="[{key: a, name: A}, {key: b, name: B}, {key: c, name: C}]"))
+    before = experiments(store)["button"].variant("c")
+    apply(yaml())
+    assert experiments(store)["button"].variant("c") is None
+    apply(yaml(variants="[{key: a, name: A}, {key: b, name: B}, {key: c, name: C}]"))
+    assert experiments(store)["button"].variant("c") == before
+
+
+def test_apply__some_experiments__leaves_the_others_alone(store: Store, apply: Apply) -> None:
+    apply(yaml("one"), yaml("two"))
+    apply(yaml("three"))
+    assert set(experiments(store)) == {"one", "two", "three"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "variants", "fields"),
+    [
+        (("sampleRate: 0.5",), "[{key: a, name: A}, {key: b, name: B}]", ("audience.sampleRate",)),
+        (("owner: anna",), "[{key: a, name: A}, {key: b, name: B}]", ("owner",)),
+        (("# a comment",), "[{key: a, name: A}, {key: b, name: B}]", ("source",)),
+        ((), "[{key: a, name: New}, {key: b, name: B}]", ("variants.a.name",)),
+        ((), "[{key: a, name: A}, {key: c, name: C}]", ("variants",)),
+        (
+            ("status: paused", "priority: 3"),
+            "[{key: a, name: A}, {key: b, name: B}]",
+            ("priority", "status"),
+        ),
+    ],
+)
+def test_apply__one_thing_changed__is_named(
+    apply: Apply, lines: tuple[str, ...], variants: str, fields: tuple[str, ...]
+) -> None:
+    apply(yaml())
+    assert only_change(apply, yaml("button", *lines, variants=variants)) == (
+        ChangeKind.UPDATED,
+        fields,
+    )
+
+
+def test_apply__only_the_status__is_a_change_of_status(store: Store, apply: Apply) -> None:
+    apply(yaml())
+    assert only_change(apply, yaml("button", "status: paused")) == (
+        ChangeKind.STATUS,
+        ("status",),
+    )
+    assert experiments(store)["button"].status == "paused"
+
+
+@pytest.mark.parametrize(
+    ("life", "is_served"),
+    [
+        (("draft",), False),
+        (("draft", "running"), True),
+        (("running", "paused", "running"), True),
+        (("running", "completed"), False),
+        (("paused", "completed"), False),
+        (("draft", "completed"), False),
+        (("running", "completed", "completed\nrollout: b"), True),
+    ],
+)
+def test_apply__statuses_in_turn__lead_to_what_is_served(
+    store: Store, apply: Apply, life: tuple[str, ...], is_served: bool
+) -> None:
+    for status in life:
+        apply(yaml("button", f"status: {status}"))
+    assert ("button" in experiments(store)) is is_served
+
+
+@pytest.mark.parametrize(
+    ("life", "refused"),
+    [
+        (("running", "draft"), "status"),
+        (("paused", "draft"), "status"),
+        (("running", "completed", "running"), "status"),
+        (("running", "completed", "paused"), "status"),
+        (("running", "completed", "draft"), "status"),
+        (("running", "completed", "completed\npriority: 2"), "priority"),
+        (("running", "completed", "completed\nhypothesis: It was so"), "hypothesis"),
+        (("running", "running\nsalt: other"), "salt"),
+        (("paused", "paused\nunit: account"), "unit"),
+    ],
+)
+def test_apply__what_life_does_not_allow__is_refused_whole(
+    store: Store, apply: Apply, life: tuple[str, ...], refused: str
+) -> None:
+    *before, last = [yaml("button", f"status: {status}") for status in life]
+    for each in before:
+        apply(each)
+    version = served(store).version
+    ((path, _),) = refusals(apply, last, yaml("other"))
+    assert path == refused
+    assert served(store).version == version
+    assert "other" not in experiments(store)
+
+
+def test_apply__draft__may_still_change_everything(store: Store, apply: Apply) -> None:
+    apply(yaml("button", "status: draft"))
+    apply(yaml("button", "status: draft", "salt: other", "unit: account"))
+    apply(yaml("button", "salt: third"))
+    assert experiments(store)["button"].salt == "third"
+
+
+def test_apply__salt_no_longer_written__stays_as_it_was(store: Store, apply: Apply) -> None:
+    apply(yaml("button", "salt: special"))
+    apply(yaml("button", "priority: 2"))
+    assert experiments(store)["button"].salt == "special"
+    assert served(store).always_look_up == frozenset()
+
+
+@pytest.mark.parametrize("status", ["running", "paused"])
+def test_apply__recipe_sample_rate__may_only_rise(apply: Apply, status: str) -> None:
+    def with_rate(rate: float) -> str:
+        return yaml(
+            "button",
+            f"status: {status}",
+            variants=f"[{{key: a, name: A}}, {{key: b, name: B, recipeSampleRate: {rate}}}]",
+        )
+
+    apply(with_rate(0.5))
+    apply(with_rate(0.6))
+    assert refusals(apply, with_rate(0.55))[0][0] == "variants.b.recipeSampleRate"
+
+
+@pytest.mark.parametrize("line", ["sampleRate: 0.4", "layer: {key: shop, start: 0, end: 5000}"])
+def test_apply__draw_changed_after_the_start__is_looked_up_for_ever(
+    store: Store, apply: Apply, line: str
+) -> None:
+    apply(yaml(), yaml("other"))
+    assert served(store).always_look_up == frozenset()
+    apply(yaml("button", line))
+    assert served(store).always_look_up == {"button"}
+    apply(yaml())
+    assert served(store).always_look_up == {"button"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "variants", "changes"),
+    [
+        ((), "[{key: b, name: B}, {key: a, name: A}]", True),
+        ((), "[{key: a, name: A, weight: 4000}, {key: b, name: B, weight: 6000}]", True),
+        ((), "[{key: a, name: A}, {key: b, name: B}, {key: c, name: C}]", True),
+        (("audience: {rule: {tier: pro}}",), "[{key: a, name: A}, {key: b, name: B}]", False),
+        (("divertTo: a",), "[{key: a, name: A}, {key: b, name: B}]", False),
+        ((), "[{key: a, name: New, payload: 1}, {key: b, name: B}]", False),
+    ],
+)
+def test_apply__edit_while_running__changes_the_draw_or_not(
+    store: Store, apply: Apply, lines: tuple[str, ...], variants: str, changes: bool
+) -> None:
+    apply(yaml())
+    apply(yaml("button", *lines, variants=variants))
+    assert served(store).always_look_up == ({"button"} if changes else frozenset())
+
+
+def test_apply__draft_edited_before_its_start__draws_as_at_its_start(
+    store: Store, apply: Apply
+) -> None:
+    apply(yaml("button", "status: draft"))
+    apply(yaml("button", "sampleRate: 0.5"))
+    assert served(store).always_look_up == frozenset()
+
+
+def test_apply__layer_named_first__is_made_with_its_salt(store: Store, apply: Apply) -> None:
+    apply(
+        yaml("one", "layer: {key: shop, start: 0, end: 5000}"),
+        yaml("two", "layer: {key: shop, start: 5000, end: 10000}"),
+    )
+    (layer,) = served(store).compiled.manifest.layers
+    assert (layer.key, layer.salt) == ("shop", "layer.shop")
+    apply(yaml("three"))
+    assert len(served(store).compiled.manifest.layers) == 1
+
+
+def test_apply__overlapping_ranges_in_a_layer__are_refused(apply: Apply) -> None:
+    apply(yaml("one", "layer: {key: shop, start: 0, end: 5000}"))
+    both = refusals(
+        apply,
+        yaml("two", "layer: {key: shop, start: 4999, end: 6000}"),
+        yaml("three", "layer: {key: shop, start: 5999, end: 7000}"),
+    )
+    assert [path for path, _ in both] == ["layer", "layer"]
+    assert "one" in both[0][1]
+    assert "two" in both[1][1]
+    apply(yaml("two", "layer: {key: other, start: 4999, end: 6000}"))
+    apply(
+        yaml("one", "status: paused", "layer: {key: shop, start: 0, end: 5000}"),
+        yaml("four", "layer: {key: shop, start: 0, end: 100}"),
+    )
+
+
+def test_apply__several_problems__are_all_named(store: Store, apply: Apply) -> None:
+    apply(yaml("one"), yaml("two"))
+    found = refusals(apply, yaml("one", "status: draft"), yaml("two", "salt: new"), yaml("three"))
+    assert sorted(path for path, _ in found) == ["salt", "status"]
+    assert "three" not in experiments(store)
+
+
+def test_apply__segment_that_the_engine_does_not_know__is_refused(store: Store) -> None:
+    (spec,), _ = read_experiments(yaml("one"), "one.yaml")
+    audience = Audience(segments=("nobody",))
+    spec = replace(spec, experiment=replace(spec.experiment, audience=audience))
+    with pytest.raises(Refused) as caught:
+        apply_specs(store, "default", "default", [spec], now_ms=NOW_MS)
+    (problem,) = caught.value.problems
+    assert problem.file == "one.yaml"
+    assert problem.path.startswith("audience.segments")
+
+
+def test_apply__key_twice__is_refused(apply: Apply) -> None:
+    ((path, message),) = refusals(apply, yaml("one"), yaml("one", "priority: 2"))
+    assert path == "key"
+    assert "file0.yaml" in message
+
+
+def test_apply__no_such_project__is_told(store: Store) -> None:
+    with pytest.raises(UnknownTenant):
+        apply_specs(store, "default", "staging", (), now_ms=NOW_MS)
+
+
+def test_apply__source__is_kept_as_it_was_written(store: Store, apply: Apply) -> None:
+    written = yaml("button", "# why: because", "owner: anna")
+    apply(written)
+    with store.reading() as connection:
+        row = connection.execute(text("SELECT source, owner FROM experiments")).one()
+    assert row.source.strip() == written.strip()
+    assert row.owner == "anna"
+
+
+def test_delete__completed_or_draft__is_gone_and_its_key_used_up(
+    store: Store, apply: Apply
+) -> None:
+    apply(yaml("one", "status: draft"), yaml("two"))
+    apply(yaml("two", "status: completed", "rollout: b"))
+    for key in ("one", "two"):
+        delete_experiment(store, "default", "default", key, now_ms=NOW_MS)
+        ((path, _),) = refusals(apply, yaml(key))
+        assert path == "key"
+    assert experiments(store) == {}
+
+
+@pytest.mark.parametrize("key", ["runs", "nowhere"])
+def test_delete__running_or_unknown__is_refused(store: Store, apply: Apply, key: str) -> None:
+    apply(yaml("runs"))
+    with pytest.raises(NotDeletable):
+        delete_experiment(store, "default", "default", key, now_ms=NOW_MS)
+    assert set(experiments(store)) == {"runs"}
+
+
+def test_publish__stored_experiment_spoilt__is_broken_alone(store: Store, apply: Apply) -> None:
+    apply(yaml("one"), yaml("two"))
+    with store.writing() as connection:
+        connection.execute(text("UPDATE experiments SET document = '{}' WHERE key = 'one'"))
+    with pytest.raises(Refused, match="one"):
+        apply(yaml("three"))
+    assert set(served(store).compiled.broken) == set()
+
+
+def test_publish__newest_version_revoked__publishes_again(store: Store, apply: Apply) -> None:
+    apply(yaml())
+    with store.writing() as connection:
+        connection.execute(text("UPDATE manifests SET revoked_at_ms = 1 WHERE version = 1"))
+    assert apply(yaml()).version == 2
+
+
+def test_publish__stored_manifest__is_what_was_signed(store: Store, apply: Apply) -> None:
+    apply(yaml())
+    with store.reading() as connection:
+        payloads = (
+            connection.execute(text("SELECT payload FROM manifests ORDER BY version DESC"))
+            .scalars()
+            .all()
+        )
+    assert manifest_from_json(payloads[0]) == served(store).compiled.manifest

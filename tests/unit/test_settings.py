@@ -1,0 +1,151 @@
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, get_origin, get_type_hints
+
+import pytest
+
+from fairlot.settings import (
+    InvalidSetting,
+    Settings,
+    load_settings,
+    setting_doc,
+    setting_names,
+    settings_from_json,
+    variable_of,
+)
+
+SECRET = "correct horse battery"
+
+
+def toml_file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "fairlot.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def refused(toml: Path | None = None, env: dict[str, str] | None = None, **flags: object) -> str:
+    with pytest.raises(InvalidSetting) as caught:
+        load_settings(toml, env or {}, flags)
+    return str(caught.value)
+
+
+def test_settings__no_source__are_the_defaults() -> None:
+    assert load_settings(None, {}, {}) == Settings()
+
+
+def test_settings__all_sources__flag_beats_variable_beats_file(tmp_path: Path) -> None:
+    toml = toml_file(tmp_path, "port = 1001\nworkers = 2\nhost = '10.0.0.1'\n")
+    settings = load_settings(
+        toml, {"FAIRLOT_PORT": "1002", "FAIRLOT_WORKERS": "3"}, {"port": "1003", "workers": None}
+    )
+    assert (settings.port, settings.workers, settings.host) == (1003, 3, "10.0.0.1")
+
+
+def test_settings__every_field__is_documented_and_annotated() -> None:
+    hints = get_type_hints(Settings, include_extras=True)
+    assert set(hints) == {item.name for item in fields(Settings)}
+    for name in setting_names():
+        assert get_origin(hints[name]) is Annotated
+        assert setting_doc(name).text.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("FAIRLOT_DURABLE_IMPRESSIONS", "true", True),
+        ("FAIRLOT_DURABLE_IMPRESSIONS", "OFF", False),
+        ("FAIRLOT_POLL_INTERVAL_S", "0.25", 0.25),
+        ("FAIRLOT_TRUSTED_PROXIES", "10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
+        ("FAIRLOT_DATA_DIR", "/var/lib/fairlot", Path("/var/lib/fairlot")),
+        ("FAIRLOT_SECRET", SECRET, SECRET),
+        ("FAIRLOT_THROTTLE_TIER", "free", "free"),
+    ],
+)
+def test_variable__of_each_type__is_read(variable: str, text: str, value: object) -> None:
+    settings = load_settings(None, {variable: text}, {})
+    assert getattr(settings, variable.removeprefix("FAIRLOT_").lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "fix"),
+    [
+        ("FAIRLOT_PORT", "http", "use a whole number"),
+        ("FAIRLOT_PORT", "70000", "use a number of 65535 or less"),
+        ("FAIRLOT_WORKERS", "0", "use a number of 1 or more"),
+        ("FAIRLOT_POLL_INTERVAL_S", "nan", "use a finite number of seconds"),
+        ("FAIRLOT_POLL_INTERVAL_S", "soon", "use a number of seconds, as in 0.5"),
+        ("FAIRLOT_METRICS_OPEN", "maybe", "use true or false"),
+        ("FAIRLOT_THROTTLE_TIER", "gold", "use one of free, standard, unlimited"),
+        ("FAIRLOT_HOST", " ", "use text that is not empty"),
+    ],
+)
+def test_variable__wrong_value__names_source_field_value_and_fix(
+    variable: str, text: str, fix: str
+) -> None:
+    name = variable.removeprefix("FAIRLOT_").lower()
+    assert refused(env={variable: text}) == f"{variable}: {name}: {text!r}: {fix}"
+
+
+def test_variable__unknown_name__is_refused_with_the_nearest() -> None:
+    message = refused(env={"FAIRLOT_SECRTE": SECRET})
+    assert "did you mean FAIRLOT_SECRET?" in message
+    assert SECRET not in message
+
+
+def test_variable__of_the_command_line__is_no_setting() -> None:
+    env = {"FAIRLOT_DEBUG": "1", "FAIRLOT_CONFIG": "x.toml", "PATH": "/bin"}
+    assert load_settings(None, env, {}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("prot = 1", "prot: '(not shown)': no such setting; did you mean port?"),
+        ("zzz = 1", "no such setting; there are access_log, address_burst"),
+        ("port = true", "port: True: use a whole number"),
+        ("poll_interval_s = true", "poll_interval_s: True: use a number of seconds"),
+        ("trusted_proxies = [1]", "trusted_proxies: [1]: use a list of texts"),
+        ("port = ", "file: "),
+    ],
+)
+def test_toml__wrong__names_the_file_and_the_fix(tmp_path: Path, text: str, part: str) -> None:
+    path = toml_file(tmp_path, text)
+    message = refused(path)
+    assert message.startswith(f"{path}: ")
+    assert part in message
+
+
+def test_toml__absent_file__is_refused(tmp_path: Path) -> None:
+    assert "No such file" in refused(tmp_path / "none.toml")
+
+
+def test_toml__relative_data_directory__starts_at_the_file(tmp_path: Path) -> None:
+    path = toml_file(tmp_path, "data_dir = 'data'\ntrusted_proxies = ['::1']\n")
+    settings = load_settings(path, {}, {})
+    assert settings.data_dir == tmp_path / "data"
+    assert settings.trusted_proxies == ("::1",)
+
+
+def test_flag__wrong_value__is_named_as_the_flag() -> None:
+    assert refused(log_queue_bound="many").startswith("flag --log-queue-bound: log_queue_bound:")
+
+
+def test_secret__everywhere__is_never_shown() -> None:
+    settings = load_settings(None, {"FAIRLOT_SECRET": SECRET}, {})
+    assert SECRET not in repr(settings)
+    assert SECRET not in settings.to_json()
+    assert "hunter2" not in refused(env={"FAIRLOT_SECRET": "hunter2"})
+
+
+def test_settings__to_json_and_back__are_equal() -> None:
+    settings = Settings(port=9, trusted_proxies=("::1",), data_dir=Path("/d"), secret=SECRET)
+    assert settings_from_json(settings.to_json(), SECRET) == settings
+    assert set(json.loads(settings.to_json())) == set(setting_names()) - {"secret"}
+
+
+def test_settings__to_environment_and_back__are_equal() -> None:
+    settings = Settings(durable_impressions=True, trusted_proxies=("::1", "10.0.0.0/8"))
+    environment = settings.to_environment()
+    assert variable_of("secret") not in environment
+    assert load_settings(None, environment, {}) == settings
