@@ -1,0 +1,306 @@
+"""Wires everything: the ASGI application of one process, and the server of several."""
+
+import asyncio
+import contextlib
+import fcntl
+import gc
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+
+from fairlot.engine.errors import FairlotError
+from fairlot.http.access_log import AccessLog
+from fairlot.http.addresses import Addresses
+from fairlot.http.api.health import figures
+from fairlot.http.asgi import Receive, Scope, Send
+from fairlot.http.counts import Counts, WorkerFiles
+from fairlot.http.protocol import BoundedHttpProtocol
+from fairlot.http.registry import Registry
+from fairlot.http.routes import serve_routes
+from fairlot.http.services import Services
+from fairlot.http.throttle import Policy, Throttle
+from fairlot.service.access import store_last_used
+from fairlot.service.decisions import Decisions
+from fairlot.service.snapshot import load_snapshot
+from fairlot.settings import Settings, load_settings
+from fairlot.store import Store, open_store
+from fairlot.warehouse.log import EventLog
+
+CLOSE_WITHIN_S = 5.0
+KEY_USES_EVERY_S = 60.0
+_log = structlog.get_logger(__name__)
+
+
+class AlreadyServing(FairlotError):
+    """Another server works on this data directory."""
+
+    code = "already_serving"
+
+    def __init__(self, data_dir: Path, pid: int | None) -> None:
+        self.data_dir = data_dir
+        self.pid = pid
+        whose = f"process {pid}" if pid is not None else "another process"
+        super().__init__(
+            f"{data_dir}: {whose} is already serving this directory; stop it, or name another "
+            "directory with --data"
+        )
+
+
+class Application:
+    """The ASGI application: lifespan opens and closes what http scopes use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._services: Services | None = None
+        self._store: Store | None = None
+        self._registry: Registry | None = None
+        self._polling: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._registry is not None:
+            await self._registry(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            raise UnsupportedScope(scope["type"])
+
+    async def start(self) -> None:
+        """Open store and event log, load the snapshot, and begin to poll."""
+        settings = self._settings
+        self._store = await asyncio.to_thread(open_store, settings.data_dir, settings.secret)
+        try:
+            self._services = await asyncio.to_thread(_open_services, settings, self._store)
+        except BaseException:
+            self._store.close()
+            raise
+        self._registry = serve_routes(self._services)
+        self._polling = asyncio.create_task(self._poll(self._services, self._store))
+
+    async def stop(self) -> None:
+        """Write what the event log still holds, for 5 s at most, and close."""
+        services, store = self._services, self._store
+        if services is None or store is None:
+            return
+        if self._polling is not None:
+            self._polling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._polling
+        await asyncio.to_thread(services.log.close, CLOSE_WITHIN_S)
+        with contextlib.suppress(FairlotError, OSError):  # nobody is left to be told
+            await asyncio.to_thread(_write_figures, services)
+            await asyncio.to_thread(_store_key_uses, services, store)
+        await asyncio.to_thread(store.close)
+        self._services = self._store = None
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    await self.start()
+                except FairlotError as error:
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _poll(self, services: Services, store: Store) -> None:
+        """Follow the store, and publish this worker's figures. A background edge: what fails is
+        logged once until it works again, and decisions go on over the last good snapshot."""
+        failing = False
+        store_uses_at_s = time.monotonic() + KEY_USES_EVERY_S
+        while True:
+            await asyncio.sleep(self._settings.poll_interval_s)
+            _end_with_parent()
+            try:
+                if await asyncio.to_thread(services.decisions.refresh):
+                    generation = services.decisions.snapshot.generation
+                    _log.info("server.snapshot_loaded", generation=generation)
+                await asyncio.to_thread(_write_figures, services)
+                if time.monotonic() > store_uses_at_s:
+                    store_uses_at_s = time.monotonic() + KEY_USES_EVERY_S
+                    await asyncio.to_thread(_store_key_uses, services, store)
+                failing = False
+            except Exception as error:  # noqa: BLE001 - the edge of the background worker
+                services.counts.refresh_failures += 1
+                if not failing:
+                    _log.error("server.refresh_failed", error=str(error), kind=type(error).__name__)
+                failing = True
+
+
+class UnsupportedScope(FairlotError):
+    """An ASGI scope that is neither http after startup nor lifespan."""
+
+    code = "unsupported_scope"
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(f"{kind}: run the application under a server that sends lifespan events")
+
+
+def create_app(settings: Settings) -> Application:
+    """The ASGI application over the data directory of `settings`."""
+    return Application(settings)
+
+
+def app() -> Any:
+    """The factory that uvicorn calls in every worker; settings come from FAIRLOT_* variables."""
+    settings = load_settings(None, os.environ, {})
+    configure_logging()
+    _spare_collections()
+    application = create_app(settings)
+    return AccessLog(application) if settings.access_log else application
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM. Raises AlreadyServing. Workers that die are restarted."""
+    configure_logging()
+    with serve_lock(settings.data_dir):
+        WorkerFiles(_metrics_dir(settings)).clear()
+        os.environ.update(settings.to_environment())
+        uvicorn.run(
+            "fairlot.app:app",
+            factory=True,
+            interface="asgi3",
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            loop="uvloop" if sys.platform != "win32" else "asyncio",
+            http=BoundedHttpProtocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=int(CLOSE_WITHIN_S),
+        )
+
+
+@contextlib.contextmanager
+def serve_lock(data_dir: Path) -> Iterator[None]:
+    """Hold `serve.lock`, with this process's id in it. The kernel lets go of it when we die."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(data_dir / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).strip()
+            raise AlreadyServing(data_dir, int(holder) if holder.isdigit() else None) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def configure_logging() -> None:
+    """Events with fields: readable on a terminal, JSON off it; uvicorn's lines among them."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    is_terminal = sys.stderr.isatty()
+    renderer = (
+        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
+    )
+    ending: list[Any] = [] if is_terminal else [structlog.processors.format_exc_info]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *ending,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+
+
+def _open_services(settings: Settings, store: Store) -> Services:
+    log = EventLog.open(settings.events_dir, queue_bound=settings.log_queue_bound)
+    try:
+        return Services(
+            decisions=Decisions(
+                partial(load_snapshot, store),
+                store.generation,
+                log,
+                durable=settings.durable_impressions,
+            ),
+            store_generation=store.generation,
+            log=log,
+            counts=Counts(),
+            worker_files=WorkerFiles(_metrics_dir(settings)),
+            throttle=Throttle(time.monotonic),
+            addresses=Addresses(settings.trusted_proxies),
+            clock_ms=_now_ms,
+            default_tier=settings.throttle_tier,
+            address_policy=_address_policy(settings),
+            metrics_open=settings.metrics_open,
+        )
+    except BaseException:
+        log.close(0)
+        raise
+
+
+def _spare_collections() -> None:
+    """A worker makes no reference cycles in its requests, but keeps many objects for the event log
+    for a moment. Scanning them, and all that was imported, costs a fifth of its time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 50)
+
+
+def _metrics_dir(settings: Settings) -> Path:
+    return settings.data_dir / "run" / "metrics"
+
+
+def _address_policy(settings: Settings) -> Policy | None:
+    if settings.address_rate == 0:
+        return None
+    return Policy("address", settings.address_rate, settings.address_burst)
+
+
+def _write_figures(services: Services) -> None:
+    services.worker_files.write(figures(services))
+
+
+def _store_key_uses(services: Services, store: Store) -> None:
+    uses = services.keys_used.copy()
+    services.keys_used.clear()
+    store_last_used(store, uses)
+
+
+def _end_with_parent() -> None:
+    """A worker whose supervisor was killed would go on holding the port."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

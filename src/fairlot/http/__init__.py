@@ -1,0 +1,1 @@
+"""The HTTP surface: routes, their document, and the faces that keep other owners' shapes."""

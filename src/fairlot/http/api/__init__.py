@@ -1,0 +1,1 @@
+"""Our own routes; errors are RFC 9457 problems."""

@@ -1,0 +1,115 @@
+"""Whether the process lives, whether it can do its work, and its figures."""
+
+import asyncio
+
+import msgspec
+
+from fairlot.engine.errors import FairlotError
+from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope
+from fairlot.http.counts import PROMETHEUS_TEXT, Samples, add_up, prometheus_text
+from fairlot.http.problems import Problem, ProblemCode, ProblemDetails, Refused
+from fairlot.http.services import Services
+
+_STORE_WITHIN_S = 2.0
+
+
+class Health(msgspec.Struct, frozen=True):
+    status: str
+
+
+class UnusablePart(msgspec.Struct, frozen=True):
+    """`part` is store, log or manifest."""
+
+    part: str
+    problem: str
+
+
+class NotReady(ProblemDetails, frozen=True, kw_only=True):
+    """A problem that names every part that cannot be used."""
+
+    unusable: tuple[UnusablePart, ...]
+
+
+_OK = Reply(200, msgspec.json.encode(Health("ok")), (JSON, NO_STORE))
+_READY = Reply(200, msgspec.json.encode(Health("ready")), (JSON, NO_STORE))
+
+
+def healthz(_services: Services) -> Handler:
+    async def answer(_scope: Scope, _receive: Receive) -> Reply:
+        return _OK
+
+    return answer
+
+
+def readyz(services: Services) -> Handler:
+    async def answer(_scope: Scope, _receive: Receive) -> Reply:
+        unusable = [part for part in await _unusable_parts(services) if part is not None]
+        if not unusable:
+            return _READY
+        detail = "; ".join(f"{part.part}: {part.problem}" for part in unusable)
+        raise Refused(
+            Problem(
+                503,
+                ProblemCode.NOT_READY,
+                detail,
+                headers=((b"retry-after", b"1"),),
+                extra={"unusable": unusable},
+            )
+        )
+
+    return answer
+
+
+def metrics(services: Services) -> Handler:
+    async def answer(scope: Scope, _receive: Receive) -> Reply:
+        if not services.metrics_open and not services.addresses.is_this_machine(scope):
+            raise Refused(
+                Problem(
+                    403,
+                    ProblemCode.FORBIDDEN,
+                    "metrics are answered to this machine only; set metrics_open to open them",
+                )
+            )
+        others = await asyncio.to_thread(lambda: list(services.worker_files.others()))
+        text = prometheus_text(add_up(figures(services), others))
+        return Reply(200, text, ((b"content-type", PROMETHEUS_TEXT.encode()), NO_STORE))
+
+    return answer
+
+
+def figures(services: Services) -> Samples:
+    """All figures of this process."""
+    decisions, stats = services.decisions, services.log.stats
+    counts = services.counts
+    counts.impressions, counts.impressions_refused = decisions.impressions, decisions.refused
+    samples = counts.samples()
+    samples["fairlot_log_queued", ()] = stats.queued
+    samples["fairlot_log_committed_total", ()] = stats.committed
+    samples["fairlot_log_failed_total", ()] = stats.failed
+    for (org, project), serving in decisions.snapshot.projects.items():
+        labels = (("org", org), ("project", project))
+        samples["fairlot_manifest_version", labels] = serving.version
+    return samples
+
+
+_LOG = UnusablePart("log", "the event log cannot be written; free space on its disk")
+_MANIFEST = UnusablePart("manifest", "nothing is published; publish with `fairlot apply DIR`")
+
+
+async def _unusable_parts(services: Services) -> tuple[UnusablePart | None, ...]:
+    return (
+        await _store_problem(services),
+        None if services.log.usable else _LOG,
+        None if services.decisions.snapshot.projects else _MANIFEST,
+    )
+
+
+async def _store_problem(services: Services) -> UnusablePart | None:
+    try:
+        async with asyncio.timeout(_STORE_WITHIN_S):
+            await asyncio.to_thread(services.store_generation)
+    except TimeoutError:
+        return UnusablePart("store", f"did not answer within {_STORE_WITHIN_S:g} s")
+    except FairlotError as error:
+        return UnusablePart("store", error.code)
+    return None

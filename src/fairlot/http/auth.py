@@ -1,0 +1,75 @@
+"""Who may: experiment tokens out of the body, API keys out of the four places they travel in."""
+
+import base64
+import binascii
+from hashlib import sha256
+from urllib.parse import parse_qsl
+
+from fairlot.http.asgi import Scope, header
+from fairlot.http.services import Services
+from fairlot.service.access import KEY_PREFIX, verify_key
+from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Snapshot
+
+
+def project_of_token(snapshot: Snapshot, token: str) -> ProjectServing | None:
+    """The project whose experiment token this is. Only digests are compared, by dictionary: how
+    long that takes says nothing about the token."""
+    return snapshot.tokens.get(sha256(token.encode("utf-8", "replace")).digest())
+
+
+def bearer_of(scope: Scope) -> str | None:
+    """What stands after `Authorization: Bearer`."""
+    kind, _, value = (header(scope, b"authorization") or b"").partition(b" ")
+    return value.strip().decode("latin-1") if kind.lower() == b"bearer" else None
+
+
+def api_key_of(scope: Scope) -> str | None:
+    """The API key of a request as `fx_key_<id>.<secret>`: from `Authorization` (Bearer, or Basic
+    with the key split at its first dot), `X-API-Key`, or `?apiKey=`, in this order."""
+    authorization = header(scope, b"authorization")
+    if authorization is not None:
+        kind, _, value = authorization.partition(b" ")
+        if kind.lower() == b"bearer":
+            return value.strip().decode("latin-1")
+        if kind.lower() == b"basic":
+            return _from_basic(value.strip())
+        return None
+    named = header(scope, b"x-api-key")
+    if named is not None:
+        return named.decode("latin-1")
+    query = scope.get("query_string", b"")
+    if b"apiKey=" not in query:
+        return None
+    return dict(parse_qsl(query.decode("latin-1"))).get("apiKey")
+
+
+def live_key(services: Services, scope: Scope) -> ApiKeyRecord | None:
+    """The record of a request's API key; None when it is absent, wrong, expired or revoked."""
+    text = api_key_of(scope)
+    if text is None:
+        return None
+    now_ms = services.clock_ms()
+    record = verify_key(services.decisions.snapshot.api_keys, text, now_ms)
+    if record is not None:
+        services.keys_used[key_id_of(text)] = now_ms
+    return record
+
+
+def may(record: ApiKeyRecord | None, scope_name: str, project: ProjectServing) -> bool:
+    """Whether a key has a scope in a project."""
+    if record is None or scope_name not in record.scopes or record.org != project.org:
+        return False
+    return record.project_ids is None or project.project_id in record.project_ids
+
+
+def key_id_of(text: str) -> str:
+    return text.partition(".")[0].removeprefix(KEY_PREFIX)
+
+
+def _from_basic(encoded: bytes) -> str | None:
+    try:
+        text = base64.b64decode(encoded, validate=True).decode("latin-1")
+    except (binascii.Error, ValueError):
+        return None
+    name, _, secret = text.partition(":")
+    return f"{name}.{secret}"

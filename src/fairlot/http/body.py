@@ -1,0 +1,54 @@
+"""Read a request body, never holding more than a cap of it."""
+
+from fairlot.engine.errors import FairlotError
+from fairlot.http.asgi import Message, Receive, Scope
+from fairlot.http.problems import Problem, ProblemCode, Refused
+
+BODY_LIMIT = 64 * 1024
+
+
+class ClientGone(FairlotError):
+    """The client hung up before its body was whole; there is nobody to answer."""
+
+    code = "client_gone"
+
+    def __init__(self) -> None:
+        super().__init__("the client disconnected before it had sent its whole body")
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int = BODY_LIMIT) -> bytes:
+    """The whole body. Refused (413) before anything is read when Content-Length is over `limit`
+    bytes, and as soon as a body without one is."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            if len(value) > 4 and value.isdigit() and int(value) > limit:
+                raise too_large(limit)
+            break
+    message = await receive()
+    if message.get("more_body"):
+        return await _gather(message, receive, limit)
+    if message["type"] != "http.request":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    if len(body) > limit:
+        raise too_large(limit)
+    return body
+
+
+async def _gather(message: Message, receive: Receive, limit: int) -> bytes:
+    body = bytearray()
+    while True:
+        if message["type"] != "http.request":
+            raise ClientGone
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise too_large(limit)
+        if not message.get("more_body"):
+            return bytes(body)
+        message = await receive()
+
+
+def too_large(limit: int) -> Refused:
+    return Refused(
+        Problem(413, ProblemCode.TOO_LARGE, f"the body is over {limit} bytes; send a smaller one")
+    )

@@ -1,0 +1,1 @@
+"""Routes whose shape belongs to someone else's clients."""

@@ -1,0 +1,203 @@
+"""The request and the answers of the assignment face, and the complaints about a bad request."""
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+
+from fairlot.engine import Decision, Device, Explanation
+from fairlot.http.problems import Problem, ProblemCode, Refused
+
+MAX_VISITOR_ID = 400
+_NO_NUL = {"pattern": "^[^\\u0000]*$"}
+
+
+class AssignmentContext(msgspec.Struct, frozen=True):
+    """What decides eligibility, never the bucket."""
+
+    url: str | None = None
+    search: str | None = None
+    device: Device | None = None
+    attributes: dict[str, Any] | None = None
+
+
+class AssignmentRequest(msgspec.Struct, frozen=True):
+    """`track_impression` absent or null is true. `explain` needs an API key of scope read."""
+
+    token: str
+    visitor_id: Annotated[
+        str,
+        msgspec.Meta(min_length=1, max_length=MAX_VISITOR_ID, extra_json_schema=_NO_NUL),
+    ]
+    context: AssignmentContext | None = None
+    track_impression: bool | None = None
+    explain: bool | None = None
+
+
+class TraceStep(msgspec.Struct, frozen=True):
+    """One step of the decision; `verdict` is passed, answered or skipped."""
+
+    name: str
+    verdict: str
+    note: str
+    details: dict[str, Any]
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """How the decision came out, only with `explain`."""
+
+    reason: str
+    steps: tuple[TraceStep, ...]
+
+
+_TRUE = msgspec.Meta(extra_json_schema={"const": True})
+_FALSE = msgspec.Meta(extra_json_schema={"const": False})
+
+
+class InExperiment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The visitor's variant. `payload` and `redirect` are there when the variant has them."""
+
+    success: Annotated[bool, _TRUE]
+    in_experiment: Annotated[bool, _TRUE]
+    experiment_id: str
+    experiment_key: str
+    experiment_name: str
+    variant_id: str
+    variant_key: str
+    variant_name: str
+    is_control: bool
+    type: str
+    payload: Any = msgspec.UNSET
+    redirect: str | msgspec.UnsetType = msgspec.UNSET
+    trace: Trace | msgspec.UnsetType = msgspec.UNSET
+
+
+class OutOfExperiment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """No variant: render the default."""
+
+    success: Annotated[bool, _TRUE]
+    in_experiment: Annotated[bool, _FALSE]
+    trace: Trace | msgspec.UnsetType = msgspec.UNSET
+
+
+decode_request = msgspec.json.Decoder(AssignmentRequest).decode
+
+
+def encode_answer(decision: Decision, explanation: Explanation | None = None) -> bytes:
+    trace = msgspec.UNSET if explanation is None else _trace(explanation)
+    experiment, variant = decision.experiment, decision.variant
+    if experiment is None or variant is None:
+        return msgspec.json.encode(OutOfExperiment(success=True, in_experiment=False, trace=trace))
+    return msgspec.json.encode(
+        InExperiment(
+            success=True,
+            in_experiment=True,
+            experiment_id=experiment.id,
+            experiment_key=experiment.key,
+            experiment_name=experiment.name,
+            variant_id=variant.id,
+            variant_key=variant.key,
+            variant_name=variant.name,
+            is_control=variant.is_control,
+            type=experiment.type,
+            payload=msgspec.UNSET if variant.payload is None else variant.payload,
+            redirect=variant.redirect or msgspec.UNSET,
+            trace=trace,
+        )
+    )
+
+
+def _trace(explanation: Explanation) -> Trace:
+    return Trace(
+        explanation.decision.reason,
+        tuple(
+            TraceStep(step.name, step.verdict, step.note, dict(step.details))
+            for step in explanation.steps
+        ),
+    )
+
+
+def read_loosely(body: bytes) -> dict[str, Any]:
+    """The object that a refused body is, whatever its fields. Raises Refused (400) for what is no
+    JSON object at all."""
+    try:
+        found = msgspec.json.decode(body)
+    except RecursionError:
+        raise malformed("the body is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise malformed("the body is not UTF-8; encode it so") from None
+    except msgspec.DecodeError as error:
+        raise malformed(_why(body, str(error))) from None
+    if not isinstance(found, dict):
+        raise malformed("the body must be a JSON object with token and visitor_id")
+    return found
+
+
+def malformed(detail: str) -> Refused:
+    return Refused(Problem(400, ProblemCode.MALFORMED_JSON, detail))
+
+
+def field_problems(fields: dict[str, Any]) -> list[str]:
+    """Every wrong field with what it must be; fields that nobody knows are ignored."""
+    problems = _check(fields, _FIELDS, "")
+    context = fields.get("context")
+    if isinstance(context, dict):
+        problems += _check(context, _CONTEXT_FIELDS, "context.")
+    return problems
+
+
+def invalid_fields(problems: list[str]) -> Refused:
+    return Refused(Problem(400, ProblemCode.INVALID_FIELDS, "; ".join(problems)))
+
+
+def _check(fields: dict[str, Any], rules: "_Rules", prefix: str) -> list[str]:
+    return [
+        f"{prefix}{name}: must be {wanted}"
+        for name, (holds, wanted) in rules.items()
+        if not holds(fields.get(name))
+    ]
+
+
+def _is_visitor_id(value: object) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= MAX_VISITOR_ID and "\0" not in value
+
+
+def _or_null(*kinds: type) -> Callable[[object], bool]:
+    return lambda value: value is None or isinstance(value, kinds)
+
+
+def _why(body: bytes, reason: str) -> str:
+    """msgspec calls half a surrogate pair a truncated body; the standard library reads it."""
+    try:
+        json.dumps(json.loads(body, parse_constant=_refuse), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "a text holds half of a surrogate pair (such as \\ud800); send whole characters"
+    except (ValueError, RecursionError):
+        pass
+    return f"the body is not valid JSON: {reason}; send a JSON object"
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+_Rules = dict[str, tuple[Callable[[object], bool], str]]
+_FIELDS: _Rules = {
+    "visitor_id": (
+        _is_visitor_id,
+        f"a text of 1 to {MAX_VISITOR_ID} characters without U+0000",
+    ),
+    "context": (_or_null(dict), "an object or null"),
+    "track_impression": (_or_null(bool), "true, false or null"),
+    "explain": (_or_null(bool), "true, false or null"),
+}
+_CONTEXT_FIELDS: _Rules = {
+    "url": (_or_null(str), "a text or null"),
+    "search": (_or_null(str), "a text or null"),
+    "device": (
+        lambda value: value is None or value in tuple(Device),
+        "all, desktop, mobile or null",
+    ),
+    "attributes": (_or_null(dict), "an object or null"),
+}

@@ -1,0 +1,182 @@
+"""The assignment face: Ours Privacy's endpoint, request and answers, over our decisions.
+
+The checks come in the order that 3-wire section 2 lists them. A good request is decoded once into
+its struct; only a bad one is read again, loosely, to find out which complaint comes first.
+"""
+
+from urllib.parse import unquote
+
+from fairlot.engine import Context, Decision, Reason, decide, explain
+from fairlot.http.addresses import is_loopback, throttle_key
+from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope
+from fairlot.http.auth import live_key, may, project_of_token
+from fairlot.http.body import read_body
+from fairlot.http.faces.assignment_wire import (
+    AssignmentRequest,
+    decode_request,
+    encode_answer,
+    field_problems,
+    invalid_fields,
+    malformed,
+    read_loosely,
+)
+from fairlot.http.problems import Problem, ProblemCode, Refused, not_found
+from fairlot.http.services import Services
+from fairlot.http.throttle import TIERS
+from fairlot.service.access import Scope as AccessScope
+from fairlot.service.snapshot import ProjectServing, Snapshot
+from fairlot.warehouse.log import LogUnavailable
+
+PREFIX = "/api/v1/experiments/assignments/"
+RETRY_AFTER_S = 1
+_HEADERS = (JSON, NO_STORE)
+_NOT_RUNNING = frozenset({Reason.UNKNOWN, Reason.SCHEDULED, Reason.ENDED})
+_OUT = Reply(200, b'{"success":true,"in_experiment":false}', _HEADERS)
+# Anyone who holds the publishable token can have made these attributes up.
+_UNTRUSTED = {"attributes": "untrusted"}
+
+
+def assign(services: Services) -> Handler:
+    """POST /api/v1/experiments/assignments/{experiment_key}"""
+    return AssignmentFace(services).answer
+
+
+class AssignmentFace:
+    """Decides, records, answers. `_replies` keeps the encoded answers of the current snapshot, by
+    the identity of the decisions that the engine shares."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._decisions = services.decisions
+        self._clock_ms = services.clock_ms
+        self._counted = services.counts.decisions
+        self._replies: dict[int, tuple[Decision, Reply]] = {}
+        self._replies_of: Snapshot | None = None
+
+    async def answer(self, scope: Scope, receive: Receive) -> Reply:
+        body = await read_body(scope, receive)
+        key: str = scope["raw_path"][len(PREFIX) :].decode("latin-1")
+        if "%" in key:
+            key = unquote(key)
+        try:
+            request = decode_request(body)
+        except (ValueError, RecursionError):
+            raise self._complaint(scope, key, body) from None
+        project = project_of_token(self._decisions.snapshot, request.token)
+        if (
+            project is None
+            or key not in project.compiled.experiments
+            or "\0" in request.visitor_id
+            or (request.explain and not self._may_explain(scope, project))
+        ):
+            raise self._complaint(scope, key, body)
+        self._throttle(scope, project, key)
+        return await self._decide(project, key, request)
+
+    async def _decide(self, project: ProjectServing, key: str, request: AssignmentRequest) -> Reply:
+        context = _context_of(request, self._clock_ms())
+        visitor_id = request.visitor_id
+        try:
+            decision = await self._decisions.decide_and_record(
+                project,
+                key,
+                visitor_id,
+                context,
+                track=request.track_impression is not False,
+                properties=_UNTRUSTED if context.attributes else None,
+            )
+        except LogUnavailable:
+            raise _unavailable() from None
+        except RecursionError:
+            raise malformed("context.attributes: nested too deeply; flatten it") from None
+        experiment = decision.experiment
+        kind = "unknown" if experiment is None else experiment.type
+        self._counted[kind, decision.reason] += 1
+        if decision.reason in _NOT_RUNNING:
+            raise _not_running(key)
+        if request.explain:
+            explanation = explain(project.compiled, key, visitor_id, context)
+            return Reply(200, encode_answer(decision, explanation), _HEADERS)
+        return _OUT if decision.variant is None else self._reply_of(decision)
+
+    def _reply_of(self, decision: Decision) -> Reply:
+        if self._replies_of is not self._decisions.snapshot:
+            self._replies = {}
+            self._replies_of = self._decisions.snapshot
+        known = self._replies.get(id(decision))
+        if known is not None and known[0] is decision:
+            return known[1]
+        reply = Reply(200, encode_answer(decision), _HEADERS)
+        self._replies[id(decision)] = (decision, reply)
+        return reply
+
+    def _may_explain(self, scope: Scope, project: ProjectServing) -> bool:
+        return may(live_key(self._services, scope), AccessScope.READ, project)
+
+    def _throttle(self, scope: Scope, project: ProjectServing, key: str) -> None:
+        services = self._services
+        policy = TIERS.get(project.tier) or TIERS.get(services.default_tier)
+        try:
+            if policy is not None:
+                services.throttle.admit(policy, project.project_id)
+            if services.address_policy is not None:
+                address = services.addresses.client_of(scope)
+                if not is_loopback(address):
+                    services.throttle.admit(services.address_policy, throttle_key(address))
+        except Refused:
+            if self._is_running(project, key):
+                raise
+            raise _not_running(key) from None
+
+    def _is_running(self, project: ProjectServing, key: str) -> bool:
+        decision = decide(project.compiled, key, "", Context(now_ms=self._clock_ms()))
+        return decision.reason not in _NOT_RUNNING
+
+    def _complaint(self, scope: Scope, key: str, body: bytes) -> Refused:
+        """What is wrong with a request first, in the order of the checks."""
+        if not key:
+            return malformed("the path names no experiment; append its key to /assignments/")
+        fields = read_loosely(body)
+        token = fields.get("token")
+        project = None
+        if isinstance(token, str):
+            project = project_of_token(self._decisions.snapshot, token)
+        if project is None:
+            return _unauthorized("token: missing or not known; send the project's experiment token")
+        if fields.get("explain") is True and not self._may_explain(scope, project):
+            return _unauthorized("explain: needs an API key of this project with the scope read")
+        if not self._is_running(project, key):
+            return _not_running(key)
+        return invalid_fields(field_problems(fields) or ["the body: does not fit the request"])
+
+
+def _context_of(request: AssignmentRequest, now_ms: int) -> Context:
+    given = request.context
+    if given is None:
+        return Context(now_ms=now_ms)
+    return Context(
+        attributes=given.attributes or {},
+        url=given.url,
+        search=given.search,
+        device=given.device,
+        now_ms=now_ms,
+    )
+
+
+def _unauthorized(detail: str) -> Refused:
+    return Refused(Problem(401, ProblemCode.UNAUTHORIZED, detail))
+
+
+def _not_running(key: str) -> Refused:
+    return not_found(f"no experiment {key[:64]!r} is running here; render the default")
+
+
+def _unavailable() -> Refused:
+    return Refused(
+        Problem(
+            503,
+            ProblemCode.UNAVAILABLE,
+            "the event log cannot take the impression; try again",
+            headers=((b"retry-after", b"%d" % RETRY_AFTER_S),),
+        )
+    )

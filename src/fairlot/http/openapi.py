@@ -1,0 +1,175 @@
+"""The OpenAPI 3.1 document, made from the registry's routes; nothing is written twice."""
+
+import re
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from fairlot.http.asgi import Handler, Receive, Reply, Scope
+from fairlot.http.problems import PROBLEM_JSON, FaceError, ProblemDetails, face_reply
+from fairlot.http.registry import Answer, Auth, Route
+
+_REF = "#/components/schemas/{name}"
+
+# What each refusal means, and the headers it comes with.
+REFUSALS: dict[int, tuple[str, tuple[str, ...]]] = {
+    400: ("The request is malformed, or a field is wrong.", ()),
+    401: ("The credential is missing or not known.", ()),
+    403: ("The caller may not do this.", ()),
+    404: ("Nothing like this is here for this caller.", ()),
+    405: ("The path knows other methods only.", ("Allow",)),
+    408: ("The request did not arrive in time; the connection is closed.", ()),
+    413: ("The body is over 64 KiB.", ()),
+    429: ("Over the throttle tier.", ("Retry-After", "RateLimit", "RateLimit-Policy")),
+    431: ("The headers are over 32 KiB; the connection is closed.", ()),
+    503: ("A part that the answer needs cannot be used now.", ("Retry-After",)),
+}
+
+# Any request can use a wrong method, or be too slow or too large for the protocol.
+ALWAYS_POSSIBLE = (405, 408, 431)
+
+_INTEGER = {"type": "integer", "minimum": 1}
+_TEXT = {"type": "string"}
+HEADERS: dict[str, dict[str, Any]] = {
+    "Allow": {"description": "The methods of this path.", "schema": _TEXT},
+    "Cache-Control": {"description": "How long the answer may be kept.", "schema": _TEXT},
+    "ETag": {"description": "The strong validator of the document.", "schema": _TEXT},
+    "RateLimit": {
+        "description": "What is left of the quota (draft-ietf-httpapi-ratelimit-headers).",
+        "schema": _TEXT,
+    },
+    "RateLimit-Policy": {"description": "The quota.", "schema": _TEXT},
+    "Retry-After": {"description": "Seconds to wait.", "schema": _INTEGER},
+    "x-should-retry": {
+        "description": "false: trying again by itself would not help.",
+        "schema": {"type": "string", "enum": ["false"]},
+    },
+}
+
+_SECURITY_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key; for a private manifest also the project's experiment token.",
+    },
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "An API key, split at its first dot into user and password.",
+    },
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "query": {"type": "apiKey", "in": "query", "name": "apiKey"},
+}
+_Requirements = list[dict[str, list[str]]]
+_NOTHING: _Requirements = [{}]
+_KEYS: _Requirements = [{name: []} for name in _SECURITY_SCHEMES]
+_ANY_KEY = _NOTHING + _KEYS
+_SECURITY: dict[Auth, _Requirements] = {
+    Auth.NONE: [],
+    Auth.TOKEN_IN_BODY: _ANY_KEY,
+    Auth.BEARER_WHEN_PRIVATE: _ANY_KEY,
+}
+
+
+def openapi_document(routes: Iterable[Route]) -> dict[str, Any]:
+    """The document of `routes`, ready for JSON."""
+    documented = tuple(routes)
+    types = list(dict.fromkeys(_types_of(documented)))
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    schema_of = dict(zip(types, schemas, strict=True))
+    paths: dict[str, Any] = {}
+    for route in documented:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Fairlot",
+            "version": version("fairlot"),
+            "description": "Server-side experiments: decisions, manifests and health.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "headers": HEADERS,
+            "securitySchemes": _SECURITY_SCHEMES,
+        },
+    }
+
+
+def openapi_handler(routes: Iterable[Route]) -> Handler:
+    """Serves the document of `routes`, made once."""
+    reply = Reply(
+        200,
+        msgspec.json.encode(openapi_document(routes)),
+        ((b"content-type", b"application/json"), (b"cache-control", b"public, max-age=300")),
+    )
+
+    async def answer(_scope: Scope, _receive: Receive) -> Reply:
+        return reply
+
+    return answer
+
+
+def _types_of(routes: Iterable[Route]) -> Iterable[Any]:
+    yield from (ProblemDetails, FaceError)
+    for route in routes:
+        if route.request is not None:
+            yield route.request
+        for answer in route.answers.values():
+            yield from answer.bodies
+
+
+def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": f"{route.method.lower()}{_camel(route.path)}",
+        "summary": route.summary,
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in re.findall(r"\{(\w+)\}", route.path)
+        ],
+        "responses": _responses(route, schema_of),
+        "security": _SECURITY[route.auth],
+    }
+    if route.request is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schema_of[route.request]}},
+        }
+    return operation
+
+
+def _responses(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    found = {status: _answer(answer, schema_of) for status, answer in route.answers.items()}
+    for status in (*route.errors, *ALWAYS_POSSIBLE):
+        text, headers = REFUSALS[status]
+        if status not in found:
+            found[status] = _answer(_refusal(route, status, text, headers), schema_of)
+    return {str(status): found[status] for status in sorted(found)}
+
+
+def _refusal(route: Route, status: int, text: str, headers: tuple[str, ...]) -> Answer:
+    # a slow request is answered below the routes, which have no say in its shape
+    if route.shape is not face_reply or status in (408, 431):
+        return Answer(text, (ProblemDetails,), PROBLEM_JSON, headers)
+    retry = ("x-should-retry",) if status < 500 else ()
+    return Answer(text, (FaceError,), headers=(*headers, *retry))
+
+
+def _answer(answer: Answer, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"description": answer.text}
+    if answer.headers:
+        found["headers"] = {
+            name: {"$ref": f"#/components/headers/{name}"} for name in answer.headers
+        }
+    if answer.media is not None:
+        schemas = [schema_of[body] for body in answer.bodies]
+        schema = {} if not schemas else schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+        found["content"] = {answer.media: {"schema": schema}}
+    return found
+
+
+def _camel(path: str) -> str:
+    return "".join(word[0].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", path))

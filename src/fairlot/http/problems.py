@@ -1,0 +1,99 @@
+"""What is answered instead of the asked: RFC 9457 problems, and the error shape of a face."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import msgspec
+
+from fairlot.engine.errors import FairlotError
+from fairlot.http.asgi import JSON, NO_STORE, Reply
+
+PROBLEM_JSON = "application/problem+json"
+_PROBLEM_TYPE = (b"content-type", PROBLEM_JSON.encode())
+_DO_NOT_RETRY = (b"x-should-retry", b"false")
+
+
+class ProblemCode(StrEnum):
+    """The stable names of all problems; a program may compare them."""
+
+    BAD_REQUEST = "bad_request"
+    MALFORMED_JSON = "malformed_json"
+    INVALID_FIELDS = "invalid_fields"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    TIMEOUT = "timeout"
+    TOO_LARGE = "too_large"
+    THROTTLED = "throttled"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    INTERNAL = "internal"
+    UNAVAILABLE = "unavailable"
+    NOT_READY = "not_ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`detail` says what is wrong and what to do; `extra` adds members to the JSON."""
+
+    status: int
+    code: ProblemCode
+    detail: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Refused(FairlotError):
+    """A request that is answered by its problem."""
+
+    code = "request_refused"
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(problem.detail)
+
+
+ErrorShape = Callable[[Problem], Reply]
+
+
+class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """RFC 9457; `code` is our stable name of the problem."""
+
+    title: str
+    status: int
+    detail: str
+    code: ProblemCode
+    type: str = "about:blank"
+
+
+class FaceError(msgspec.Struct, frozen=True):
+    """The error of the assignment face."""
+
+    error: str
+    success: Annotated[bool, msgspec.Meta(extra_json_schema={"const": False})] = False
+
+
+def problem_reply(problem: Problem) -> Reply:
+    """The error shape of our own API."""
+    details = ProblemDetails(
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        detail=problem.detail,
+        code=problem.code,
+    )
+    body = msgspec.json.encode(msgspec.to_builtins(details) | dict(problem.extra))
+    return Reply(problem.status, body, (_PROBLEM_TYPE, NO_STORE, *problem.headers))
+
+
+def face_reply(problem: Problem) -> Reply:
+    """The assignment face's; on a 4xx its clients are told not to try again by themselves."""
+    body = b'{"success":false,"error":' + msgspec.json.encode(problem.detail) + b"}"
+    retry = (_DO_NOT_RETRY,) if problem.status < 500 else ()
+    return Reply(problem.status, body, (JSON, NO_STORE, *retry, *problem.headers))
+
+
+def not_found(what: str) -> Refused:
+    return Refused(Problem(404, ProblemCode.NOT_FOUND, what))

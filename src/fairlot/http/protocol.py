@@ -1,0 +1,175 @@
+"""uvicorn's httptools protocol with the bounds it lacks: header size, header time, body time.
+
+uvicorn 0.54 takes a header of any size, and waits for the rest of a request for ever. A message
+that arrives in one piece costs no timer here; only one that is incomplete after a read gets one.
+"""
+
+import asyncio
+from typing import Any, ClassVar
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from fairlot.http.asgi import Reply
+from fairlot.http.problems import Problem, ProblemCode, problem_reply
+
+HEADER_LIMIT = 32 * 1024
+MESSAGE_WITHIN_S = 10.0
+# a body over the cap is answered at once and read past; not for ever, and not its trailers
+MESSAGE_LIMIT = 16 * 1024 * 1024
+_LINE_OVERHEAD = 4  # ": " and CRLF
+
+_MALFORMED = problem_reply(
+    Problem(400, ProblemCode.BAD_REQUEST, "this is not a valid HTTP/1.1 request")
+)
+_HEADERS_TOO_LARGE = problem_reply(
+    Problem(
+        431,
+        ProblemCode.HEADERS_TOO_LARGE,
+        f"request line and headers are over {HEADER_LIMIT} bytes; send smaller ones",
+    )
+)
+_TOO_SLOW = problem_reply(
+    Problem(
+        408,
+        ProblemCode.TIMEOUT,
+        f"headers and body may take {MESSAGE_WITHIN_S:g} s each; send them faster",
+    )
+)
+
+
+class _HeadersTooLarge(Exception):
+    """Leaves httptools' callback; the parser reports it as a failed one."""
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """`_open`: a message has begun and is not complete. `_size_bound`: the most bytes that it can
+    have so far, without the read in which it began when that ended within its headers."""
+
+    headers_within_s: ClassVar[float] = MESSAGE_WITHIN_S
+    body_within_s: ClassVar[float] = MESSAGE_WITHIN_S
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._open = False
+        self._in_headers = True
+        self._size_bound = 0
+        self._refusal = _MALFORMED
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(self.headers_within_s, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        begins = not self._open
+        self._open = True
+        self._size_bound += len(data)
+        super().data_received(data)
+        if self._open:
+            self._wait_for_more(begins)
+
+    def on_headers_complete(self) -> None:
+        if self._size_bound > HEADER_LIMIT and self._header_size() > HEADER_LIMIT:
+            self._refusal = _HEADERS_TOO_LARGE
+            raise _HeadersTooLarge
+        if self._timer is not None:
+            self._stop_timer()
+        super().on_headers_complete()
+        self._in_headers = False
+
+    def on_message_complete(self) -> None:
+        self._open = False
+        self._in_headers = True
+        self._size_bound = 0
+        if self._timer is not None:
+            self._stop_timer()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's way out of a message that its parser refused."""
+        self._close_with(self._refusal)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Any client can ask for an upgrade; that is not worth a line in the log."""
+
+    def _wait_for_more(self, begins: bool) -> None:
+        """A read has ended within a message."""
+        if self.transport.is_closing():
+            return
+        if self._in_headers:
+            if begins:
+                # a message that follows another in one read begins somewhere in it
+                self._size_bound = 0
+            elif self._size_bound > HEADER_LIMIT:
+                self._close_with(_HEADERS_TOO_LARGE)
+                return
+        elif self._size_bound > MESSAGE_LIMIT:
+            self._close_with(_MALFORMED)
+            return
+        if self._timer is None:
+            within_s = self.headers_within_s if self._in_headers else self.body_within_s
+            self._timer = self.loop.call_later(within_s, self._give_up)
+
+    def _header_size(self) -> int:
+        lines = sum(len(name) + len(value) + _LINE_OVERHEAD for name, value in self.headers)
+        return len(self.url) + lines
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self.transport.is_closing():
+            return
+        if self._in_headers and self._is_answering():
+            # a pipelined message is not read on before its predecessor is answered
+            self._timer = self.loop.call_later(self.headers_within_s, self._give_up)
+        elif self._open:
+            self._close_with(_TOO_SLOW)
+        else:
+            self.transport.close()
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _close_with(self, reply: Reply) -> None:
+        """Answer outside the application, unless an answer has begun; then close."""
+        self._stop_timer()
+        begun = self.cycle is not None and (
+            self.cycle.response_started and not self.cycle.response_complete
+        )
+        waits = self._in_headers and self._is_answering()
+        answered = not self._in_headers and self.cycle.response_complete
+        if not (begun or waits or answered):
+            self.transport.write(self._raw(reply))
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
+
+    def _raw(self, reply: Reply) -> bytes:
+        headers = [*self.server_state.default_headers, *reply.start["headers"]]
+        lines = [b"HTTP/1.1 %d %s\r\n" % (reply.status, _PHRASES[reply.status])]
+        lines += [name + b": " + value + b"\r\n" for name, value in headers]
+        return b"".join([*lines, b"connection: close\r\n\r\n", reply.body["body"]])
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+_PHRASES = {
+    400: b"Bad Request",
+    408: b"Request Timeout",
+    431: b"Request Header Fields Too Large",
+}

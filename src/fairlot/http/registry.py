@@ -1,0 +1,177 @@
+"""A route is one line; the registry of all routes serves requests and is what openapi.py prints."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from urllib.parse import unquote
+
+import structlog
+
+from fairlot.http.asgi import Handler, Receive, Scope, Send
+from fairlot.http.body import ClientGone
+from fairlot.http.problems import (
+    ErrorShape,
+    Problem,
+    ProblemCode,
+    Refused,
+    not_found,
+    problem_reply,
+)
+from fairlot.http.services import Services
+
+_log = structlog.get_logger(__name__)
+
+
+class Auth(Enum):
+    """What a route wants to know of its caller."""
+
+    NONE = "none"
+    TOKEN_IN_BODY = "token_in_body"  # noqa: S105 - a name
+    BEARER_WHEN_PRIVATE = "bearer_when_private"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One documented answer. Several `bodies` are alternatives; none is an opaque body, or with
+    `media` None no body at all."""
+
+    text: str
+    bodies: tuple[Any, ...] = ()
+    media: str | None = "application/json"
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`path` has `{names}` for single segments. `errors` are the statuses of refusals beside 405,
+    each in the `shape` of the route. `aliases` are served and not documented."""
+
+    method: str
+    path: str
+    summary: str
+    handler: Callable[[Services], Handler]
+    answers: Mapping[int, Answer]
+    request: type | None = None
+    auth: Auth = Auth.NONE
+    errors: tuple[int, ...] = ()
+    shape: ErrorShape = problem_reply
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """The handlers of one path, by method."""
+
+    segments: tuple[bytes, ...]
+    handlers: dict[str, Handler]
+    shape: ErrorShape
+
+
+class Registry:
+    """The ASGI callable that serves routes. `hot` is the path prefix that is tried before all
+    others; whatever follows it belongs to its route, dots and slashes too."""
+
+    def __init__(self, routes: Iterable[Route], services: Services, hot: str) -> None:
+        self._requests = services.counts.requests
+        self._exact: dict[bytes, _Served] = {}
+        self._templates: list[_Served] = []
+        for route in routes:
+            for path in (route.path, *route.aliases):
+                self._place(route, path, route.handler(services))
+        self._hot_prefix = hot.encode()
+        self._hot = next(
+            served
+            for served in self._templates
+            if b"/".join(served.segments).startswith(self._hot_prefix)
+        )
+        self._hot_handler = self._hot.handlers["POST"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; the edge at which an unexpected error becomes a 500."""
+        shape: ErrorShape = problem_reply
+        try:
+            if scope["raw_path"].startswith(self._hot_prefix):
+                shape = self._hot.shape
+                if scope["method"] == "POST":
+                    reply = await self._hot_handler(scope, receive)
+                else:
+                    raise _method_not_allowed(self._hot)
+            else:
+                served = self._find(scope)
+                shape = served.shape
+                reply = await self._handler(served, scope["method"])(scope, receive)
+        except Refused as refused:
+            reply = shape(refused.problem)
+        except ClientGone:
+            return
+        except Exception:  # noqa: BLE001 - the HTTP boundary
+            _log.exception("http.request_failed", method=scope["method"])
+            reply = shape(_INTERNAL)
+        self._requests[reply.status] += 1
+        await send(reply.start)
+        await send(_NO_BODY if scope["method"] == "HEAD" else reply.body)
+
+    def _place(self, route: Route, path: str, handler: Handler) -> None:
+        segments = tuple(path.encode().split(b"/"))
+        known = self._exact.get(path.encode()) or next(
+            (served for served in self._templates if served.segments == segments), None
+        )
+        if known is None:
+            known = _Served(segments, {}, route.shape)
+            if b"{" in path.encode():
+                self._templates.append(known)
+            else:
+                self._exact[path.encode()] = known
+        known.handlers[route.method] = handler
+
+    def _find(self, scope: Scope) -> _Served:
+        path: bytes = scope["raw_path"]
+        served = self._exact.get(path)
+        if served is not None:
+            return served
+        segments = tuple(path.split(b"/"))
+        for served in self._templates:
+            values = _match(served.segments, segments)
+            if values is not None:
+                scope["path_params"] = values
+                return served
+        raise not_found("nothing is here; GET /openapi.json lists all paths")
+
+    def _handler(self, served: _Served, method: str) -> Handler:
+        handler = served.handlers.get("GET" if method == "HEAD" else method)
+        if handler is None:
+            raise _method_not_allowed(served)
+        return handler
+
+
+_NO_BODY = {"type": "http.response.body", "body": b""}
+_INTERNAL = Problem(
+    500, ProblemCode.INTERNAL, "the server failed on this request; its log says why"
+)
+
+
+def _match(template: tuple[bytes, ...], segments: tuple[bytes, ...]) -> dict[str, str] | None:
+    """The values of the template's names, each percent-decoded once, after the split."""
+    if len(template) != len(segments):
+        return None
+    values = {}
+    for wanted, given in zip(template, segments, strict=True):
+        if wanted.startswith(b"{"):
+            values[wanted[1:-1].decode()] = unquote(given.decode("latin-1"))
+        elif wanted != given:
+            return None
+    return values
+
+
+def _method_not_allowed(served: _Served) -> Refused:
+    methods = sorted({*served.handlers, *({"HEAD"} if "GET" in served.handlers else ())})
+    allowed = ", ".join(methods)
+    return Refused(
+        Problem(
+            405,
+            ProblemCode.METHOD_NOT_ALLOWED,
+            f"use {' or '.join(methods)} here",
+            headers=((b"allow", allowed.encode()),),
+        )
+    )

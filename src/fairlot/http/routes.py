@@ -1,0 +1,112 @@
+"""Every route of the server."""
+
+import msgspec
+
+from fairlot.http.api import health
+from fairlot.http.asgi import Handler
+from fairlot.http.counts import PROMETHEUS_TEXT
+from fairlot.http.faces import assignments, manifest
+from fairlot.http.faces.assignment_wire import AssignmentRequest, InExperiment, OutOfExperiment
+from fairlot.http.openapi import openapi_document, openapi_handler
+from fairlot.http.problems import PROBLEM_JSON, face_reply
+from fairlot.http.registry import Answer, Auth, Registry, Route
+from fairlot.http.services import Services
+
+_DECIDED = {
+    200: Answer(
+        "The visitor's variant, or that there is none.",
+        (InExperiment, OutOfExperiment),
+        headers=("Cache-Control",),
+    )
+}
+_CACHED = ("ETag", "Cache-Control")
+_NOT_MODIFIED = Answer("The client's copy is current.", media=None, headers=_CACHED)
+_MANIFEST = {
+    200: Answer("The signed manifest.", (manifest.SignedManifest,), manifest.JOSE, _CACHED),
+    304: _NOT_MODIFIED,
+}
+_JWKS = {
+    200: Answer("Current, next and retiring keys.", (manifest.JwkSet,), manifest.JWK_SET, _CACHED),
+    304: _NOT_MODIFIED,
+}
+_REVOKED = {
+    200: Answer("The revoked versions.", (manifest.Revocations,), headers=_CACHED),
+    304: _NOT_MODIFIED,
+}
+_ALIVE = {200: Answer("The process answers.", (health.Health,))}
+_READY = {
+    200: Answer("Everything can be used.", (health.Health,)),
+    503: Answer("What cannot be used.", (health.NotReady,), PROBLEM_JSON, headers=("Retry-After",)),
+}
+_FIGURES = {200: Answer("The Prometheus text format.", media=PROMETHEUS_TEXT)}
+_DOCUMENT = {200: Answer("This document.", headers=("Cache-Control",))}
+
+_OPENAPI_ALIASES = ("/api/v1/openapi",)
+
+
+def _openapi(_services: Services) -> Handler:
+    return openapi_handler(ROUTES)
+
+
+ROUTES = (
+    Route(
+        "POST",
+        "/api/v1/experiments/assignments/{experiment_key}",
+        "Assign a visitor to a variant",
+        assignments.assign,
+        _DECIDED,
+        request=AssignmentRequest,
+        auth=Auth.TOKEN_IN_BODY,
+        errors=(400, 401, 404, 413, 429, 503),
+        shape=face_reply,
+        aliases=(assignments.PREFIX[:-1],),
+    ),
+    Route(
+        "GET",
+        "/v1/{org}/manifest.json",
+        "The signed manifest of the project default",
+        manifest.manifest,
+        _MANIFEST,
+        auth=Auth.BEARER_WHEN_PRIVATE,
+        errors=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/{org}/{project}/manifest.json",
+        "The signed manifest of a project",
+        manifest.manifest,
+        _MANIFEST,
+        auth=Auth.BEARER_WHEN_PRIVATE,
+        errors=(404,),
+    ),
+    Route(
+        "GET",
+        "/.well-known/jwks/{org}",
+        "The keys that manifests are signed with",
+        manifest.jwks,
+        _JWKS,
+        errors=(404,),
+    ),
+    Route(
+        "GET",
+        "/.well-known/revocations/{org}",
+        "The manifest versions that are revoked",
+        manifest.revocations,
+        _REVOKED,
+        errors=(404,),
+    ),
+    Route("GET", "/healthz", "Whether the process lives", health.healthz, _ALIVE),
+    Route("GET", "/readyz", "Whether store, log and manifest are usable", health.readyz, _READY),
+    Route("GET", "/metrics", "Figures of all workers", health.metrics, _FIGURES, errors=(403,)),
+    Route("GET", "/openapi.json", "This document", _openapi, _DOCUMENT, aliases=_OPENAPI_ALIASES),
+)
+
+
+def serve_routes(services: Services) -> Registry:
+    """The ASGI callable for http scopes."""
+    return Registry(ROUTES, services, hot=assignments.PREFIX)
+
+
+def openapi_json() -> bytes:
+    """The document as `GET /openapi.json` serves it."""
+    return msgspec.json.encode(openapi_document(ROUTES))

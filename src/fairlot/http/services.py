@@ -1,0 +1,30 @@
+"""What handlers work with: everything that app.py made, in one record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fairlot.http.addresses import Addresses
+from fairlot.http.counts import Counts, WorkerFiles
+from fairlot.http.throttle import Policy, Throttle
+from fairlot.service.decisions import Decisions
+from fairlot.warehouse.log import EventLog
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """`store_generation` asks the store, and may block. `address_policy` None leaves client
+    addresses unthrottled, `default_tier` is for projects whose own tier has no limit. `keys_used`
+    says when API keys, by their ids, were last used."""
+
+    decisions: Decisions
+    store_generation: Callable[[], int]
+    log: EventLog
+    counts: Counts
+    worker_files: WorkerFiles
+    throttle: Throttle
+    addresses: Addresses
+    clock_ms: Callable[[], int]
+    default_tier: str = "unlimited"
+    address_policy: Policy | None = None
+    metrics_open: bool = False
+    keys_used: dict[str, int] = field(default_factory=dict)

@@ -1,0 +1,87 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fairlot.engine import FairlotError
+from fairlot.http.addresses import Addresses
+from fairlot.http.api.health import figures
+from fairlot.http.counts import WorkerFiles
+from support.serving import Desk, a_desk, a_project, a_snapshot, an_experiment
+
+SNAPSHOT = a_snapshot(a_project(an_experiment()))
+
+
+class StoreBroke(FairlotError):
+    code = "store_broke"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with a_desk(tmp_path, SNAPSHOT) as desk:
+        yield desk
+
+
+def test_healthz__process_lives__is_200(desk: Desk) -> None:
+    answer = desk.client.get("/healthz")
+    assert (answer.status, answer.json) == (200, {"status": "ok"})
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_readyz__all_usable__is_200(desk: Desk) -> None:
+    assert desk.client.get("/readyz").json == {"status": "ready"}
+
+
+def test_readyz__parts_unusable__is_a_503_problem_that_names_each(desk: Desk) -> None:
+    desk.shelf.failure = StoreBroke("the store broke; mend it")
+    desk.log.close(1)
+    answer = desk.client.get("/readyz")
+    assert answer.status == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "1"
+    assert answer.json["code"] == "not_ready"
+    assert [part["part"] for part in answer.json["unusable"]] == ["store", "log"]
+
+
+def test_readyz__nothing_published__names_the_manifest(tmp_path: Path) -> None:
+    snapshot = a_snapshot(a_project(an_experiment()))
+    with a_desk(tmp_path, snapshot) as desk:
+        desk.publish(type(snapshot)(2, {}, {}, {}, {}, {}))
+        answer = desk.client.get("/readyz")
+        assert [part["part"] for part in answer.json["unusable"]] == ["manifest"]
+
+
+def test_metrics__this_machine__adds_up_all_workers(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.assign()
+    desk.assign("unknown")
+    samples = figures(desk.services)
+    living = os.getppid()
+    monkeypatch.setattr("os.getpid", lambda: living)
+    WorkerFiles(desk.services.worker_files.directory).write(samples)
+    answer = desk.client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = answer.body.decode().splitlines()
+    assert 'fairlot_decisions_total{type="ab",reason="bucket"} 2' in lines
+    assert "fairlot_impressions_total 2" in lines
+    assert 'fairlot_requests_total{status="404"} 2' in lines
+    assert 'fairlot_manifest_version{org="default",project="default"} 3' in lines
+    assert "fairlot_workers 2" in lines
+
+
+@pytest.mark.parametrize(
+    ("address", "headers"),
+    [("192.0.2.1", {}), ("127.0.0.1", {"X-Forwarded-For": "192.0.2.1"}), ("::ffff:10.0.0.1", {})],
+)
+def test_metrics__another_machine__is_403(
+    desk: Desk, address: str, headers: dict[str, str]
+) -> None:
+    answer = desk.client.request("GET", "/metrics", headers=headers, address=address)
+    assert (answer.status, answer.json["code"]) == (403, "forbidden")
+
+
+def test_metrics__opened__answers_everyone(tmp_path: Path) -> None:
+    with a_desk(tmp_path, SNAPSHOT, metrics_open=True, addresses=Addresses()) as desk:
+        assert desk.client.request("GET", "/metrics", address="192.0.2.1").status == 200
