@@ -1,0 +1,5 @@
+import sys
+
+from fairlot.cli import main
+
+sys.exit(main())

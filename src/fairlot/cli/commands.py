@@ -1,0 +1,68 @@
+"""The table of commands; a command's module is imported when that command runs."""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+# name -> where it is, and the line that `fairlot --help` prints without importing it
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("fairlot.cli.starter:init", "Write a starter experiment and make the data directory."),
+    "validate": ("fairlot.cli.experiments:validate", "Check a folder of experiment files."),
+    "apply": ("fairlot.cli.experiments:apply", "Publish a folder of experiment files."),
+    "serve": ("fairlot.cli.server:serve", "Run the decision server."),
+    "demo": ("fairlot.cli.demo:demo", "Serve the demo shop to simulated visitors."),
+    "decide": ("fairlot.cli.decision:decide", "Decide for a subject, recording nothing."),
+    "events": ("fairlot.cli.events:events", "Print the recorded exposures."),
+    "token": ("fairlot.cli.token:token", "Show the experiment token."),
+    "keys": ("fairlot.cli.keys:keys", "Create, list and revoke API keys."),
+    "manifest": ("fairlot.cli.manifest:manifest", "Show or verify the signed manifest."),
+    "openapi": ("fairlot.cli.openapi:openapi", "Print the OpenAPI document of the server."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name, and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module_name, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module_name), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _print_version(ctx: click.Context, _parameter: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from importlib.metadata import version  # slow to import, and rarely asked for
+
+        click.echo(f"fairlot {version('fairlot')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Every command takes --help. Start with: fairlot demo",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def root(**_: Any) -> None:
+    """Fairlot decides on the server which variant of an experiment a subject gets.
+
+    Exit codes: 0 done, 1 an error that the message explains, 2 wrong usage or a bug,
+    3 `decide` found no variant, 130 interrupted.
+    """

@@ -1,0 +1,194 @@
+"""`fairlot demo`: the shop's experiments, a real server, and visitors that ask it."""
+
+import json
+import shlex
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import click
+
+from fairlot.cli.child_server import running_server
+from fairlot.cli.data import StoredAssignments, opened_store
+from fairlot.cli.decision import explained
+from fairlot.cli.demo_report import Outcome, outcome_document, print_outcome
+from fairlot.cli.errors import CommandFailed
+from fairlot.cli.experiments import apply_experiments, read_valid_experiments
+from fairlot.cli.options import data_option, json_option, read_settings
+from fairlot.cli.output import print_json, print_note, progress
+from fairlot.cli.ports import pick_port
+from fairlot.cli.split import split_of
+from fairlot.cli.visitors import Answer, ask_everything, questions_of, request_body
+from fairlot.engine import Context, Experiment, Explanation
+from fairlot.service.access import experiment_token
+from fairlot.service.bootstrap import bootstrap
+from fairlot.service.snapshot import ProjectServing, load_snapshot
+from fairlot.settings import Settings
+from fairlot.warehouse.log import count_exposures
+
+HOST = "127.0.0.1"
+PORT = 8080
+ORG = PROJECT = "default"
+EXPLAINED = "loyalty-price"
+LOG_TIMEOUT_S = 10.0
+POLL_S = 0.05
+
+
+class DemoFailed(CommandFailed):
+    code = "demo_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The demo's data directory, ready to be served."""
+
+    settings: Settings
+    token: str
+    serving: ProjectServing
+
+
+@click.command(short_help="Serve the demo shop to simulated visitors.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help=f"The port of the server.  [default: {PORT}, or a free one]",
+)
+@click.option("--subjects", type=click.IntRange(1, 1_000_000), default=2000, show_default=True)
+@click.option("--once", is_flag=True, help="End after the report instead of serving on.")
+@data_option
+@json_option
+def demo(port: int | None, subjects: int, once: bool, data_dir: str | None, as_json: bool) -> None:
+    """Apply the demo shop, start a server, and let simulated visitors ask it over HTTP.
+
+    Prints the split of each experiment beside its weights, the exposures in the event log, and
+    one explained decision; then serves on until Ctrl-C. Without --data it all happens in a
+    temporary directory. Exit code 1 when a split or the log is not what it must be.
+    """
+    port = pick_port(HOST, port, PORT)
+    with _terminable(), _data_directory(data_dir) as directory:
+        shop = _open_shop(directory)
+        with running_server(HOST, port, shop.settings.data_dir) as wait:
+            outcome = _run_visitors(shop, port, subjects)
+            _report(outcome, subjects, as_json)
+            if once:
+                return
+            _print_invitation(shop.token, outcome.url, as_json)
+            _serve_on(wait)
+
+
+@contextmanager
+def _data_directory(named: str | None) -> Iterator[str]:
+    if named is not None:
+        yield named
+        return
+    with tempfile.TemporaryDirectory(prefix="fairlot-demo-") as directory:
+        yield str(Path(directory) / "data")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """While the block runs SIGTERM ends it as Ctrl-C does, so that the server is stopped too."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _open_shop(directory: str) -> Shop:
+    settings = read_settings(directory)
+    with opened_store(settings) as store:
+        bootstrap(store)
+        with as_file(files("fairlot.cli") / "shop") as shop:
+            apply_experiments(store, ORG, PROJECT, read_valid_experiments(shop))
+        token = experiment_token(store, ORG, PROJECT)
+        serving = load_snapshot(store).projects[ORG, PROJECT]
+    return Shop(settings, token, serving)
+
+
+def _run_visitors(shop: Shop, port: int, subjects: int) -> Outcome:
+    before = _recorded(shop)
+    with progress("visitors", subjects) as advance:
+        answers = ask_everything(HOST, port, shop.token, subjects, advance)
+    acknowledged = Counter(
+        answer.question.experiment_key for answer in answers if answer.variant_key is not None
+    )
+    recorded = _await_exposures(shop, before, acknowledged)
+    asked = {answer.question.experiment_key for answer in answers}
+    published = shop.serving.compiled.manifest.experiments
+    visitor, explanation = _explain_one(shop, answers)
+    return Outcome(
+        url=f"http://{HOST}:{port}",
+        splits=tuple(
+            split_of(experiment, answers)
+            for experiment in published
+            if isinstance(experiment, Experiment) and experiment.key in asked
+        ),
+        acknowledged=acknowledged,
+        recorded=recorded,
+        explanation=explanation,
+        explained_visitor=visitor,
+    )
+
+
+def _recorded(shop: Shop) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for group, count in count_exposures(shop.settings.events_dir).items():
+        counts[group.experiment_key] += count
+    return counts
+
+
+def _await_exposures(shop: Shop, before: Counter[str], acknowledged: Counter[str]) -> Counter[str]:
+    """What the log gained; waits for the last commit, which comes some 10 ms after the answer."""
+    give_up_at = time.monotonic() + LOG_TIMEOUT_S
+    while True:
+        gained = _recorded(shop) - before
+        if gained.total() >= acknowledged.total() or time.monotonic() > give_up_at:
+            return gained
+        time.sleep(POLL_S)
+
+
+def _explain_one(shop: Shop, answers: list[Answer]) -> tuple[str, Explanation]:
+    """One visitor that was let in by rule and sample, or else the first."""
+    own = [each for each in answers if each.question.experiment_key == EXPLAINED]
+    question = next((each for each in own if each.variant_key is not None), own[0]).question
+    context = Context(attributes=question.context.get("attributes", {}))
+    with StoredAssignments(shop.settings) as stored:
+        explanation = explained(shop.serving, EXPLAINED, question.visitor_id, context, stored)
+    return question.visitor_id, explanation
+
+
+def _report(outcome: Outcome, subjects: int, as_json: bool) -> None:
+    document = outcome_document(outcome) if as_json else {}
+    if not as_json:
+        print_outcome(outcome, subjects)
+    if outcome.problems:
+        raise DemoFailed("; ".join(outcome.problems), document)
+    if as_json:
+        print_json(document)
+
+
+def _print_invitation(token: str, url: str, as_json: bool) -> None:
+    """The three lines to try; on stderr when stdout is for a program."""
+    say = print_note if as_json else click.echo
+    say(f"\nServing on {url} until Ctrl-C. Try:\n")
+    for question in questions_of(1)[:2]:
+        path = f"{url}/api/v1/experiments/assignments/{question.experiment_key}"
+        body = shlex.quote(json.dumps(request_body(token, question)))
+        say(f"curl -s {path} -H 'Content-Type: application/json' -d {body}")
+    say(f"curl -s {url}/v1/{ORG}/manifest.json")
+
+
+def _serve_on(wait: Callable[[], int]) -> None:
+    try:
+        code = wait()
+    except KeyboardInterrupt:
+        print_note("\nStopped.")
+        return
+    raise CommandFailed(f"the server ended by itself with exit code {code}; its log is above")

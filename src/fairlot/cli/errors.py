@@ -1,0 +1,40 @@
+"""Errors that only a command can raise."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from fairlot.engine.errors import FairlotError
+
+
+class CommandFailed(FairlotError):
+    """A command that could not do its work; `details` goes beside the message in JSON."""
+
+    code: ClassVar[str] = "command_failed"
+
+    def __init__(self, message: str, details: Mapping[str, object] | None = None) -> None:
+        self.details = dict(details or {})
+        super().__init__(message)
+
+
+class NotConfirmed(CommandFailed):
+    code = "not_confirmed"
+
+
+class NothingPublished(CommandFailed):
+    code = "nothing_published"
+
+    def __init__(self, org: str, project: str) -> None:
+        super().__init__(
+            f"{org}/{project}: nothing is published there; publish with `fairlot apply DIR`, or "
+            "check --org and --project"
+        )
+
+
+class InvalidArgument(CommandFailed):
+    code = "invalid_argument"
+
+
+class InvalidExperiments(CommandFailed):
+    """Every problem of every file, in the order of the files."""
+
+    code = "invalid_experiments"

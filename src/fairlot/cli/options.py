@@ -1,0 +1,51 @@
+"""The options that commands share, and the settings that flags override."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from fairlot.settings import TOML_NAME, Settings, load_settings, setting_doc, setting_names
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+data_option = click.option(
+    "--data",
+    "--data-dir",
+    "data_dir",
+    metavar="DIR",
+    help="The data directory.  [default: .fairlot]",
+)
+org_option = click.option("--org", default="default", show_default=True, help="The organization.")
+project_option = click.option(
+    "--project", default="default", show_default=True, help="The project."
+)
+
+
+def settings_options(command: Command) -> Command:
+    """One flag for every setting but the secret, which a process list would show."""
+    for name in reversed(setting_names()):
+        doc = setting_doc(name)
+        if name == "data_dir" or doc.is_secret:
+            continue
+        flag = "--" + name.replace("_", "-")
+        default = getattr(Settings(), name)
+        if isinstance(default, bool):
+            option = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=doc.text)
+        else:
+            shown = f"  [default: {default}]" if default != () else ""
+            option = click.option(flag, name, metavar="VALUE", help=doc.text + shown)
+        command = option(command)
+    return command
+
+
+def read_settings(data_dir: str | None = None, **flags: object) -> Settings:
+    """FAIRLOT_CONFIG names the file; without it fairlot.toml is read if it is here."""
+    named = os.environ.get("FAIRLOT_CONFIG")
+    path = Path(named) if named else Path(TOML_NAME)
+    return load_settings(
+        path if named or path.exists() else None, os.environ, {"data_dir": data_dir, **flags}
+    )

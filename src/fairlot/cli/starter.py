@@ -1,0 +1,62 @@
+"""`fairlot init`: from an empty folder to an experiment that can be applied."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from fairlot.cli.credentials import credentials_document, print_credentials
+from fairlot.cli.data import opened_store
+from fairlot.cli.errors import CommandFailed
+from fairlot.cli.options import data_option, json_option, read_settings
+from fairlot.cli.output import print_json
+from fairlot.service.bootstrap import bootstrap
+
+WELCOME = "welcome.yaml"
+
+
+@click.command(short_help="Write a starter experiment and make the data directory.")
+@click.argument(
+    "directory", type=click.Path(file_okay=False, path_type=Path), default="experiments"
+)
+@data_option
+@json_option
+def init(directory: Path, data_dir: str | None, as_json: bool) -> None:
+    """Write DIRECTORY/welcome.yaml and make the data directory.
+
+    DIRECTORY is `experiments` unless named. An experiment file that is there is kept. The token
+    and the admin key of a new data directory are printed once.
+    """
+    settings = read_settings(data_dir)
+    written = _write_welcome(directory)
+    with opened_store(settings) as store:
+        credentials = bootstrap(store)
+    if as_json:
+        print_json(
+            {
+                "file": str(directory / WELCOME),
+                "written": written,
+                "dataDirectory": str(settings.data_dir),
+                "credentials": credentials and credentials_document(credentials),
+            }
+        )
+        return
+    click.echo(f"{'Wrote' if written else 'Kept'} {directory / WELCOME}")
+    click.echo(f"Data directory: {settings.data_dir}")
+    print_credentials(credentials)
+    click.echo(f"\nNext:\n  fairlot apply {directory}\n  fairlot serve")
+
+
+def _write_welcome(directory: Path) -> bool:
+    text = (files("fairlot.cli") / WELCOME).read_text("utf-8")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / WELCOME).open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise CommandFailed(
+            f"{directory}: {error.strerror}: name a folder that you may write to"
+        ) from error
+    return True

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+from support.commands import Run
+
+
+def test_init__empty_directory__writes_an_experiment_that_is_valid(run: Run) -> None:
+    ran = run("init")
+    assert ran.code == 0, ran.err
+    assert "Wrote experiments/welcome.yaml" in ran.out
+    assert "Experiment token: exp_" in ran.out
+    assert "Admin key:        fx_key_" in ran.out
+    assert Path(".fairlot").stat().st_mode & 0o777 == 0o700
+    assert run("validate", "experiments").code == 0
+    assert run("apply", "experiments", "--yes").code == 0
+
+
+def test_init__second_time__keeps_the_file_and_shows_no_key(run: Run) -> None:
+    run("init", "mine")
+    Path("mine/welcome.yaml").write_text("changed", "utf-8")
+    ran = run("init", "mine")
+    assert ran.code == 0
+    assert "Kept mine/welcome.yaml" in ran.out
+    assert "fx_key_" not in ran.out
+    assert Path("mine/welcome.yaml").read_text("utf-8") == "changed"
+
+
+def test_init__with_json__has_the_credentials_once(run: Run) -> None:
+    first = run("init", "--json", "--data", "d").json
+    assert first["written"] is True
+    assert first["credentials"]["token"].startswith("exp_")
+    assert first["credentials"]["adminKey"].startswith("fx_key_")
+    assert run("init", "--json", "--data", "d").json["credentials"] is None
+
+
+def test_init__folder_that_is_a_file__is_an_error(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", "utf-8")
+    ran = run("init", "file/folder")
+    assert ran.code == 1
+    assert "name a folder that you may write to" in ran.err
