@@ -1,0 +1,127 @@
+"""The demo as a user starts it: a process that starts a server and asks it over HTTP."""
+
+import json
+import shlex
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from support.processes import FAIRLOT, environment, fairlot, free_port
+
+pytestmark = pytest.mark.slow
+
+TIMEOUT_S = 120
+
+
+def run_demo(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*FAIRLOT, "demo", *words],
+        cwd=directory,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def test_demo__once__prints_the_report_and_ends_with_0(tmp_path: Path) -> None:
+    ran = run_demo(tmp_path, "--once", "--subjects", "200")
+    assert ran.returncode == 0, ran.stderr
+    assert "200 visitors asked http://127.0.0.1:" in ran.stdout
+    for key in ("checkout-button", "free-delivery", "loyalty-price", "search-ranking"):
+        assert key in ran.stdout
+    assert "OUTSIDE" not in ran.stdout
+    assert "answered" in ran.stdout
+    assert "curl" not in ran.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo__once_with_json__counts_every_acknowledged_impression(tmp_path: Path) -> None:
+    words = ("--once", "--json", "--subjects", "300", "--data", "kept")
+    ran = run_demo(tmp_path, *words)
+    assert ran.returncode == 0, ran.stderr
+    document = json.loads(ran.stdout)
+    assert document["passed"] is True
+    by_key = {experiment["key"]: experiment for experiment in document["experiments"]}
+    assert len(by_key) == 4
+    assert by_key["free-delivery"]["recorded"] == by_key["free-delivery"]["acknowledged"] == 300
+    assert by_key["search-ranking"]["recorded"] == 0
+    assert [share["expected"] for share in by_key["free-delivery"]["shares"]] == [1, 0.5, 0.3, 0.2]
+    events = fairlot("events", "--data", str(tmp_path / "kept"))["events"]
+    recorded = sum(experiment["recorded"] for experiment in by_key.values())
+    assert len(events) == recorded
+
+
+def test_demo__same_data_again__counts_only_the_new_exposures(tmp_path: Path) -> None:
+    words = ("--once", "--json", "--subjects", "50", "--data", "kept")
+    first = json.loads(run_demo(tmp_path, *words).stdout)
+    second = json.loads(run_demo(tmp_path, *words).stdout)
+    assert first["experiments"] == second["experiments"]
+
+
+def test_demo__port_in_use__is_an_error(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ran = run_demo(tmp_path, "--once", "--port", port)
+    assert ran.returncode == 1
+    assert f"port {port}: the port is in use" in ran.stderr
+
+
+@pytest.fixture
+def serving_demo(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [*FAIRLOT, "demo", "--subjects", "20", "--port", str(free_port())],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=lambda each: each.name)
+def test_demo__curl_lines__work_until_it_is_ended(
+    serving_demo: subprocess.Popen[str], ending: signal.Signals
+) -> None:
+    assert serving_demo.stdout is not None
+    lines = []
+    for line in serving_demo.stdout:
+        lines += [line] if line.startswith("curl ") else []
+        if len(lines) == 3:
+            break
+    answers = [ask(shlex.split(line)) for line in lines]
+    assert answers[0]["success"] is True
+    assert answers[1]["in_experiment"] is True
+    assert set(answers[2]) >= {"payload", "signature"}
+    serving_demo.send_signal(ending)
+    _, errors = serving_demo.communicate(timeout=30)
+    assert serving_demo.returncode == 0, errors
+    with pytest.raises(ConnectionRefusedError):
+        ask(shlex.split(lines[2]))
+
+
+def ask(words: list[str]) -> dict[str, Any]:
+    """What a printed curl line does: `curl -s URL [-H HEADER] [-d BODY]`."""
+    url = urlsplit(words[2])
+    with closing(HTTPConnection(url.hostname or "", url.port, timeout=10)) as connection:
+        if "-d" in words:
+            name, _, value = words[words.index("-H") + 1].partition(": ")
+            connection.request("POST", url.path, words[words.index("-d") + 1], {name: value})
+        else:
+            connection.request("GET", url.path)
+        answer: dict[str, Any] = json.loads(connection.getresponse().read())
+        return answer

@@ -1,0 +1,149 @@
+"""SIGKILL in the middle of load: what was acknowledged is there afterwards.
+
+A subject id is used once, so the ids that a client noted are the ids of its impressions. Before
+the kill the server is stopped (SIGSTOP) and SQLite's own lock on its shared memory says whether a
+worker holds an open write transaction; the test insists that some kills hit one.
+"""
+
+import fcntl
+import os
+import signal
+import struct
+import threading
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import pytest
+
+from fairlot.warehouse.log import read_exposures
+from support.processes import ServerProcess, ask, published, serving
+
+pytestmark = pytest.mark.slow
+
+EXPERIMENT = "always"
+YAML = """
+key: always
+name: Everyone is in
+variants:
+  - {key: control, name: Control}
+  - {key: treatment, name: Treatment}
+"""
+WORKERS = 2
+CLIENTS = 6
+KILLS = 4
+MOST_STOPS = 200
+# SQLite's WAL-index keeps its locks from byte 120 on; the first one is the writer's.
+WAL_WRITE_LOCK = 120
+FLOCK = struct.Struct("hhqqi4x")
+
+
+@dataclass
+class Client:
+    """Asks until the server is gone; `acknowledged` in the order in which it was answered."""
+
+    name: str
+    acknowledged: list[str] = field(default_factory=list)
+
+    def run(self, server: ServerProcess, token: str) -> None:
+        number = 0
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+        with closing(connection), suppress(OSError, HTTPException):
+            while True:
+                number += 1
+                visitor = f"{self.name}-{number}"
+                status, answer = ask(connection, EXPERIMENT, token, visitor)
+                assert (status, answer["in_experiment"]) == (200, True)
+                self.acknowledged.append(visitor)
+
+
+def has_open_transaction(log_file: Path) -> bool:
+    """Whether another process holds the write lock of a SQLite file in WAL mode."""
+    with log_file.with_name(f"{log_file.name}-shm").open("r+b") as shared:
+        asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, WAL_WRITE_LOCK, 1, 0)
+        told = FLOCK.unpack(fcntl.fcntl(shared, fcntl.F_GETLK, asked))
+    return bool(told[0] != fcntl.F_UNLCK)
+
+
+def log_files(data_dir: Path) -> list[Path]:
+    return sorted((data_dir / "events").glob("worker-*.sqlite"))
+
+
+def kill_under_load(server: ServerProcess, token: str, name: str) -> tuple[list[Client], bool]:
+    """Load the server, kill all of it, and say whether a worker was in a transaction.
+
+    The server is stopped and let go again until a stop finds a transaction open; it is killed
+    as it then stands.
+    """
+    clients = [Client(f"{name}-{number}") for number in range(CLIENTS)]
+    threads = [threading.Thread(target=each.run, args=(server, token)) for each in clients]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    hit = False
+    for _ in range(MOST_STOPS):
+        server.signal_group(signal.SIGSTOP)
+        time.sleep(0.005)
+        hit = any(map(has_open_transaction, log_files(server.data_dir)))
+        if hit:
+            break
+        server.signal_group(signal.SIGCONT)
+        time.sleep(0.003)
+    server.signal_group(signal.SIGKILL)
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert all(each.acknowledged for each in clients)
+    return clients, hit
+
+
+def recorded(data_dir: Path) -> list[str]:
+    return [exposure.subject_id for exposure in read_exposures(data_dir / "events")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> tuple[Path, str]:
+    experiments = tmp_path / "experiments"
+    experiments.mkdir()
+    (experiments / "always.yaml").write_text(YAML)
+    return tmp_path / "data", published(tmp_path / "data", experiments)
+
+
+@pytest.mark.skipif(os.name != "posix" or not Path("/proc").exists(), reason="needs Linux locks")
+def test_durable_impressions__killed_under_load__every_acknowledged_one_recorded(
+    folder: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data_dir, token = folder
+    hits = acknowledged = 0
+    for kill in range(KILLS):
+        with serving(data_dir, workers=WORKERS, FAIRLOT_DURABLE_IMPRESSIONS="true") as server:
+            clients, hit = kill_under_load(server, token, f"kill{kill}")
+        hits += hit
+        with serving(data_dir, workers=WORKERS):  # the restart finishes what was left
+            there = set(recorded(data_dir))
+        missing = [each for client in clients for each in client.acknowledged if each not in there]
+        assert missing == []
+        acknowledged += sum(len(client.acknowledged) for client in clients)
+    with capsys.disabled():
+        print(f"\n{KILLS} kills, {hits} hit an open transaction, {acknowledged} acknowledged")
+    assert hits >= 1
+
+
+def test_plain_impressions__killed_under_load__only_a_bounded_tail_missing(
+    folder: tuple[Path, str],
+) -> None:
+    data_dir, token = folder
+    with serving(data_dir, workers=1, FAIRLOT_LOG_QUEUE_BOUND="500") as server:
+        clients, _ = kill_under_load(server, token, "plain")
+    with serving(data_dir):
+        there = set(recorded(data_dir))
+    lost = 0
+    for client in clients:
+        found = [each in there for each in client.acknowledged]
+        kept = found.index(False) if False in found else len(found)
+        assert not any(found[kept:]), "something before the tail is missing"
+        lost += len(found) - kept
+    assert there
+    assert lost <= 500

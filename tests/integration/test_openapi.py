@@ -1,0 +1,97 @@
+"""Every operation of openapi.json under generated requests, against a running server."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from support.commands import SHOP
+from support.processes import ServerProcess, published, serving
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = 40
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+OPERATIONS = {
+    "POST /api/v1/experiments/assignments/{experiment_key}",
+    "GET /v1/{org}/manifest.json",
+    "GET /v1/{org}/{project}/manifest.json",
+    "GET /.well-known/jwks/{org}",
+    "GET /.well-known/revocations/{org}",
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
+    "GET /openapi.json",
+}
+Operation = schemathesis.schemas.APIOperation[Any, Any, Any, Any]
+PATHS = {"org": "default", "project": "default", "experiment_key": "free-delivery"}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, str]]:
+    data_dir = tmp_path_factory.mktemp("data")
+    token = published(data_dir, SHOP)
+    with serving(data_dir) as server:
+        yield server, token
+
+
+@pytest.fixture(scope="module")
+def operations(shop: tuple[ServerProcess, str]) -> dict[str, Operation]:
+    schema = schemathesis.openapi.from_url(f"{shop[0].url}/api/v1/openapi")
+    found = (result.ok() for result in schema.get_all_operations() if isinstance(result, Ok))
+    return {operation.label: operation for operation in found}
+
+
+def test_openapi__operations__just_those_of_this_list(
+    operations: dict[str, Operation],
+) -> None:
+    assert operations.keys() == OPERATIONS
+
+
+@pytest.mark.parametrize("label", sorted(OPERATIONS))
+@pytest.mark.parametrize("known", [False, True], ids=["generated ids", "known ids"])
+def test_openapi__generated_requests__no_undocumented_answer_and_no_5xx(
+    shop: tuple[ServerProcess, str],
+    operations: dict[str, Operation],
+    label: str,
+    known: bool,
+) -> None:
+    operation = operations[label]
+    statuses: list[int] = []
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(data=st.data())
+    def ask(data: st.DataObject) -> None:
+        case = data.draw(operation.as_strategy())
+        if known:
+            case.path_parameters = {
+                name: PATHS[name] for name in case.path_parameters or {} if name in PATHS
+            }
+            if isinstance(case.body, dict):
+                case.body["token"] = shop[1]
+        statuses.append(case.call_and_validate(checks=CHECKS).status_code)
+
+    ask()
+    if known or "{" not in label:
+        assert 200 in statuses

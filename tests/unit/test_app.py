@@ -1,0 +1,295 @@
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlot.app import AlreadyServing, Application, UnsupportedScope, create_app, serve_lock
+from fairlot.http.access_log import AccessLog
+from fairlot.manifest import read_experiments
+from fairlot.service.bootstrap import bootstrap
+from fairlot.service.publishing import apply_specs
+from fairlot.settings import Settings
+from fairlot.store import open_store
+from fairlot.warehouse.log import count_exposures, read_exposures
+from support.asgi import AsgiClient, Response
+
+HERO = """
+key: hero
+name: Hero
+variants:
+  - key: control
+    name: Control
+  - key: bold
+    name: Bold
+"""
+POLL_S = 0.05
+
+
+def publish(data_dir: Path, text: str = HERO) -> None:
+    specs, problems = read_experiments(text, "hero.yaml")
+    assert not problems
+    store = open_store(data_dir, None)
+    apply_specs(store, "default", "default", specs, now_ms=time.time_ns() // 1_000_000)
+    store.close()
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> str:
+    """Of the project in `tmp_path`, which has one experiment."""
+    store = open_store(tmp_path, None)
+    credentials = bootstrap(store)
+    store.close()
+    assert credentials is not None
+    publish(tmp_path)
+    return credentials.token
+
+
+def settings_of(data_dir: Path, **fields: Any) -> Settings:
+    return Settings(data_dir=data_dir, poll_interval_s=POLL_S, **fields)
+
+
+def assign(client: AsgiClient, token: str, visitor_id: str = "v1") -> Response:
+    body = {"token": token, "visitor_id": visitor_id}
+    return client.post("/api/v1/experiments/assignments/hero", body)
+
+
+def until(client: AsgiClient, holds: Callable[[], bool]) -> None:
+    give_up_at = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < give_up_at
+        client.run(asyncio.sleep(POLL_S))
+
+
+def test_application__published_experiment__is_served_and_recorded(
+    tmp_path: Path, token: str
+) -> None:
+    settings = settings_of(tmp_path)
+    with AsgiClient(create_app(settings)) as client:
+        answer = assign(client, token)
+        assert answer.json["in_experiment"] is True
+        assert client.get("/v1/default/manifest.json").status == 200
+        assert client.get("/.well-known/jwks/default").json["keys"]
+        assert client.get("/.well-known/revocations/default").json == {"revoked": {}}
+        assert client.get("/readyz").status == 200
+        assert "fairlot_manifest_version" in client.get("/metrics").body.decode()
+    (exposure,) = read_exposures(settings.events_dir)
+    assert exposure.variant_key == answer.json["variant_key"]
+
+
+def test_application__publish_while_serving__is_followed(tmp_path: Path, token: str) -> None:
+    with AsgiClient(create_app(settings_of(tmp_path))) as client:
+        assign(client, token)
+        publish(tmp_path, HERO.replace("name: Hero\n", "name: Renamed\n"))
+        until(client, lambda: assign(client, token).json["experiment_name"] == "Renamed")
+
+
+def test_application__concurrent_publishes_and_requests__never_fail(
+    tmp_path: Path, token: str
+) -> None:
+    def publish_often(name: str) -> None:
+        for number in range(5):
+            publish(tmp_path, HERO.replace("name: Hero\n", f"name: {name} {number}\n"))
+
+    with AsgiClient(create_app(settings_of(tmp_path))) as client:
+        publishers = [threading.Thread(target=publish_often, args=(name,)) for name in "ab"]
+        for publisher in publishers:
+            publisher.start()
+        statuses = set()
+        while any(publisher.is_alive() for publisher in publishers):
+            statuses.add(assign(client, token).status)
+            client.run(asyncio.sleep(0.001))
+        until(client, lambda: assign(client, token).json["experiment_name"].endswith("4"))
+    assert statuses == {200}
+
+
+def test_application__store_gone__goes_on_from_memory(tmp_path: Path, token: str) -> None:
+    with AsgiClient(create_app(settings_of(tmp_path))) as client:
+        for file in tmp_path.glob("fairlot.db*"):
+            file.rename(file.with_name("moved-" + file.name))
+        (tmp_path / "fairlot.db").write_bytes(b"rubbish" * 1000)
+        client.run(asyncio.sleep(4 * POLL_S))
+        assert assign(client, token).status == 200
+
+
+def test_application__data_directory_is_a_file__fails_to_start_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "data").write_text("")
+    sent = []
+
+    async def start() -> None:
+        async def receive() -> dict[str, Any]:
+            return {"type": "lifespan.startup"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        application = create_app(settings_of(tmp_path / "data"))
+        await application({"type": "lifespan"}, receive, send)
+
+    asyncio.run(start())
+    assert sent[0]["type"] == "lifespan.startup.failed"
+    assert "data" in sent[0]["message"]
+
+
+def test_application__http_before_startup__is_refused(tmp_path: Path) -> None:
+    with (
+        contextlib.closing(AsgiClient(Application(settings_of(tmp_path)))) as client,
+        pytest.raises(UnsupportedScope),
+    ):
+        client.get("/healthz")
+
+
+def test_serve_lock__held__names_the_process_and_is_free_afterwards(tmp_path: Path) -> None:
+    with (
+        serve_lock(tmp_path),
+        pytest.raises(AlreadyServing, match=str(os.getpid())),
+        serve_lock(tmp_path),
+    ):
+        pass
+    with serve_lock(tmp_path):
+        pass
+
+
+def test_access_log__request_with_a_key__is_one_line_without_it(
+    tmp_path: Path, token: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with AsgiClient(AccessLog(create_app(settings_of(tmp_path)))) as client:
+        client.get("/healthz?apiKey=fx_key_secret00.very")
+    out = capsys.readouterr().out
+    assert "/healthz" in out and "200" in out
+    assert "secret" not in out and token not in out
+
+
+class Server:
+    """`serve` in a process of its own."""
+
+    def __init__(self, data_dir: Path, workers: int) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port: int = probe.getsockname()[1]
+        values = {"data_dir": data_dir, "port": self.port, "workers": workers}
+        environment = os.environ | {
+            f"FAIRLOT_{name.upper()}": str(value) for name, value in values.items()
+        }
+        code = (
+            "import os; from fairlot.app import serve; from fairlot.settings import load_settings;"
+            " serve(load_settings(None, os.environ, {}))"
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def request(self, method: str, path: str, value: Any = None) -> tuple[int, Any]:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request(method, path, None if value is None else json.dumps(value))
+            answer = connection.getresponse()
+            text = answer.read()
+            assert answer.getheader("server") is None
+            is_json = "json" in (answer.getheader("content-type") or "")
+            return answer.status, json.loads(text) if is_json else text.decode()
+        finally:
+            connection.close()
+
+    def wait_until_ready(self) -> None:
+        give_up_at = time.monotonic() + 20
+        while time.monotonic() < give_up_at:
+            with contextlib.suppress(OSError, HTTPException):
+                if self.request("GET", "/readyz")[0] == 200:
+                    return
+            assert self.process.poll() is None, self.stop()
+            time.sleep(0.05)
+        raise AssertionError(self.stop())
+
+    def workers(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        pids = [int(pid) for pid in children.split()]
+        return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    def stop(self) -> str:
+        """What it logged."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.communicate(timeout=15)[1]
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+@pytest.fixture
+def start(tmp_path: Path, token: str) -> Iterator[Callable[[int], Server]]:
+    servers = []
+
+    def start_server(workers: int) -> Server:
+        servers.append(Server(tmp_path, workers))
+        return servers[-1]
+
+    yield start_server
+    for server in servers:
+        if server.process.poll() is None:
+            server.stop()
+
+
+@pytest.mark.slow
+def test_serve__one_worker__answers_logs_json_and_keeps_everything(
+    tmp_path: Path, token: str, start: Callable[[int], Server]
+) -> None:
+    server = start(1)
+    server.wait_until_ready()
+    for number in range(50):
+        body = {"token": token, "visitor_id": f"visitor-{number}"}
+        assert server.request("POST", "/api/v1/experiments/assignments/hero", body)[0] == 200
+    lines = server.stop().splitlines()
+    assert sum(count_exposures(tmp_path / "events").values()) == 50
+    assert lines and all(json.loads(line)["level"] for line in lines)
+    assert not any(token in line or "visitor-" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_serve__second_server__exits_naming_the_first(
+    tmp_path: Path, start: Callable[[int], Server]
+) -> None:
+    first = start(1)
+    first.wait_until_ready()
+    second = start(1)
+    assert second.process.wait(20) != 0
+    said = second.process.communicate()[1]
+    assert "AlreadyServing" in said and str(first.process.pid) in said
+    publish(tmp_path, HERO.replace("name: Hero\n", "name: Still works\n"))
+
+
+@pytest.mark.slow
+def test_serve__killed_worker__is_restarted_and_figures_are_summed(
+    tmp_path: Path, token: str, start: Callable[[int], Server]
+) -> None:
+    server = start(2)
+    server.wait_until_ready()
+    body = {"token": token, "visitor_id": "v"}
+    for _ in range(20):
+        assert server.request("POST", "/api/v1/experiments/assignments/hero", body)[0] == 200
+    time.sleep(1.2)  # two polls of half a second, which write the figures
+    assert "fairlot_impressions_total 20\n" in server.request("GET", "/metrics")[1]
+    before = server.workers()
+    assert len(before) == 2
+    os.kill(before[0], signal.SIGKILL)
+    give_up_at = time.monotonic() + 20
+    while set(server.workers()) in ({before[1]}, set(before)) or len(server.workers()) < 2:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.1)
+    server.wait_until_ready()
+    assert "fairlot_impressions_total 20\n" in server.request("GET", "/metrics")[1]
