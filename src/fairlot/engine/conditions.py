@@ -1,6 +1,6 @@
 """Rules in MongoDB's query notation, compiled once into a function over attributes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeGuard
 
 from fairlot.engine.errors import InvalidExperiment, located
@@ -44,11 +44,9 @@ def compile_condition(rule: object, segments: Mapping[str, ListSegment] | None =
     return _Compiler(segments or {}).function(rule, "", 1)
 
 
-def paths_read(rule: object) -> tuple[str, ...]:
+def paths_read(rule: Mapping[str, Any]) -> tuple[str, ...]:
     """The attribute paths that a rule looks at, in order, each once."""
-    found: dict[str, None] = {}
-    _collect_paths(rule, found)
-    return tuple(found)
+    return tuple(dict.fromkeys(_paths_of(rule)))
 
 
 def value_at(attributes: Mapping[str, Any], path: str) -> Any:
@@ -69,17 +67,13 @@ def is_operator_object(value: object) -> TypeGuard[Mapping[str, Any]]:
     )
 
 
-def _collect_paths(rule: object, found: dict[str, None]) -> None:
-    if not isinstance(rule, Mapping):
-        return
+def _paths_of(rule: Mapping[str, Any]) -> Iterator[str]:
     for key, operand in rule.items():
         if not key.startswith("$"):
-            found[key] = None
-        elif key == "$not":
-            _collect_paths(operand, found)
+            yield key
         else:
-            for nested in operand:
-                _collect_paths(nested, found)
+            for nested in [operand] if key == "$not" else operand:
+                yield from _paths_of(nested)
 
 
 def _joined(connective: str, parts: list[str], empty: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from fairlot.engine import Audience, Context, InvalidExperiment, compile_condition, compile_regex
 from fairlot.engine.audience import compile_page
-from fairlot.engine.conditions import paths_read
+from fairlot.engine.conditions import compile_rule, paths_read
 from fairlot.engine.urls import read_url
 
 
@@ -37,6 +37,12 @@ def test_condition__hostile_names__never_become_code() -> None:
     assert compile_condition(hostile)(
         {"__import__('os')": "x", "a'] or True or ['": '" or True or "'}
     )
+
+
+def test_rule__bare_account__is_the_whole_account() -> None:
+    rule = compile_rule({"account": {"$type": "object"}, "account.plan": "pro"}, {})
+    assert rule("s", Context(account={"plan": "pro"}))
+    assert not rule("s", Context(attributes={"account": {"plan": "pro"}}))
 
 
 def test_paths_read__nested_rule__each_path_once() -> None:
