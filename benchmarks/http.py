@@ -18,7 +18,6 @@ sys.path[:] = [entry for entry in sys.path if not entry.endswith("benchmarks")]
 import argparse
 import contextlib
 import json
-import os
 import re
 import shutil
 import socket
@@ -70,7 +69,6 @@ def server(command: list[str], port: int) -> Iterator[None]:
         ["taskset", "-c", SERVER_CORE, *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(HERE)},
     )
     try:
         wait_for(port)
@@ -176,7 +174,8 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[Round
             *(str(BIN / "fairlot"), "serve", "--data", str(data), "--port", str(ports["fairlot"]))
         ],
         "hello-world": [
-            *(sys.executable, "-m", "uvicorn", "peers.hello:app", "--no-access-log"),
+            *(sys.executable, "-m", "uvicorn", "hello:app", "--app-dir", str(HERE / "peers")),
+            "--no-access-log",
             *("--loop", "uvloop", "--http", "httptools", "--port", str(ports["hello-world"])),
         ],
         "node": ["node", str(HERE / "peers" / "assignment.mjs"), str(ports["node"]), KEY, token],

@@ -6,14 +6,15 @@ The file of a worker that died stays, so that no counter falls while the server 
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
+from prometheus_client import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
-PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _HIGHEST_STATUS = 600
 
 # name -> (type, help); the order of the page
@@ -119,24 +120,22 @@ def _joined_gauge(name: str, known: float | None, value: float) -> float:
 
 
 def prometheus_text(samples: Samples) -> bytes:
-    """The text exposition format 0.0.4."""
-    lines = []
-    for name, (kind, text) in _FAMILIES.items():
-        rows = sorted((key[1], value) for key, value in samples.items() if key[0] == name)
-        if rows:
-            lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-        lines += [f"{name}{_labels(dict(labels))} {value:.15g}" for labels, value in rows]
-    return ("\n".join(lines) + "\n").encode()
+    """The text exposition format, in the order of the families."""
+    return generate_latest(_Figures(samples))
 
 
-def _labels(labels: Mapping[str, Any]) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}"
+class _Figures(Collector):
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
 
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    def collect(self) -> Iterator[Metric]:
+        for name, (kind, text) in _FAMILIES.items():
+            rows = sorted((key[1], value) for key, value in self._samples.items() if key[0] == name)
+            if rows:
+                metric = Metric(name.removesuffix("_total"), text, kind)
+                for labels, value in rows:
+                    metric.add_sample(name, dict(labels), value)
+                yield metric
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,10 +1,10 @@
 """Every route of the server."""
 
 import msgspec
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from fairlot.http.api import health
 from fairlot.http.asgi import Handler
-from fairlot.http.counts import PROMETHEUS_TEXT
 from fairlot.http.faces import assignments, manifest
 from fairlot.http.faces.assignment_wire import AssignmentRequest, InExperiment, OutOfExperiment
 from fairlot.http.openapi import openapi_document, openapi_handler
@@ -38,7 +38,7 @@ _READY = {
     200: Answer("Everything can be used.", (health.Health,)),
     503: Answer("What cannot be used.", (health.NotReady,), PROBLEM_JSON, headers=("Retry-After",)),
 }
-_FIGURES = {200: Answer("The Prometheus text format.", media=PROMETHEUS_TEXT)}
+_FIGURES = {200: Answer("The Prometheus text format.", media=CONTENT_TYPE_PLAIN_0_0_4)}
 _DOCUMENT = {200: Answer("This document.", headers=("Cache-Control",))}
 
 _OPENAPI_ALIASES = ("/api/v1/openapi",)

@@ -170,6 +170,15 @@ def test_decide__recipe_gate__in_the_experiment_without_variant() -> None:
     assert decision.in_experiment
 
 
+def test_explain__gated_variant__recipe_draw_in_the_details() -> None:
+    arms = (replace(ARMS[0], weight=0), replace(ARMS[1], weight=10_000, recipe_sample_rate_bp=1))
+    experiment = replace(EXPERIMENT, variants=arms)
+    last = explain(compile_manifest(manifest_of(experiment)), "e", "s", Context()).steps[-1]
+    assert last.details["recipe"]["hashText"] == "e:recipe.treatment:s"
+    assert last.details["recipe"]["bucket"] == bucket_of("e", "recipe.treatment", "s")
+    assert last.note == "no variant, reason recipe"
+
+
 def test_explain__unknown_experiment__one_row_says_so() -> None:
     explanation = explain(compile_manifest(manifest_of()), "nope", "s", Context())
     assert explanation.decision.reason is Reason.UNKNOWN

@@ -32,7 +32,7 @@ def test_prometheus_text__labels__are_escaped_and_families_described() -> None:
     assert text.splitlines() == [
         "# HELP fairlot_manifest_version The version of the manifest that is decided by.",
         "# TYPE fairlot_manifest_version gauge",
-        'fairlot_manifest_version{org="a\\"\\\\\\n",project="p"} 3',
+        'fairlot_manifest_version{org="a\\"\\\\\\n",project="p"} 3.0',
     ]
 
 

@@ -64,11 +64,11 @@ def test_metrics__this_machine__adds_up_all_workers(
     answer = desk.client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = answer.body.decode().splitlines()
-    assert 'fairlot_decisions_total{type="ab",reason="bucket"} 2' in lines
-    assert "fairlot_impressions_total 2" in lines
-    assert 'fairlot_requests_total{status="404"} 2' in lines
-    assert 'fairlot_manifest_version{org="default",project="default"} 3' in lines
-    assert "fairlot_workers 2" in lines
+    assert 'fairlot_decisions_total{reason="bucket",type="ab"} 2.0' in lines
+    assert "fairlot_impressions_total 2.0" in lines
+    assert 'fairlot_requests_total{status="404"} 2.0' in lines
+    assert 'fairlot_manifest_version{org="default",project="default"} 3.0' in lines
+    assert "fairlot_workers 2.0" in lines
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 import asyncio
 
 import msgspec
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from fairlot.engine.errors import FairlotError
 from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope
-from fairlot.http.counts import PROMETHEUS_TEXT, Samples, add_up, prometheus_text
+from fairlot.http.counts import Samples, add_up, prometheus_text
 from fairlot.http.problems import Problem, ProblemCode, ProblemDetails, Refused
 from fairlot.http.services import Services
 
@@ -72,7 +73,7 @@ def metrics(services: Services) -> Handler:
             )
         others = await asyncio.to_thread(lambda: list(services.worker_files.others()))
         text = prometheus_text(add_up(figures(services), others))
-        return Reply(200, text, ((b"content-type", PROMETHEUS_TEXT.encode()), NO_STORE))
+        return Reply(200, text, ((b"content-type", CONTENT_TYPE_PLAIN_0_0_4.encode()), NO_STORE))
 
     return answer
 
