@@ -52,8 +52,9 @@ def test_explain__every_draw_in_a_trace__recomputed_from_its_hash_text(
             salt, purpose, unit = draw["hashText"].split(":", 2)
             assert draw["bucket"] == bucket_of(salt, purpose, unit)
             assert draw["bucket"] == draw["hash"] * 10_000 // 2**32
-            passed_inside = draw["start"] <= draw["bucket"] < draw["end"]
-            assert passed_inside
+            starts = [each["start"] for each in draw["ranges"]]
+            assert starts == [0, *(each["end"] for each in draw["ranges"][:-1])]
+            assert draw["ranges"][-1]["end"] == 10_000
 
 
 @given(manifests(), SUBJECT_IDS, CONTEXTS)

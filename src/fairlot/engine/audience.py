@@ -47,13 +47,13 @@ class PagePart:
 
     failing_part: Callable[[Context], str | None]
 
-    def inputs(self, context: Context) -> dict[str, Any]:
-        return {
-            "url": context.url,
-            "search": context.search,
-            "device": context.device,
-            "failing": self.failing_part(context),
-        }
+    def outcome_text(self, context: Context) -> str:
+        failing = self.failing_part(context)
+        if failing is not None:
+            return f"{failing}: no match"
+        if context.url is None and context.search is None:
+            return "no page given: addresses are not checked"
+        return "the page matches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,16 @@ class PersonPart:
     parts: Mapping[str, PersonTest]
     holds: PersonTest
 
-    def inputs(self, subject_id: str, context: Context) -> dict[str, Any]:
-        """What the parts read of a context, and the first that does not hold."""
-        attributes = {**context.attributes, ACCOUNT: context.account}
+    def outcome_text(self, subject_id: str, context: Context) -> str:
         failing = (name for name, test in self.parts.items() if not test(subject_id, context))
+        return next((f"{name}: no match" for name in failing), "the person matches")
+
+    def inputs(self, context: Context) -> dict[str, Any]:
+        """What the parts read of a context."""
+        attributes = {**context.attributes, ACCOUNT: context.account}
         return {
             "attributes": {path: value_at(attributes, path) for path in paths_read(self.rule)},
             "visitorStatus": context.visitor_status,
-            "failing": next(failing, None),
         }
 
 

@@ -20,14 +20,11 @@ from fairlot.engine.model import (
     Segment,
     Unit,
 )
+from fairlot.engine.step import LastRun, Seen, Step, asking_step, first_answer
 from fairlot.engine.steps import (
     CONTEXT_STEPS,
     GATED_STEPS,
-    LastRun,
     Parts,
-    Step,
-    asking_step,
-    first_answer,
     gated,
     holdout_draw,
     table_for,
@@ -133,6 +130,6 @@ def bind(parts: Parts) -> CompiledExperiment:
 def constant(key: str, reason: Reason) -> CompiledExperiment:
     """An experiment that answers every question with the same reason and no variant."""
     decision = Decision(key, None, reason)
-    step = asking_step("manifest", lambda *_: decision, lambda *_: {"experiment": key})
+    step = asking_step("manifest", lambda *_: decision, lambda *_: Seen(f"experiment {key}", {}))
     answer = first_answer((step,))
     return CompiledExperiment(True, answer, answer, (step,), (step.name,), {})

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fairlot.engine.compile import CompiledManifest, constant
 from fairlot.engine.model import Context, Decision, Explanation, Reason
-from fairlot.engine.steps import first_answer
+from fairlot.engine.step import first_answer
 from fairlot.engine.trace import Trace
 
 

@@ -1,32 +1,16 @@
 """The steps of a decision, one function a step, in the order of the decision table.
 
 Each builder looks at one experiment and returns either a step, or a sentence that says why the
-step can never answer for it. A step answers with a decision, or with None to let the next one
-try; it reads its arguments and changes nothing. The last step always answers.
+step can never answer for it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final
 
-from fairlot.engine.audience import PagePart, PersonPart, PersonTest
-from fairlot.engine.bucketing import (
-    Draw,
-    Outcome,
-    bucket_of,
-    index_of_bucket,
-    rate_draw,
-    split_ends,
-)
-from fairlot.engine.hashing import (
-    HOLDOUT,
-    LAYER,
-    SAMPLE,
-    VARIANT,
-    hash32,
-    hash_text,
-    recipe_purpose,
-)
+from fairlot.engine.audience import PagePart, PersonPart
+from fairlot.engine.bucketing import Draw, Outcome, rate_draw, split_ends
+from fairlot.engine.hashing import HOLDOUT, LAYER, SAMPLE, VARIANT, recipe_purpose
 from fairlot.engine.model import (
     BUCKETS,
     FULL_RATE_BP,
@@ -42,29 +26,15 @@ from fairlot.engine.model import (
     Variant,
 )
 from fairlot.engine.schedule import state_at
-
-# Both take unit id, subject id and context.
-Run = Callable[[str, str, Context], Decision | None]
-LastRun = Callable[[str, str, Context], Decision]
-Describe = Callable[[str, str, Context], Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One row of the table, bound to an experiment.
-
-    `before` puts the step before the rest of them: it answers itself, or as the rest does.
-    (Steps that call each other cost less than a loop over them, whose one call site sees a
-    different function every time.) `describe` says for an explanation what the step looks at.
-    """
-
-    name: str
-    before: Callable[[LastRun], LastRun]
-    describe: Describe
-
-    def run(self) -> Run:
-        """The step alone: its answer, or None to let the next one try."""
-        return self.before(cast(LastRun, _passes))
+from fairlot.engine.step import (
+    Seen,
+    Step,
+    asking_step,
+    describe_draw,
+    draw_step,
+    guard_step,
+    lookup_step,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +68,7 @@ def preview_step(parts: Parts) -> Step | str:
     def wanted(context: Context) -> str | None:
         return context.overrides.preview.get(key) if context.overrides else None
 
-    return _lookup_step("preview", wanted, previews)
+    return lookup_step("preview", wanted, previews, "verified token for")
 
 
 def excluded_step(parts: Parts) -> Step | str:
@@ -107,11 +77,13 @@ def excluded_step(parts: Parts) -> Step | str:
     def is_excluded(context: Context) -> bool:
         return context.overrides is not None and context.overrides.excluded
 
-    return _guard(
+    return guard_step(
         "excluded",
         lambda _subject, context: not is_excluded(context),
         decision,
-        lambda _unit, _subject, context: {"excluded": is_excluded(context)},
+        lambda _unit, _subject, context: Seen(
+            "the caller excludes everyone" if is_excluded(context) else "not excluded", {}
+        ),
     )
 
 
@@ -132,7 +104,9 @@ def state_step(parts: Parts) -> Step | str:
     return asking_step(
         "state",
         run,
-        lambda _unit, _subject, context: {"status": experiment.status, "now": context.now_ms},
+        lambda _unit, _subject, context: Seen(
+            f"status {experiment.status}", {"nowMs": context.now_ms}
+        ),
     )
 
 
@@ -141,11 +115,14 @@ def page_step(parts: Parts) -> Step | str:
     if page is None:
         return "the audience names no page"
     failing_part = page.failing_part
-    return _guard(
+    return guard_step(
         "page",
         lambda _subject, context: failing_part(context) is None,
         parts.none(Reason.AUDIENCE),
-        lambda _unit, _subject, context: page.inputs(context),
+        lambda _unit, _subject, context: Seen(
+            page.outcome_text(context),
+            {"url": context.url, "search": context.search, "device": context.device},
+        ),
     )
 
 
@@ -156,7 +133,9 @@ def unit_step(parts: Parts) -> Step | str:
     return asking_step(
         "unit",
         lambda unit, _subject, _context: None if unit else no_unit,
-        lambda unit, _subject, _context: {"account": unit or None},
+        lambda unit, _subject, _context: Seen(
+            f"account {unit}" if unit else "no account id given", {}
+        ),
     )
 
 
@@ -164,7 +143,7 @@ def holdout_step(parts: Parts) -> Step | str:
     if parts.holdout is None:
         return "the project has no holdout"
     held = parts.none(Reason.HOLDOUT)
-    return _draw_step("holdout", holdout_draw(parts.holdout, held, None))
+    return draw_step("holdout", holdout_draw(parts.holdout, held, None))
 
 
 def layer_step(parts: Parts) -> Step | str:
@@ -175,7 +154,7 @@ def layer_step(parts: Parts) -> Step | str:
         return "a rolled-out experiment has left its layer"
     elsewhere = parts.none(Reason.LAYER)
     ends, outcomes = (owned.start, owned.end, BUCKETS), (elsewhere, None, elsewhere)
-    return _draw_step("layer", Draw(parts.layer.salt, LAYER, ends, outcomes))
+    return draw_step("layer", Draw(parts.layer.salt, LAYER, ends, outcomes))
 
 
 def divert_step(parts: Parts) -> Step | str:
@@ -190,12 +169,14 @@ def divert_step(parts: Parts) -> Step | str:
         return asking_step(
             "divert",
             lambda _unit, _subject, _context: diverted,
-            lambda _unit, _subject, _context: {"to": target},
+            lambda _unit, _subject, _context: Seen(f"everyone eligible goes to {target}", {}),
         )
     return asking_step(
         "divert",
         lambda _unit, subject, context: diverted if person.holds(subject, context) else None,
-        lambda _unit, subject, context: {"to": target, **person.inputs(subject, context)},
+        lambda _unit, subject, context: Seen(
+            person.outcome_text(subject, context), person.inputs(context)
+        ),
     )
 
 
@@ -205,18 +186,20 @@ def sticky_step(parts: Parts) -> Step | str:
     def stored(context: Context) -> str | None:
         return None if context.sticky is None else context.sticky.get(key)
 
-    return _lookup_step("sticky", stored, parts.by_key(Reason.STICKY))
+    return lookup_step("sticky", stored, parts.by_key(Reason.STICKY), "remembered")
 
 
 def person_step(parts: Parts) -> Step | str:
     person = parts.person
     if person is None:
         return "the audience names no person"
-    return _guard(
+    return guard_step(
         "person",
         person.holds,
         parts.none(Reason.AUDIENCE),
-        lambda _unit, subject, context: person.inputs(subject, context),
+        lambda _unit, subject, context: Seen(
+            person.outcome_text(subject, context), person.inputs(context)
+        ),
     )
 
 
@@ -225,7 +208,7 @@ def sample_step(parts: Parts) -> Step | str:
     if rate_bp == FULL_RATE_BP:
         return "everyone is sampled"
     outside = parts.none(Reason.SAMPLE)
-    return _draw_step("sample", rate_draw(parts.experiment.salt, SAMPLE, rate_bp, None, outside))
+    return draw_step("sample", rate_draw(parts.experiment.salt, SAMPLE, rate_bp, None, outside))
 
 
 def adapter_step(parts: Parts) -> Step | str:
@@ -243,7 +226,12 @@ def adapter_step(parts: Parts) -> Step | str:
         return chosen_as.get(answer) if isinstance(answer, str) else None
 
     return asking_step(
-        "adapter", run, lambda _unit, _subject, _context: {"variants": tuple(chosen_as)}
+        "adapter",
+        run,
+        lambda _unit, _subject, context: Seen(
+            "the caller's adapter" if context.overrides and context.overrides.adapter else "none",
+            {},
+        ),
     )
 
 
@@ -252,7 +240,7 @@ def bucket_step(parts: Parts) -> Step:
     weights = [variant.weight for variant in variants if variant.weight is not None]
     ends = split_ends(weights or None, len(variants))
     drawn = tuple(parts.some(variant, Reason.BUCKET, store=True) for variant in variants)
-    return _draw_step("bucket", Draw(parts.experiment.salt, VARIANT, ends, drawn))
+    return draw_step("bucket", Draw(parts.experiment.salt, VARIANT, ends, drawn))
 
 
 DECISION_TABLE: Final[tuple[tuple[str, Builder], ...]] = (
@@ -275,6 +263,8 @@ CONTEXT_STEPS: Final = frozenset({"preview", "excluded", "sticky", "adapter"})
 # What these answer still has to pass the variant's recipe sample rate, the table's last row.
 GATED_STEPS: Final = frozenset({"sticky", "adapter", "bucket"})
 RECIPE: Final = "recipe"
+SERVED: Final = "served"
+NOT_SERVED: Final = "not served"
 
 
 def table_for(experiment: Experiment) -> tuple[tuple[str, Builder], ...]:
@@ -288,20 +278,12 @@ def table_for(experiment: Experiment) -> tuple[tuple[str, Builder], ...]:
     return tuple(rows)
 
 
-def first_answer(steps: Sequence[Step]) -> LastRun:
-    """One function that runs the steps until one answers; the last of them always does."""
-    answer = cast(LastRun, _passes)
-    for step in reversed(steps):
-        answer = step.before(answer)
-    return answer
-
-
 def gated(step: Step, parts: Parts) -> Step:
     """`step`, its answers turned into `recipe` outside the rate of the variant that they name."""
     gates = recipe_draws(parts)
     if not gates:
         return step
-    served_for = {key: gate.outcome_for() for key, gate in gates.items()}
+    outcome_for = {key: gate.outcome_for() for key, gate in gates.items()}
     not_served = parts.none(Reason.RECIPE)
     run_step = step.run()
 
@@ -309,28 +291,33 @@ def gated(step: Step, parts: Parts) -> Step:
         decision = run_step(unit_id, subject_id, context)
         if decision is None or decision.variant is None:
             return decision
-        is_served = served_for.get(decision.variant.key)
-        return decision if is_served is None or is_served(unit_id) else not_served
+        outcome = outcome_for.get(decision.variant.key)
+        return decision if outcome is None or outcome(unit_id) == SERVED else not_served
 
-    def describe(unit_id: str, subject_id: str, context: Context) -> Mapping[str, Any]:
-        before = run_step(unit_id, subject_id, context)
-        details = dict(step.describe(unit_id, subject_id, context))
-        if before is not None and before.variant is not None and before.variant.key in gates:
-            details[RECIPE] = describe_draw(gates[before.variant.key], unit_id)
-        return details
+    def describe(unit_id: str, subject_id: str, context: Context) -> Seen:
+        before, seen = (
+            run_step(unit_id, subject_id, context),
+            step.describe(unit_id, subject_id, context),
+        )
+        gate = gates.get(before.variant.key) if before is not None and before.variant else None
+        if gate is None:
+            return seen
+        drawn = describe_draw(gate, unit_id)
+        note = f"{seen.note}, then its recipe {drawn.note}"
+        return Seen(note, {**seen.details, RECIPE: drawn.details})
 
     return asking_step(step.name, run, describe)
 
 
-def recipe_draws(parts: Parts) -> dict[str, Draw[bool]]:
+def recipe_draws(parts: Parts) -> dict[str, Draw[str]]:
     """Per variant that is not served to all who drew it: who is."""
     return {
         variant.key: rate_draw(
             parts.experiment.salt,
             recipe_purpose(variant.key),
             variant.recipe_sample_rate_bp,
-            inside=True,
-            outside=False,
+            inside=SERVED,
+            outside=NOT_SERVED,
         )
         for variant in parts.experiment.variants
         if variant.recipe_sample_rate_bp != FULL_RATE_BP
@@ -339,66 +326,3 @@ def recipe_draws(parts: Parts) -> dict[str, Draw[bool]]:
 
 def holdout_draw(holdout: Holdout, held: Outcome, open_: Outcome) -> Draw[Outcome]:
     return rate_draw(holdout.salt, HOLDOUT, holdout.rate_bp, held, open_)
-
-
-def _lookup_step(
-    name: str, key_in: Callable[[Context], str | None], decisions: Mapping[str, Decision]
-) -> Step:
-    """A step that answers with the variant that the context names, if it exists."""
-
-    def run(_unit: str, _subject: str, context: Context) -> Decision | None:
-        key = key_in(context)
-        return None if key is None else decisions.get(key)
-
-    return asking_step(name, run, lambda _unit, _subject, context: {"variant": key_in(context)})
-
-
-def _draw_step(name: str, draw: Draw[Decision | None]) -> Step:
-    outcome: Run = draw.outcome_for()
-    always_answers = None not in draw.outcomes
-
-    def before(rest: LastRun) -> LastRun:
-        return cast(LastRun, outcome) if always_answers else _before(outcome, rest)
-
-    return Step(name, before, lambda unit, _subject, _context: describe_draw(draw, unit))
-
-
-def _guard(name: str, holds: PersonTest, otherwise: Decision, describe: Describe) -> Step:
-    """A step that lets on whoever a test holds for, and answers the others."""
-
-    def before(rest: LastRun) -> LastRun:
-        def answer(unit_id: str, subject_id: str, context: Context) -> Decision:
-            return rest(unit_id, subject_id, context) if holds(subject_id, context) else otherwise
-
-        return answer
-
-    return Step(name, before, describe)
-
-
-def asking_step(name: str, run: Run, describe: Describe) -> Step:
-    """A step that is a function which answers or passes."""
-    return Step(name, lambda rest: _before(run, rest), describe)
-
-
-def _before(run: Run, rest: LastRun) -> LastRun:
-    def answer(unit_id: str, subject_id: str, context: Context) -> Decision:
-        decision = run(unit_id, subject_id, context)
-        return rest(unit_id, subject_id, context) if decision is None else decision
-
-    return answer
-
-
-def _passes(_unit_id: str, _subject_id: str, _context: Context) -> None:
-    """What comes after a step that runs alone."""
-
-
-def describe_draw(draw: Draw[Any], unit_id: str) -> Mapping[str, Any]:
-    bucket = bucket_of(draw.salt, draw.purpose, unit_id)
-    index = index_of_bucket(draw.ends, bucket)
-    return {
-        "hashText": hash_text(draw.salt, draw.purpose, unit_id),
-        "hash": hash32(draw.salt, draw.purpose, unit_id),
-        "bucket": bucket,
-        "start": draw.ends[index - 1] if index else 0,
-        "end": draw.ends[index],
-    }

@@ -4,10 +4,10 @@ Explaining decides with recorded steps; the deciding code is the same and knows 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from fairlot.engine.model import Context, Decision, TraceStep
-from fairlot.engine.steps import Step, asking_step
+from fairlot.engine.step import Seen, Step, asking_step
 
 PASSED: Final = "passed"
 ANSWERED: Final = "answered"
@@ -20,10 +20,12 @@ class Trace:
     def __init__(self) -> None:
         self._rows: dict[str, TraceStep] = {}
 
-    def add(self, name: str, decision: Decision | None, details: Mapping[str, Any]) -> None:
-        verdict = PASSED if decision is None else ANSWERED
-        note = "" if decision is None else _answer_text(decision)
-        self._rows[name] = TraceStep(name, verdict, note, details)
+    def add(self, name: str, decision: Decision | None, seen: Seen) -> None:
+        if decision is None:
+            self._rows[name] = TraceStep(name, PASSED, seen.note, seen.details)
+        else:
+            note = f"{seen.note}: {_answer_text(decision)}"
+            self._rows[name] = TraceStep(name, ANSWERED, note, seen.details)
 
     def recorded(self, step: Step) -> Step:
         """`step` with the same answers, each noted together with what it was drawn from."""

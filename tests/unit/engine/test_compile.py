@@ -15,6 +15,7 @@ from fairlot.engine import (
     Layer,
     LayerRange,
     Manifest,
+    Overrides,
     QueryOperator,
     QueryParam,
     Reason,
@@ -176,7 +177,41 @@ def test_explain__gated_variant__recipe_draw_in_the_details() -> None:
     last = explain(compile_manifest(manifest_of(experiment)), "e", "s", Context()).steps[-1]
     assert last.details["recipe"]["hashText"] == "e:recipe.treatment:s"
     assert last.details["recipe"]["bucket"] == bucket_of("e", "recipe.treatment", "s")
-    assert last.note == "no variant, reason recipe"
+    assert last.note.endswith("[1, 10000) not served: no variant, reason recipe")
+
+
+def test_explain__context_that_brings_all__said_what_was_looked_at() -> None:
+    experiment = replace(
+        EXPERIMENT,
+        divert_to="control",
+        audience=Audience(rule={"tier": "pro"}, url_patterns=("/a",), sample_rate_bp=1),
+    )
+    context = Context(
+        attributes={"tier": "free"}, url="/a", sticky={"e": "gone"}, overrides=Overrides()
+    )
+    steps = explain(compile_manifest(manifest_of(experiment)), "e", "s", context).steps
+    notes = {step.name: step.note for step in steps if step.verdict != "skipped"}
+    assert notes == {
+        "preview": "none",
+        "excluded": "not excluded",
+        "page": "the page matches",
+        "divert": "rule: no match",
+        "sticky": "remembered gone, which is no variant any more",
+        "person": "rule: no match: no variant, reason audience",
+    }
+
+
+@pytest.mark.parametrize(
+    ("context", "note"),
+    [
+        (Context(), "no page given: addresses are not checked"),
+        (Context(url="/b"), "urlPatterns: no match: no variant, reason audience"),
+    ],
+)
+def test_explain__page__said_what_came_of_it(context: Context, note: str) -> None:
+    experiment = replace(EXPERIMENT, audience=Audience(url_patterns=("/a",)))
+    steps = explain(compile_manifest(manifest_of(experiment)), "e", "s", context).steps
+    assert next(step.note for step in steps if step.name == "page") == note
 
 
 def test_explain__unknown_experiment__one_row_says_so() -> None:
