@@ -3,11 +3,11 @@
 `fairlot.toml` is the weakest, `FAIRLOT_*` variables beat it, flags beat both.
 """
 
-import json
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
@@ -133,18 +133,8 @@ class Settings:
         """Where the files of the event log are."""
         return self.data_dir / "events"
 
-    def to_json(self) -> str:
-        """Everything but the secret, for a worker process; `settings_from_json` reads it."""
-        return json.dumps(
-            {
-                item.name: _plain(getattr(self, item.name))
-                for item in fields(self)
-                if not setting_doc(item.name).is_secret
-            }
-        )
-
     def to_environment(self) -> dict[str, str]:
-        """The `FAIRLOT_*` variables that say the same; a secret travels in no other way."""
+        """The `FAIRLOT_*` variables that say the same, for worker processes."""
         return {
             variable_of(item.name): _as_variable(value)
             for item in fields(self)
@@ -162,14 +152,8 @@ def load_settings(
     values |= _from_environment(env)
     for name, value in flags.items():
         if value is not None:
-            values[name] = _read(name, value, f"flag --{name.replace('_', '-')}")
+            values[name] = _read(name, value, f"flag {flag_of(name)}")
     return Settings(**values)
-
-
-def settings_from_json(text: str, secret: str | None = None) -> Settings:
-    """What `Settings.to_json` wrote, with the secret that it left out."""
-    values = {name: _read(name, value, "settings JSON") for name, value in json.loads(text).items()}
-    return Settings(**values, secret=secret)
 
 
 def setting_names() -> tuple[str, ...]:
@@ -184,6 +168,11 @@ def setting_doc(name: str) -> Doc:
 def variable_of(name: str) -> str:
     """The environment variable that sets a field."""
     return ENV_PREFIX + name.upper()
+
+
+def flag_of(name: str) -> str:
+    """The flag of the command line that sets a field."""
+    return "--" + name.replace("_", "-")
 
 
 def _from_toml(path: Path) -> dict[str, Any]:
@@ -299,16 +288,17 @@ def _read_bool(value: object) -> bool:
     raise ValueError("use true or false")
 
 
-def _read_list(value: object) -> tuple[str, ...]:
+def _read_networks(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
-        return tuple(value)
-    raise ValueError("use a list of texts")
-
-
-def _plain(value: object) -> object:
-    return str(value) if isinstance(value, Path) else value
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+        raise ValueError("use a list of texts")
+    for network in value:
+        try:
+            ip_network(network, strict=False)
+        except ValueError:
+            raise ValueError("use addresses or networks, as in 10.0.0.0/8") from None
+    return tuple(value)
 
 
 def _as_variable(value: object) -> str:
@@ -330,6 +320,6 @@ _READERS: Mapping[Any, Callable[[object], object]] = {
     int: _read_int,
     float: _read_float,
     bool: _read_bool,
-    tuple[str, ...]: _read_list,
+    tuple[str, ...]: _read_networks,
 }
 _HINTS = get_type_hints(Settings, include_extras=True)

@@ -3,48 +3,28 @@
 import json
 import sys
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from fairlot.cli.data import StoredAssignments, existing_store
+from fairlot.cli.data import Stored, existing_store, published_project, stored_assignments
 from fairlot.cli.errors import InvalidArgument, NothingPublished
 from fairlot.cli.options import data_option, json_option, org_option, project_option
-from fairlot.cli.output import print_json, print_table
+from fairlot.cli.output import print_json
+from fairlot.cli.trace import print_trace, trace_document
 from fairlot.engine import Context, Decision, Device, Explanation, Reason, explain
+from fairlot.http.faces.assignment_wire import MAX_VISITOR_ID
+from fairlot.manifest.problems import suggestion
 from fairlot.service.decisions import decide_with_memory
 from fairlot.service.snapshot import ProjectServing, load_snapshot
 
 NO_VARIANT = 3
 STDIN = "-"
-MAX_SUBJECT = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a caller of the server would send beside the subject."""
-
-    url: str | None
-    search: str | None
-    attributes: Mapping[str, Any]
-    device: Device | None
-    account: str | None
-
-    def context(self) -> Context:
-        return Context(
-            attributes=self.attributes,
-            account_id=self.account,
-            url=self.url,
-            search=self.search,
-            device=self.device,
-            now_ms=time.time_ns() // 1_000_000,
-        )
-
-
-@click.command(short_help="Decide for a subject, recording nothing.")
+@click.command
 @click.argument("experiment")
 @click.argument("subject")
 @click.option("--url", help="The page; without it URL patterns are not checked.")
@@ -84,20 +64,22 @@ def decide(
     Exit codes: 0 there is a variant, 3 there is none, 1 and 2 errors. With `-`: 0 when all
     lines were read.
     """
-    asked = Asked(
-        url, search, read_attributes(attributes), Device(device) if device else None, account
+    context = Context(
+        attributes=read_attributes(attributes),
+        account_id=account,
+        url=url,
+        search=search,
+        device=Device(device) if device else None,
+        now_ms=_now_ms(),
     )
     with existing_store(data_dir) as (settings, store):
-        serving = load_snapshot(store).projects.get((org, project))
-    if serving is None:
-        raise NothingPublished(org, project)
+        serving = published_project(load_snapshot(store), org, project)
     _check_experiment(serving, experiment)
-    with StoredAssignments(settings) as stored:
+    with stored_assignments(settings) as stored:
         if subject == STDIN:
             subjects = (line.rstrip("\r\n") for line in sys.stdin)
-            _print_many(serving, experiment, subjects, asked, stored)
+            _print_many(serving, experiment, subjects, context, stored)
             return 0
-        context = asked.context()
         explanation = explained(serving, experiment, checked_subject(subject), context, stored)
     _print_one(serving, subject, explanation, with_trace, as_json)
     return 0 if explanation.decision.variant is not None else NO_VARIANT
@@ -108,10 +90,10 @@ def explained(
     experiment_key: str,
     subject_id: str,
     context: Context,
-    stored: StoredAssignments,
+    stored: Stored,
 ) -> Explanation:
     """The decision that the server would make, with its trace."""
-    decide_with_memory(serving, experiment_key, subject_id, context, stored.of)
+    decide_with_memory(serving, experiment_key, subject_id, context, stored)
     return explain(serving.compiled, experiment_key, subject_id, context)
 
 
@@ -131,46 +113,13 @@ def read_attributes(pairs: Iterable[str]) -> dict[str, Any]:
 
 def checked_subject(subject: str) -> str:
     """A subject that the server would take too. Raises InvalidArgument."""
-    if not 1 <= len(subject) <= MAX_SUBJECT:
+    if not 1 <= len(subject) <= MAX_VISITOR_ID:
         raise InvalidArgument(
-            f"subject: {len(subject)} characters; an id has 1 to {MAX_SUBJECT} of them"
+            f"subject: {len(subject)} characters; an id has 1 to {MAX_VISITOR_ID} of them"
         )
     if "\0" in subject or any("\ud800" <= character <= "\udfff" for character in subject):
         raise InvalidArgument(f"subject: {subject!r}: an id is UTF-8 text without null characters")
     return subject
-
-
-def trace_document(explanation: Explanation) -> dict[str, object]:
-    """The trace as the assignment API prints it."""
-    return {
-        "reason": explanation.decision.reason.value,
-        "steps": [
-            {
-                "name": step.name,
-                "verdict": step.verdict,
-                "note": step.note,
-                "details": dict(step.details),
-            }
-            for step in explanation.steps
-        ],
-    }
-
-
-def print_trace(explanation: Explanation) -> None:
-    print_table(
-        ("step", "verdict", "note", "details"),
-        [
-            (
-                step.name,
-                step.verdict,
-                step.note,
-                ", ".join(
-                    f"{name}={value}" for name, value in step.details.items() if value is not None
-                ),
-            )
-            for step in explanation.steps
-        ],
-    )
 
 
 def _check_experiment(serving: ProjectServing, key: str) -> None:
@@ -179,9 +128,7 @@ def _check_experiment(serving: ProjectServing, key: str) -> None:
         return
     if not known:
         raise NothingPublished(serving.org, serving.project)
-    near = get_close_matches(key, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
-    raise InvalidArgument(f"{key}: no such experiment in the manifest; {hint}")
+    raise InvalidArgument(f"{key}: no such experiment in the manifest; {suggestion(key, known)}")
 
 
 def _document(serving: ProjectServing, subject: str, decision: Decision) -> dict[str, Any]:
@@ -223,11 +170,16 @@ def _print_many(
     serving: ProjectServing,
     experiment_key: str,
     subjects: Iterable[str],
-    asked: Asked,
-    stored: StoredAssignments,
+    asked: Context,
+    stored: Stored,
 ) -> None:
     for subject in subjects:
+        context = replace(asked, now_ms=_now_ms())
         decision = decide_with_memory(
-            serving, experiment_key, checked_subject(subject), asked.context(), stored.of
+            serving, experiment_key, checked_subject(subject), context, stored
         )
         click.echo(json.dumps(_document(serving, subject, decision)))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

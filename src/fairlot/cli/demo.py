@@ -15,12 +15,12 @@ from pathlib import Path
 import click
 
 from fairlot.cli.child_server import running_server
-from fairlot.cli.data import StoredAssignments, opened_store
+from fairlot.cli.data import opened_store, stored_assignments
 from fairlot.cli.decision import explained
 from fairlot.cli.demo_report import Outcome, outcome_document, print_outcome
 from fairlot.cli.errors import CommandFailed
 from fairlot.cli.experiments import apply_experiments, read_valid_experiments
-from fairlot.cli.options import data_option, json_option, read_settings
+from fairlot.cli.options import data_option_with, json_option, read_settings
 from fairlot.cli.output import print_json, print_note, progress
 from fairlot.cli.ports import pick_port
 from fairlot.cli.split import split_of
@@ -53,7 +53,7 @@ class Shop:
     serving: ProjectServing
 
 
-@click.command(short_help="Serve the demo shop to simulated visitors.")
+@click.command
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -61,14 +61,14 @@ class Shop:
 )
 @click.option("--subjects", type=click.IntRange(1, 1_000_000), default=2000, show_default=True)
 @click.option("--once", is_flag=True, help="End after the report instead of serving on.")
-@data_option
+@data_option_with("a temporary one")
 @json_option
 def demo(port: int | None, subjects: int, once: bool, data_dir: str | None, as_json: bool) -> None:
     """Apply the demo shop, start a server, and let simulated visitors ask it over HTTP.
 
     Prints the split of each experiment beside its weights, the exposures in the event log, and
-    one explained decision; then serves on until Ctrl-C. Without --data it all happens in a
-    temporary directory. Exit code 1 when a split or the log is not what it must be.
+    one explained decision; then serves on until Ctrl-C. Exit code 1 when a split or the log is
+    not what it must be.
     """
     port = pick_port(HOST, port, PORT)
     with _terminable(), _data_directory(data_dir) as directory:
@@ -159,7 +159,7 @@ def _explain_one(shop: Shop, answers: list[Answer]) -> tuple[str, Explanation]:
     own = [each for each in answers if each.question.experiment_key == EXPLAINED]
     question = next((each for each in own if each.variant_key is not None), own[0]).question
     context = Context(attributes=question.context.get("attributes", {}))
-    with StoredAssignments(shop.settings) as stored:
+    with stored_assignments(shop.settings) as stored:
         explanation = explained(shop.serving, EXPLAINED, question.visitor_id, context, stored)
     return question.visitor_id, explanation
 

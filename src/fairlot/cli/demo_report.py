@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import click
 
-from fairlot.cli.decision import print_trace, trace_document
 from fairlot.cli.output import print_table
 from fairlot.cli.split import LIMIT_SIGMA, Split
+from fairlot.cli.trace import print_trace, trace_document
 from fairlot.engine import Explanation
 
 

@@ -16,7 +16,7 @@ from fairlot.warehouse.log import read_exposures
 COLUMNS = ("received_at", "experiment_key", "variant_key", "reason", "subject_id", "event_id")
 
 
-@click.command(short_help="Print the recorded exposures.")
+@click.command
 @click.option("--experiment", metavar="KEY", help="Only of this experiment.  [default: all]")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many.  [default: all]")
 @data_option

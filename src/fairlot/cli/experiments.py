@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from fairlot.cli.credentials import credentials_document, print_credentials
 from fairlot.cli.data import opened_store
 from fairlot.cli.errors import InvalidExperiments, NotConfirmed
 from fairlot.cli.options import data_option, json_option, org_option, project_option, read_settings
-from fairlot.cli.output import print_json, print_table
+from fairlot.cli.output import print_json, print_table, progress
 from fairlot.manifest import ExperimentSpec, SpecProblem, read_directory
 from fairlot.service.bootstrap import FirstCredentials, bootstrap
 from fairlot.service.publishing import ApplyResult, ChangeKind, Refused, apply_specs
@@ -21,7 +22,7 @@ directory_argument = click.argument(
 )
 
 
-@click.command(short_help="Check a folder of experiment files.")
+@click.command
 @directory_argument
 @data_option
 @json_option
@@ -37,7 +38,7 @@ def validate(directory: Path, data_dir: str | None, as_json: bool) -> None:
     click.echo(f"{len(specs)} experiment(s), no problems.")
 
 
-@click.command(short_help="Publish a folder of experiment files.")
+@click.command
 @directory_argument
 @click.option("--yes", is_flag=True, help="Do not ask before publishing.")
 @org_option
@@ -67,7 +68,8 @@ def apply(
 
 def read_valid_experiments(directory: Path) -> tuple[ExperimentSpec, ...]:
     """The experiments of a folder. Raises InvalidExperiments with every problem found."""
-    specs, problems = read_directory(directory)
+    with progress("reading"):
+        specs, problems = read_directory(directory)
     if problems:
         raise _invalid(problems)
     if not specs:
@@ -84,10 +86,10 @@ def apply_experiments(
     dry_run: bool = False,
 ) -> ApplyResult:
     """Publish in one transaction. Raises InvalidExperiments with all that the store refuses."""
+    now_ms = time.time_ns() // 1_000_000
     try:
-        return apply_specs(
-            store, org, project, specs, now_ms=time.time_ns() // 1_000_000, dry_run=dry_run
-        )
+        with progress("comparing" if dry_run else "publishing"):
+            return apply_specs(store, org, project, specs, now_ms=now_ms, dry_run=dry_run)
     except Refused as error:
         raise _invalid(error.problems) from error
 
@@ -96,18 +98,7 @@ def _invalid(problems: tuple[SpecProblem, ...]) -> InvalidExperiments:
     lines = "\n".join(f"  {problem}" for problem in problems)
     return InvalidExperiments(
         f"{len(problems)} problem(s) to correct, and nothing was changed:\n{lines}",
-        {
-            "problems": [
-                {
-                    "file": problem.file,
-                    "line": problem.line,
-                    "path": problem.path,
-                    "value": problem.value,
-                    "message": problem.message,
-                }
-                for problem in problems
-            ]
-        },
+        {"problems": [asdict(problem) for problem in problems]},
     )
 
 

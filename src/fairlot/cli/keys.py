@@ -1,20 +1,20 @@
 """`fairlot keys`: the API keys of an organization."""
 
 import time
-from datetime import UTC, datetime
 
 import click
 
 from fairlot.cli.data import existing_store
 from fairlot.cli.options import data_option, json_option, org_option
 from fairlot.cli.output import print_json, print_note, print_table
+from fairlot.manifest.instants import write_instant
 from fairlot.service.access import ListedKey, Scope, create_key, list_keys, revoke_key
 
 DAY_MS = 86_400_000
 COLUMNS = ("id", "scopes", "projects", "created", "expires", "last used", "revoked")
 
 
-@click.group(short_help="Create, list and revoke API keys.")
+@click.group
 def keys() -> None:
     """API keys: secret, limited by scopes, sent as `Authorization: Bearer`."""
 
@@ -115,4 +115,4 @@ def _now_ms() -> int:
 
 
 def _instant(at_ms: int | None) -> str | None:
-    return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
+    return None if at_ms is None else write_instant(at_ms)

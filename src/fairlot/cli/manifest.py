@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from fairlot.cli.data import existing_store
-from fairlot.cli.errors import InvalidArgument, NothingPublished
+from fairlot.cli.data import existing_store, published_project
+from fairlot.cli.errors import InvalidArgument
 from fairlot.cli.options import data_option, json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_table
 from fairlot.engine import Experiment, Manifest, compile_manifest
@@ -15,7 +15,7 @@ from fairlot.manifest import manifest_to_json, verify_manifest
 from fairlot.service.snapshot import ProjectServing, load_snapshot
 
 
-@click.group(short_help="Show or verify the signed manifest.")
+@click.group
 def manifest() -> None:
     """The manifest: all that is needed to decide without asking the server, signed."""
 
@@ -94,10 +94,7 @@ def _published(data_dir: str | None, org: str, project: str) -> tuple[ProjectSer
     """What is served for a project, and the organization's key set."""
     with existing_store(data_dir) as (_, store):
         snapshot = load_snapshot(store)
-    serving = snapshot.projects.get((org, project))
-    if serving is None:
-        raise NothingPublished(org, project)
-    return serving, snapshot.jwks[org]
+    return published_project(snapshot, org, project), snapshot.jwks[org]
 
 
 def _read_key_set(path: Path) -> dict[str, Any]:

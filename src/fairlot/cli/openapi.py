@@ -8,7 +8,7 @@ from fairlot.http.openapi import openapi_document
 from fairlot.http.routes import ROUTES
 
 
-@click.command(short_help="Print the OpenAPI document of the server.")
+@click.command
 @data_option
 @json_option
 def openapi(**_: object) -> None:

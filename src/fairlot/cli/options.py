@@ -7,22 +7,35 @@ from typing import Any, TypeVar
 
 import click
 
-from fairlot.settings import TOML_NAME, Settings, load_settings, setting_doc, setting_names
+from fairlot.settings import (
+    TOML_NAME,
+    Settings,
+    flag_of,
+    load_settings,
+    setting_doc,
+    setting_names,
+)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-data_option = click.option(
-    "--data",
-    "--data-dir",
-    "data_dir",
-    metavar="DIR",
-    help="The data directory.  [default: .fairlot]",
-)
 org_option = click.option("--org", default="default", show_default=True, help="The organization.")
 project_option = click.option(
     "--project", default="default", show_default=True, help="The project."
 )
+
+
+def data_option_with(default: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--data",
+        "--data-dir",
+        "data_dir",
+        metavar="DIR",
+        help=f"The data directory.  [default: {default}]",
+    )
+
+
+data_option = data_option_with(".fairlot")
 
 
 def settings_options(command: Command) -> Command:
@@ -31,7 +44,7 @@ def settings_options(command: Command) -> Command:
         doc = setting_doc(name)
         if name == "data_dir" or doc.is_secret:
             continue
-        flag = "--" + name.replace("_", "-")
+        flag = flag_of(name)
         default = getattr(Settings(), name)
         if isinstance(default, bool):
             option = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=doc.text)

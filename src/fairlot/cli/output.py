@@ -42,9 +42,12 @@ def _print_rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) ->
 
 
 @contextmanager
-def progress(title: str, total: int, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr while the block runs, when stderr is a terminal; yields `advance(count)`."""
-    if not shown or not sys.stderr.isatty():
+def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while the block runs, when stderr is a terminal; yields `advance(count)`.
+
+    Without a `total` the bar only moves.
+    """
+    if not sys.stderr.isatty():
         yield lambda _count: None
         return
     from rich.console import Console

@@ -14,7 +14,7 @@ from fairlot.service.bootstrap import bootstrap
 from fairlot.settings import Settings
 
 
-@click.command(short_help="Run the decision server.")
+@click.command
 @settings_options
 @data_option
 @json_option

@@ -15,7 +15,7 @@ from fairlot.service.bootstrap import bootstrap
 WELCOME = "welcome.yaml"
 
 
-@click.command(short_help="Write a starter experiment and make the data directory.")
+@click.command
 @click.argument(
     "directory", type=click.Path(file_okay=False, path_type=Path), default="experiments"
 )

@@ -8,7 +8,7 @@ from fairlot.cli.output import print_json
 from fairlot.service.access import experiment_token
 
 
-@click.group(short_help="Show the experiment token.")
+@click.group
 def token() -> None:
     """The experiment token: publishable, sent as `token` in the body of an assignment request."""
 

@@ -76,14 +76,14 @@ def _read_segments(part: Fields, known: Collection[str]) -> tuple[str, ...]:
 def _read_url_patterns(part: Fields) -> tuple[str, ...]:
     patterns = []
     for path, node, pattern in part.item_texts("urlPatterns"):
-        if is_doubtful_host(pattern):
+        if _is_doubtful_host(pattern):
             message = f'this is a host; did you mean "/{pattern}"?'
             part.problems.add(node.line, path, shown(node), message)
         patterns.append(pattern)
     return tuple(patterns)
 
 
-def is_doubtful_host(pattern: str) -> bool:
+def _is_doubtful_host(pattern: str) -> bool:
     """Whether a pattern is a lone host that looks like a path without its slash."""
     return _ONE_LABEL.fullmatch(pattern) is not None and pattern.lower() != "localhost"
 

@@ -31,9 +31,9 @@ class UnreadableExperiment(FairlotError):
 
     code = "unreadable_experiment"
 
-    def __init__(self, path: str, problem: str) -> None:
-        self.path = path
+    def __init__(self, problem: str, path: str) -> None:
         self.problem = problem
+        self.path = path
         super().__init__(f"{path}: {problem}" if path else problem)
 
 

@@ -43,12 +43,11 @@ def read_directory(
     try:
         paths = sorted(_experiment_files(directory))
     except OSError as error:
-        return (), (_unreadable(error.filename, error),)
+        return (), (_unreadable(error.filename, _reason_of(error)),)
     for path in paths:
-        try:
-            text = _read_text(path)
-        except (OSError, ValueError) as error:
-            problems.append(_unreadable(path, error))
+        text = _read_text(path)
+        if isinstance(text, SpecProblem):
+            problems.append(text)
             continue
         found, wrong = read_experiments(text, str(path), segments=segments)
         specs += found
@@ -68,28 +67,29 @@ def _experiment_files(directory: Path) -> Iterator[Path]:
             yield entry
 
 
-def _read_text(path: Path) -> str:
-    """Raises OSError, or ValueError with what to do."""
+def _read_text(path: Path) -> str | SpecProblem:
     if not path.is_file():
-        raise ValueError("not a regular file, or a broken link; remove it")
-    with path.open("rb") as file:
-        content = file.read(MAX_TEXT_BYTES + 1)
+        return _unreadable(path, "not a regular file, or a broken link; remove it")
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_TEXT_BYTES + 1)
+    except OSError as error:
+        return _unreadable(path, _reason_of(error))
     if len(content) > MAX_TEXT_BYTES:
-        raise ValueError("over 1 MiB of text; split the file")
+        return _unreadable(path, "over 1 MiB of text; split the file")
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"not UTF-8 (line {line}); save the file as UTF-8") from None
+        return _unreadable(path, "not UTF-8; save the file as UTF-8", line)
 
 
-def _unreadable(path: object, error: OSError | ValueError) -> SpecProblem:
-    reason = (
-        f"{error.strerror}; check the path and its permissions"
-        if isinstance(error, OSError)
-        else str(error)
-    )
-    return SpecProblem(str(path), 1, "", "", reason)
+def _unreadable(path: object, message: str, line: int = 1) -> SpecProblem:
+    return SpecProblem(str(path), line, "", "", message)
+
+
+def _reason_of(error: OSError) -> str:
+    return f"{error.strerror}; check the path and its permissions"
 
 
 def _shared_keys(specs: Iterable[ExperimentSpec]) -> Iterator[SpecProblem]:

@@ -220,10 +220,10 @@ class _ExperimentReader:
         before = len(self.problems)
         self.top.require("variants")
         variants = read_variants(self.top)
+        with_variants = replace(SOUND, type=kind, variants=variants)
         if len(self.problems) == before:
-            self.engine.check(replace(SOUND, type=kind, variants=variants))
+            self.engine.check(with_variants)
         if len(self.problems) == before:
-            with_variants = replace(SOUND, type=kind, variants=variants)
             self.engine.check(replace(with_variants, divert_to=divert_to))
             self.engine.check(replace(with_variants, rollout=rollout))
         return variants

@@ -38,8 +38,7 @@ class Fields:
     def _refuse_unknown(self, known: Collection[str]) -> None:
         unknown = (name for name in self.map.entries if name not in known)
         for name in islice(unknown, MAX_UNKNOWN_NAMED):
-            message = f"not a field here; {suggestion(name, known)}"
-            self.problems.add(self.map.key_lines[name], self.at(name), "", message)
+            self.refuse(name, f"not a field here; {suggestion(name, known)}")
 
     def at(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name

@@ -1,18 +1,20 @@
-"""The JSON of manifests as camelCase structs. A field at its default is left out of the output."""
+"""The JSON of manifests as camelCase structs. A field at its default is left out of the output.
+
+Names, and all defaults but those that depend on another field, are those of the engine's model.
+"""
 
 from typing import Any, Final
 
 import msgspec
 
 from fairlot.engine import Device, ExperimentType, QueryOperator, Status, Unit, VisitorStatus
-from fairlot.manifest.errors import InvalidManifest
+from fairlot.engine.model import FULL_RATE_BP
 
 SCHEMA: Final = "fairlot.manifest/1"
-MAX_MANIFEST_BYTES: Final = 16 * 1024 * 1024
 
 
 class _Wire(msgspec.Struct, rename="camel", omit_defaults=True):
-    """Defaults are such that msgspec recognises them by identity: None, enum members, empties."""
+    pass
 
 
 class WireVariant(_Wire):
@@ -21,12 +23,12 @@ class WireVariant(_Wire):
     name: str = ""
     is_control: bool = False
     weight: int | None = None
-    recipe_sample_rate_bp: int | None = None
+    recipe_sample_rate_bp: int = FULL_RATE_BP
     payload: Any = None
     redirect: str | None = None
     js: str | None = None
     css: str | None = None
-    dom_ops: list[Any] = []
+    dom_ops: tuple[Any, ...] = ()
 
 
 class WireQueryParam(_Wire):
@@ -37,12 +39,12 @@ class WireQueryParam(_Wire):
 
 class WireAudience(_Wire):
     rule: dict[str, Any] = {}
-    segments: list[str] = []
-    url_patterns: list[str] = []
-    query_params: list[WireQueryParam] = []
+    segments: tuple[str, ...] = ()
+    url_patterns: tuple[str, ...] = ()
+    query_params: tuple[WireQueryParam, ...] = ()
     device: Device = Device.ALL
     visitor_status: VisitorStatus = VisitorStatus.ANY
-    sample_rate_bp: int | None = None
+    sample_rate_bp: int = FULL_RATE_BP
 
 
 class WireLayerRange(_Wire):
@@ -52,7 +54,7 @@ class WireLayerRange(_Wire):
 
 
 class WireHours(_Wire, kw_only=True):
-    days: list[str] | None = None
+    days: tuple[str, ...] | None = None
     start: str = msgspec.field(name="from")
     end: str = msgspec.field(name="to")
 
@@ -75,7 +77,7 @@ class WireExperiment(_Wire, kw_only=True):
     audience: WireAudience | None = None
     layer: WireLayerRange | None = None
     schedule: WireSchedule | None = None
-    variants: list[WireVariant]
+    variants: tuple[WireVariant, ...]
     divert_to: str | None = None
     rollout: str | None = None
     recheck_audience: bool = False
@@ -84,9 +86,9 @@ class WireExperiment(_Wire, kw_only=True):
     manual_exposure: bool = False
     metadata: dict[str, Any] | None = None
     group: str | None = None
-    priority: int | None = None
-    display: str | None = None
-    on_login: str | None = None
+    priority: int = 0
+    display: str = "always"
+    on_login: str = "keep"
     trigger: dict[str, Any] | None = None
     shared_js: str | None = None
     shared_css: str | None = None
@@ -108,9 +110,9 @@ class WireSegment(_Wire):
     server_only: bool = False
     rule: dict[str, Any] | None = None
     attribute: str | None = None
-    values: list[Any] = []
+    values: tuple[Any, ...] = ()
     salt: str = ""
-    hashes: list[str] = []
+    hashes: tuple[str, ...] = ()
 
 
 class WireManifest(_Wire, kw_only=True):
@@ -120,8 +122,8 @@ class WireManifest(_Wire, kw_only=True):
     version: int
     published_at: str
     holdout: WireHoldout | None = None
-    layers: list[WireLayer] = []
-    segments: list[WireSegment] = []
+    layers: tuple[WireLayer, ...] = ()
+    segments: tuple[WireSegment, ...] = ()
     experiments: list[msgspec.Raw]
 
 
@@ -133,9 +135,3 @@ class WireKey(_Wire):
     """All of an experiment that could not be read."""
 
     key: str
-
-
-def check_size(payload: bytes) -> None:
-    if len(payload) > MAX_MANIFEST_BYTES:
-        problem = f"{len(payload)} bytes; a manifest has at most {MAX_MANIFEST_BYTES}"
-        raise InvalidManifest(f"{problem}: remove experiments, or split the project")

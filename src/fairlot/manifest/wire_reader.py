@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 import msgspec
+from msgspec.structs import asdict
 
 from fairlot.engine import (
     Audience,
@@ -22,7 +23,6 @@ from fairlot.engine import (
     ServerSegment,
     Variant,
 )
-from fairlot.engine.model import FULL_RATE_BP
 from fairlot.manifest.errors import InvalidManifest, UnreadableExperiment, UnsupportedSchema
 from fairlot.manifest.instants import WEEKDAYS, read_clock, read_instant
 from fairlot.manifest.wire import (
@@ -33,16 +33,12 @@ from fairlot.manifest.wire import (
     WireHours,
     WireKey,
     WireLayer,
-    WireLayerRange,
     WireManifest,
     WireSchedule,
     WireSchema,
     WireSegment,
-    WireVariant,
-    check_size,
 )
 
-_DEFAULT: Final = Experiment(key="", salt="", variants=())
 _DECODE_ERRORS: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 _AT: Final = re.compile(r"(?P<problem>.*) - at `\$\.?(?P<path>.*)`", re.DOTALL)
 
@@ -54,7 +50,6 @@ _key_decoder = msgspec.json.Decoder(WireKey)
 
 def manifest_from_json(payload: bytes) -> Manifest:
     """Raises InvalidManifest; an experiment that alone is unreadable is a BrokenExperiment."""
-    check_size(payload)
     try:
         schema = _schema_decoder.decode(payload).schema
         if schema != SCHEMA:
@@ -84,8 +79,7 @@ def experiment_from_json(document: bytes | msgspec.Raw) -> Experiment:
     try:
         wire = _experiment_decoder.decode(document)
     except _DECODE_ERRORS as error:
-        problem, path = _explained(error)
-        raise UnreadableExperiment(path, problem) from None
+        raise UnreadableExperiment(*_explained(error)) from None
     return _experiment(wire)
 
 
@@ -122,72 +116,19 @@ def _key_of(raw: msgspec.Raw, index: int) -> str:
 
 
 def _experiment(wire: WireExperiment) -> Experiment:
-    return Experiment(
-        key=wire.key,
-        salt=_or(wire.salt, wire.key),
-        variants=tuple(map(_variant, wire.variants)),
-        id=wire.id,
-        name=wire.name,
-        type=wire.type,
-        status=wire.status,
-        hash_version=wire.hash_version,
-        unit=wire.unit,
-        audience=Audience() if wire.audience is None else _audience(wire.audience),
-        layer=None if wire.layer is None else _layer_range(wire.layer),
-        schedule=None if wire.schedule is None else _schedule(wire.schedule),
-        divert_to=wire.divert_to,
-        rollout=wire.rollout,
-        recheck_audience=wire.recheck_audience,
-        adapter_is_randomised=wire.adapter_is_randomised,
-        server_only=wire.server_only,
-        manual_exposure=wire.manual_exposure,
-        metadata=wire.metadata,
-        group=wire.group,
-        priority=wire.priority or 0,
-        display=_or(wire.display, _DEFAULT.display),
-        on_login=_or(wire.on_login, _DEFAULT.on_login),
-        trigger=wire.trigger,
-        shared_js=wire.shared_js,
-        shared_css=wire.shared_css,
-    )
-
-
-def _variant(wire: WireVariant) -> Variant:
-    return Variant(
-        key=wire.key,
-        id=wire.id,
-        name=wire.name,
-        is_control=wire.is_control,
-        weight=wire.weight,
-        recipe_sample_rate_bp=_rate(wire.recipe_sample_rate_bp),
-        payload=wire.payload,
-        redirect=wire.redirect,
-        js=wire.js,
-        css=wire.css,
-        dom_ops=tuple(wire.dom_ops),
-    )
+    changed = {
+        "salt": _or(wire.salt, wire.key),
+        "audience": Audience() if wire.audience is None else _audience(wire.audience),
+        "layer": None if wire.layer is None else LayerRange(**asdict(wire.layer)),
+        "schedule": None if wire.schedule is None else _schedule(wire.schedule),
+        "variants": tuple(Variant(**asdict(variant)) for variant in wire.variants),
+    }
+    return Experiment(**asdict(wire) | changed)
 
 
 def _audience(wire: WireAudience) -> Audience:
-    return Audience(
-        rule=wire.rule,
-        segments=tuple(wire.segments),
-        url_patterns=tuple(wire.url_patterns),
-        query_params=tuple(
-            QueryParam(param.key, param.operator, param.value) for param in wire.query_params
-        ),
-        device=wire.device,
-        visitor_status=wire.visitor_status,
-        sample_rate_bp=_rate(wire.sample_rate_bp),
-    )
-
-
-def _rate(rate_bp: int | None) -> int:
-    return FULL_RATE_BP if rate_bp is None else rate_bp
-
-
-def _layer_range(wire: WireLayerRange) -> LayerRange:
-    return LayerRange(wire.key, wire.start, wire.end)
+    params = tuple(QueryParam(**asdict(param)) for param in wire.query_params)
+    return Audience(**asdict(wire) | {"query_params": params})
 
 
 def _schedule(wire: WireSchedule) -> Schedule:
@@ -204,17 +145,17 @@ def _instant(text: str | None, path: str) -> int | None:
     try:
         return read_instant(text)
     except ValueError as error:
-        raise UnreadableExperiment(path, str(error)) from None
+        raise UnreadableExperiment(str(error), path) from None
 
 
 def _hours(wire: WireHours) -> Hours:
     days = WEEKDAYS if wire.days is None else wire.days
     if not set(days) <= set(WEEKDAYS):
-        raise UnreadableExperiment("schedule.hours.days", f"days are {', '.join(WEEKDAYS)}")
+        raise UnreadableExperiment(f"days are {', '.join(WEEKDAYS)}", "schedule.hours.days")
     try:
         start, end = read_clock(wire.start), read_clock(wire.end)
     except ValueError as error:
-        raise UnreadableExperiment("schedule.hours", str(error)) from None
+        raise UnreadableExperiment(str(error), "schedule.hours") from None
     return Hours(start, end, frozenset(WEEKDAYS.index(day) + 1 for day in days))
 
 
@@ -237,6 +178,4 @@ def _segment(wire: WireSegment) -> Segment:
         return ServerSegment(wire.key)
     if wire.rule is not None:
         return RuleSegment(wire.key, wire.rule)
-    return ListSegment(
-        wire.key, tuple(wire.values), wire.attribute, wire.salt, frozenset(wire.hashes)
-    )
+    return ListSegment(wire.key, wire.values, wire.attribute, wire.salt, frozenset(wire.hashes))

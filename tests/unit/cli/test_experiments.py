@@ -118,11 +118,14 @@ def test_apply__nobody_to_ask__changes_nothing(run: Run, good: Path) -> None:
     assert run("manifest", "show", "--json").json["version"] == 0
 
 
-@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1)])
-def test_apply__on_a_terminal__asks(run: Run, good: Path, answer: str, code: int) -> None:
+@pytest.mark.parametrize(("answer", "code", "version"), [("y\n", 0, 1), ("n\n", 1, 0)])
+def test_apply__on_a_terminal__asks(
+    run: Run, good: Path, answer: str, code: int, version: int
+) -> None:
     ran = run("apply", good, typed=answer)
     assert ran.code == code
     assert "Publish 1 change(s)?" in ran.out + ran.err
+    assert run("manifest", "show", "--json").json["version"] == version
 
 
 def test_apply__unknown_project__is_an_error(run: Run, good: Path) -> None:

@@ -17,13 +17,6 @@ def test_help__without_a_command__names_every_command(run: Run) -> None:
         assert text in ran.out
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_command__in_the_table__has_the_same_short_help(name: str) -> None:
-    command = root.get_command(click.Context(root), name)
-    assert command is not None
-    assert command.short_help == COMMANDS[name][1]
-
-
 Leaf = tuple[tuple[str, ...], click.Command]
 
 

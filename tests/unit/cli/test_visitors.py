@@ -1,11 +1,8 @@
-from pathlib import Path
-
 from fairlot.cli.visitors import questions_of, request_body
 from fairlot.engine import Context, Reason, compile_manifest, decide
 from fairlot.engine.model import Manifest
 from fairlot.manifest import read_directory
-
-SHOP = Path(__file__).parents[3] / "examples" / "shop"
+from support.commands import SHOP
 
 
 def test_questions__of_the_same_visitor__are_the_same() -> None:

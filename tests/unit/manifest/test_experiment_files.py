@@ -106,12 +106,14 @@ def test_folder__with_unreadable_files__names_them_all(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_bytes(b"# " + b"x" * 1024 * 1024)
     (tmp_path / "c.yaml").symlink_to(tmp_path / "gone")
     (tmp_path / "d.yaml").write_text(text_of("d"))
+    (tmp_path / "e.yaml").symlink_to("/proc/self/mem")  # a file that fails when it is read
     specs, problems = read_directory(tmp_path)
     assert [spec.experiment.key for spec in specs] == ["d"]
     assert list(map(str, problems)) == [
-        f"{tmp_path}/a.yaml:1: not UTF-8 (line 2); save the file as UTF-8",
+        f"{tmp_path}/a.yaml:2: not UTF-8; save the file as UTF-8",
         f"{tmp_path}/b.yaml:1: over 1 MiB of text; split the file",
         f"{tmp_path}/c.yaml:1: not a regular file, or a broken link; remove it",
+        f"{tmp_path}/e.yaml:1: Input/output error; check the path and its permissions",
     ]
 
 

@@ -305,11 +305,11 @@ RATE_FIX = "write a decimal from 0 to 1, as in 0.25"
             '3: recheckAudience: "on": write true or false',
         ),
         ("manualExposure: 1", "3: manualExposure: 1: write true or false"),
-        ("nme: x", "3: nme: not a field here; did you mean name?"),
-        ("samplerate: 1", "3: samplerate: not a field here; did you mean sampleRate?"),
+        ("nme: x", '3: nme: "x": not a field here; did you mean name?'),
+        ("samplerate: 1", "3: samplerate: 1: not a field here; did you mean sampleRate?"),
         (
             "audience: {url_patterns: [/]}",
-            "3: audience.url_patterns: not a field here; did you mean urlPatterns?",
+            '3: audience.url_patterns: ["/"]: not a field here; did you mean urlPatterns?',
         ),
         ("type: abtest", '3: type: "abtest": write one of ab, multivariate, personalization'),
         (
@@ -459,7 +459,7 @@ WEIGHT_FIX = "a weight is a whole number from 0 to 10000, and all sum to 10000"
         ),
         (
             ("{key: a, name: A, wieght: 1}", "{key: b, name: B}"),
-            "4: variants[0].wieght: not a field here; did you mean weight?",
+            "4: variants[0].wieght: 1: not a field here; did you mean weight?",
         ),
         (
             ("{key: a, name: A, isControl: true}", "{key: b, name: B, isControl: true}"),
@@ -572,32 +572,36 @@ def audience_problems(lines: str, *segments: Segment) -> list[str]:
     [
         (
             "  rule: {a: {$gtt: 1}}",
-            "4: audience.rule.a.$gtt: $gtt is not an operator; did you mean $gt?",
+            "4: audience.rule.a.$gtt: 1: $gtt is not an operator; did you mean $gt?",
         ),
         (
             "  rule: {a: {$EQ: 1}}",
-            "4: audience.rule.a.$EQ: $EQ is not an operator; did you mean $eq?",
+            "4: audience.rule.a.$EQ: 1: $EQ is not an operator; did you mean $eq?",
         ),
         (
             "  rule: {$adn: []}",
-            "4: audience.rule.$adn: $adn is not an operator; did you mean $and?",
+            "4: audience.rule.$adn: []: $adn is not an operator; did you mean $and?",
         ),
         (
             "  rule:\n    $and:\n      - {a: 1}\n      - {$not: {b: {$xyzzy: 1}}}",
-            "7: audience.rule.$and[1].$not.b.$xyzzy: $xyzzy is not an operator; known: ",
+            "7: audience.rule.$and[1].$not.b.$xyzzy: 1: $xyzzy is not an operator; known: ",
         ),
         (
             "  rule: {a: {$not: {$gtx: 1}}}",
-            "4: audience.rule.a.$not.$gtx: $gtx is not an operator; did you mean $gt?",
+            "4: audience.rule.a.$not.$gtx: 1: $gtx is not an operator; did you mean $gt?",
         ),
-        ("  rule: {a: {$size: {$gtx: 1}}}", "4: audience.rule.a.$size.$gtx: $gtx is not"),
-        ("  rule: {a: {$all: [{$gtx: 1}]}}", "4: audience.rule.a.$all[0].$gtx: $gtx is not"),
-        ("  rule: {a: {$elemMatch: {$gtx: 1}}}", "4: audience.rule.a.$elemMatch.$gtx: $gtx is not"),
+        ("  rule: {a: {$size: {$gtx: 1}}}", "4: audience.rule.a.$size.$gtx: 1: $gtx is not"),
+        ("  rule: {a: {$all: [{$gtx: 1}]}}", "4: audience.rule.a.$all[0].$gtx: 1: $gtx is not"),
+        (
+            "  rule: {a: {$elemMatch: {$gtx: 1}}}",
+            "4: audience.rule.a.$elemMatch.$gtx: 1: $gtx is not",
+        ),
         ("  rule: {a: {$elemMatch: {b: {$gtx: 1}}}}", "4: audience.rule.a.$elemMatch.b.$gtx: "),
         (
             "  rule: {a: {$elemMatch: {$or: [{b: {$gtx: 1}}]}}}",
-            "4: audience.rule.a.$elemMatch.$or[0].b.$gtx: $gtx is not",
+            "4: audience.rule.a.$elemMatch.$or[0].b.$gtx: 1: $gtx is not",
         ),
+        ("  rule: {a: {b: {$gtx: 1}}}", "4: audience.rule.a.b.$gtx: 1: $gtx is not"),
         (
             "  rule:\n    a:\n      $in: x",
             '6: audience.rule.a.$in: "x": $in takes a list, as in $in: [a, b]',
@@ -773,7 +777,7 @@ def test_segments__that_the_project_has__are_read_and_others_refused() -> None:
         ),
         (
             "layer: {key: c, start: 0, end: 1, salt: x}",
-            ["3: layer.salt: not a field here; known: end, key, start"],
+            ['3: layer.salt: "x": not a field here; known: end, key, start'],
         ),
     ],
 )
@@ -864,7 +868,7 @@ def test_schedule__hours_without_days__are_every_day() -> None:
         ),
         (
             "[{key: m, kind: sum, event: e, eventName: e}]",
-            "3: metrics[0].event: not a field here; did you mean eventName?",
+            '3: metrics[0].event: "e": not a field here; did you mean eventName?',
         ),
     ],
 )

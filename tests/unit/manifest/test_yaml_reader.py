@@ -295,20 +295,20 @@ def test_error__without_a_place__is_reported_on_the_first_line(
     ids=["chars", "bytes", "lists", "maps", "blocks", "keys", "values", "aliases"],
 )
 def test_text__too_much_of_anything__is_refused_fast(text: str, place: str, message: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     (problem,) = problems_of(text)
     assert problem.startswith(f"{place}: ")
     assert problem.endswith(f": {message}")
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 10
 
 
 def test_bomb__of_nested_aliases__is_refused_fast() -> None:
     lines = ["a0: &a0 [" + ",".join(["lol"] * 9) + "]"]
     lines += [f"a{i}: &a{i} [" + ",".join([f"*a{i - 1}"] * 9) + "]" for i in range(1, 10)]
-    began = time.monotonic()
+    began = time.process_time()
     (problem,) = problems_of("\n".join(lines))
     assert problem.endswith(": aliases make it too large; write the values out, or fewer of them")
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 10
 
 
 def test_bomb__of_one_long_text__is_refused() -> None:

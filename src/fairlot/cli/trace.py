@@ -1,0 +1,29 @@
+"""The steps of a decision, as a document and as a table."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from fairlot.cli.output import print_table
+from fairlot.engine import Explanation
+
+
+def trace_document(explanation: Explanation) -> dict[str, object]:
+    """The trace as the assignment API prints it."""
+    return {
+        "reason": explanation.decision.reason.value,
+        "steps": [asdict(step) for step in explanation.steps],
+    }
+
+
+def print_trace(explanation: Explanation) -> None:
+    rows = []
+    for step in explanation.steps:
+        known = {name: value for name, value in step.details.items() if value is not None}
+        details = ", ".join(f"{name}={_shown(value)}" for name, value in known.items())
+        rows.append((step.name, step.verdict, step.note, details))
+    print_table(("step", "verdict", "note", "details"), rows)
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
