@@ -107,12 +107,9 @@ class ListedKey:
 
 def experiment_token(store: Store, org: str, project: str) -> str:
     """The publishable token of a project; one is made if it has none that is not revoked."""
-    with store.reading() as connection:
-        token = token_of(connection, project_id_of(connection, org, project))
-    if token is not None:
-        return token
     with store.writing() as connection:
-        return issue_token(connection, project_id_of(connection, org, project), _now_ms())
+        project_id = project_id_of(connection, org, project)
+        return token_of(connection, project_id) or issue_token(connection, project_id, _now_ms())
 
 
 def issue_token(connection: Connection, project_id: str, now_ms: int) -> str:

@@ -39,9 +39,7 @@ def bootstrap(store: Store, *, now_ms: int | None = None) -> FirstCredentials | 
         if has_organizations(connection):
             return None
         org_id = f"org_{new_ulid(at_ms)}"
-        project = ProjectRow(
-            f"prj_{new_ulid(at_ms)}", DEFAULT, org_id, DEFAULT, private=False, tier="unlimited"
-        )
+        project = ProjectRow(f"prj_{new_ulid(at_ms)}", DEFAULT, org_id, DEFAULT)
         add_organization(connection, org_id, DEFAULT, at_ms)
         add_project(connection, project, at_ms)
         key = SigningKey.generate()

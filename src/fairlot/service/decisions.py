@@ -56,11 +56,10 @@ def decide_with_memory(
     that was used is put into `context.sticky`.
     """
     decision = decide(project.compiled, experiment_key, subject_id, context)
-    experiment = decision.experiment
-    if experiment is None or not _memory_matters(project, decision, subject_id, context):
+    asked = _memory_to_ask(project, decision, subject_id, context)
+    if asked is None:
         return decision
-    unit_id = _unit_of(experiment, subject_id, context)
-    return _remembering(project, decision, subject_id, context, stored(experiment.id, unit_id))
+    return _remembering(project, decision, subject_id, context, stored(*asked))
 
 
 class Decisions:
@@ -116,10 +115,10 @@ class Decisions:
         """
         decision = decide(project.compiled, experiment_key, subject_id, context)
         try:
-            if decision.reason in _AFTER_MEMORY and (
-                decision.reason is Reason.AUDIENCE or experiment_key in project.always_look_up
-            ):
-                decision = await self._recall(project, decision, subject_id, context)
+            asked = _memory_to_ask(project, decision, subject_id, context)
+            if asked is not None:
+                stored = await asyncio.to_thread(self._log.stored_assignments, *asked)
+                decision = _remembering(project, decision, subject_id, context, stored)
             ticket = self._record(project, decision, subject_id, context, track, properties)
             if ticket is not None and self._durable:
                 await self._log.committed(ticket)
@@ -127,16 +126,6 @@ class Decisions:
             self.refused += 1
             raise
         return decision
-
-    async def _recall(
-        self, project: ProjectServing, decision: Decision, subject_id: str, context: Context
-    ) -> Decision:
-        experiment = decision.experiment
-        if experiment is None or not _memory_matters(project, decision, subject_id, context):
-            return decision
-        unit_id = _unit_of(experiment, subject_id, context)
-        stored = await asyncio.to_thread(self._log.stored_assignments, experiment.id, unit_id)
-        return _remembering(project, decision, subject_id, context, stored)
 
     def _record(
         self,
@@ -238,24 +227,27 @@ def _unit_of(experiment: Experiment, subject_id: str, context: Context) -> str:
     return subject_id if experiment.unit is Unit.SUBJECT else context.account_id or ""
 
 
-def _memory_matters(
+def _memory_to_ask(
     project: ProjectServing, decision: Decision, subject_id: str, context: Context
-) -> bool:
-    """Whether any remembered variant could change a decision.
+) -> tuple[str, str] | None:
+    """The experiment id and unit id whose remembered variants could change a decision, if any.
 
-    Outside the audience it cannot when the page does not match, or when the audience is checked
+    Outside the audience they cannot when the page does not match, or when the audience is checked
     again: trying one is cheaper than looking one up. Elsewhere the hash is the memory, unless the
     draw has changed since the experiment started.
     """
     experiment = decision.experiment
     if experiment is None or decision.reason not in _AFTER_MEMORY:
-        return False
-    if decision.reason is not Reason.AUDIENCE:
-        return experiment.key in project.always_look_up
-    context.sticky = {experiment.key: experiment.variants[0].key}
-    tried = decide(project.compiled, experiment.key, subject_id, context)
-    context.sticky = None
-    return tried.reason is not Reason.AUDIENCE
+        return None
+    if decision.reason is Reason.AUDIENCE:
+        context.sticky = {experiment.key: experiment.variants[0].key}
+        tried = decide(project.compiled, experiment.key, subject_id, context)
+        context.sticky = None
+        if tried.reason is Reason.AUDIENCE:
+            return None
+    elif experiment.key not in project.always_look_up:
+        return None
+    return experiment.id, _unit_of(experiment, subject_id, context)
 
 
 def _remembering(
@@ -267,10 +259,8 @@ def _remembering(
 ) -> Decision:
     """Decide again with the earliest remembered variant that still exists, if there is one."""
     experiment = decision.experiment
-    if experiment is None:
-        return decision
     for assignment in stored:
-        if experiment.variant(assignment.variant_key) is not None:
+        if experiment is not None and experiment.variant(assignment.variant_key) is not None:
             context.sticky = {experiment.key: assignment.variant_key}
             return decide(project.compiled, experiment.key, subject_id, context)
     return decision

@@ -169,7 +169,6 @@ def publish(
             payload=payload,
             signed=sign_manifest(payload, key),
             kid=key.kid,
-            always_look_up=[row.key for row in rows if row.draw_changed],
             published_at_ms=now_ms,
         ),
     )
@@ -246,8 +245,9 @@ def _overlaps(plans: Mapping[str, Plan], others: Iterable[ExperimentRow]) -> lis
             if mine.start < theirs.end and theirs.start < mine.end:
                 value = f"{mine.start}-{mine.end}"
                 fix = (
-                    f"overlaps {theirs.start}-{theirs.end} of {other.key}, which runs in layer"
-                    f" {mine.key}: choose buckets that are free"
+                    f"{plan.experiment.key} would share buckets of layer {mine.key} with"
+                    f" {other.key}, which runs in {theirs.start}-{theirs.end}: choose buckets that"
+                    " are free, or pause one of the two"
                 )
                 problems.append(problem_of(plan.spec, "layer", value, fix))
         running.append(plan.experiment)

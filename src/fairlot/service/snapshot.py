@@ -12,7 +12,12 @@ from fairlot.engine import CompiledManifest, compile_manifest
 from fairlot.manifest import InvalidManifest, jwks_json, manifest_from_json
 from fairlot.store import Store
 from fairlot.store.credentials import live_token_digests, read_api_keys, read_signing_keys
-from fairlot.store.experiments import ManifestRow, live_versions, read_manifest, revoked_versions
+from fairlot.store.experiments import (
+    keys_with_changed_draws,
+    live_versions,
+    read_manifest,
+    revoked_versions,
+)
 from fairlot.store.tenants import ProjectRow, all_projects, organization_keys, read_generation
 
 _log = structlog.get_logger()
@@ -20,8 +25,9 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ProjectServing:
-    """`etag` is quoted and strong. `always_look_up` are the experiments whose draw has changed
-    since they started: their hash is no longer the memory of what was assigned."""
+    """`etag` is quoted and strong. `tier` None leaves it to the server's settings.
+    `always_look_up` are the experiments whose draw has changed since they started: their hash is
+    no longer the memory of what was assigned."""
 
     org: str
     project: str
@@ -31,7 +37,7 @@ class ProjectServing:
     signed: bytes
     etag: str
     private: bool
-    tier: str
+    tier: str | None
     always_look_up: frozenset[str]
 
 
@@ -63,8 +69,9 @@ class Snapshot:
 def load_snapshot(store: Store, previous: Snapshot | None = None) -> Snapshot:
     """The newest state; what `previous` has compiled and is still current is taken over.
 
-    A project whose newest manifest cannot be read keeps what `previous` served, else an older
-    version that can be read; it is left out only when there is none. The others are not affected.
+    A project whose newest manifest cannot be read keeps the version that `previous` served, unless
+    that was revoked; else the newest that can be read. It is left out only when there is none. The
+    other projects are not affected.
     """
     served = {} if previous is None else previous.projects
     with store.reading() as connection:
@@ -90,12 +97,38 @@ def load_snapshot(store: Store, previous: Snapshot | None = None) -> Snapshot:
 def _serve_project(
     connection: Connection, project: ProjectRow, before: ProjectServing | None
 ) -> ProjectServing | None:
-    for number, version in enumerate(live_versions(connection, project.id)):
+    found = _newest_readable(connection, project, before)
+    if found is None:
+        return None
+    version, compiled, signed = found
+    return ProjectServing(
+        org=project.organization_key,
+        project=project.key,
+        project_id=project.id,
+        version=version,
+        compiled=compiled,
+        signed=signed,
+        etag=f'"{sha256(signed).hexdigest()[:32]}"',
+        private=project.private,
+        tier=project.tier,
+        always_look_up=keys_with_changed_draws(connection, project.id),
+    )
+
+
+def _newest_readable(
+    connection: Connection, project: ProjectRow, before: ProjectServing | None
+) -> tuple[int, CompiledManifest, bytes] | None:
+    """A version, compiled, and as it was signed."""
+    live = live_versions(connection, project.id)
+    kept = None
+    if before is not None and before.version in live:
+        kept = before.version, before.compiled, before.signed
+    for version in live:
         row = read_manifest(connection, project.id, version)
-        if before is not None and before.signed == row.signed:
-            return _serving(project, row, before.compiled)
+        if kept is not None and kept[2] == row.signed:
+            return kept
         try:
-            return _serving(project, row, compile_manifest(manifest_from_json(row.payload)))
+            compiled = compile_manifest(manifest_from_json(row.payload))
         except InvalidManifest as error:
             _log.error(
                 "snapshot.manifest_unreadable",
@@ -104,24 +137,11 @@ def _serve_project(
                 version=version,
                 problem=str(error),
             )
-        if number == 0 and before is not None:
-            return before
+            if kept is not None:
+                return kept
+        else:
+            return version, compiled, row.signed
     return None
-
-
-def _serving(project: ProjectRow, row: ManifestRow, compiled: CompiledManifest) -> ProjectServing:
-    return ProjectServing(
-        org=project.organization_key,
-        project=project.key,
-        project_id=project.id,
-        version=row.version,
-        compiled=compiled,
-        signed=row.signed,
-        etag=f'"{sha256(row.signed).hexdigest()[:32]}"',
-        private=project.private,
-        tier=project.tier,
-        always_look_up=frozenset(row.always_look_up),
-    )
 
 
 def _api_keys(connection: Connection, orgs: Mapping[str, str]) -> dict[str, ApiKeyRecord]:

@@ -44,7 +44,6 @@ class ManifestRow:
     payload: bytes
     signed: bytes
     kid: str
-    always_look_up: Sequence[str]
     published_at_ms: int
     revoked_at_ms: int | None = None
 
@@ -66,6 +65,16 @@ def add_experiment(connection: Connection, experiment: ExperimentRow) -> None:
 def replace_experiment(connection: Connection, experiment: ExperimentRow) -> None:
     connection.execute(
         experiments.update().where(experiments.c.id == experiment.id).values(_values(experiment))
+    )
+
+
+def keys_with_changed_draws(connection: Connection, project_id: str) -> frozenset[str]:
+    return frozenset(
+        connection.execute(
+            select(experiments.c.key).where(
+                experiments.c.project_id == project_id, experiments.c.draw_changed
+            )
+        ).scalars()
     )
 
 

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from fairlot.store.errors import NewerStore, StoreFailed, StoreUnusable, WrongSecret
 from fairlot.store.migrations import LATEST, REVISIONS, upgrade
-from fairlot.store.tables import serving, vault_check
+from fairlot.store.tables import vault_check
+from fairlot.store.tenants import read_generation
 from fairlot.store.vault import (
     KEY_FILE,
     LEAST_SECRET_LENGTH,
@@ -60,7 +61,7 @@ class SqliteStore:
 
     def generation(self) -> int:
         with self.reading() as connection:
-            return int(connection.execute(select(serving.c.generation)).scalar_one())
+            return read_generation(connection)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -111,8 +112,9 @@ def _locked(data_dir: Path) -> Iterator[None]:
 
 def _engine(path: Path) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}",
+        URL.create("sqlite", database=str(path)),
         poolclass=QueuePool,
+        hide_parameters=True,  # tokens are among them, and errors are logged
         connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
     )
 

@@ -40,7 +40,7 @@ projects = Table(
     Column("organization_id", ForeignKey("organizations.id"), nullable=False),
     Column("key", String(64), nullable=False),
     Column("private", Boolean, nullable=False),
-    Column("tier", String(16), nullable=False),
+    Column("tier", String(16)),
     Column("created_at_ms", BigInteger, nullable=False),
     UniqueConstraint("organization_id", "key"),
 )
@@ -151,7 +151,6 @@ manifests = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("signed", LargeBinary, nullable=False),
     Column("kid", String(64), nullable=False),
-    Column("always_look_up", JSON, nullable=False),
     Column("published_at_ms", BigInteger, nullable=False),
     Column("revoked_at_ms", BigInteger),
 )

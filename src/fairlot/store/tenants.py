@@ -9,12 +9,14 @@ from fairlot.store.tables import organizations, projects, serving
 
 @dataclass(frozen=True, slots=True)
 class ProjectRow:
+    """`tier` None leaves the throttle tier to the server's settings."""
+
     id: str
     key: str
     organization_id: str
     organization_key: str
-    private: bool
-    tier: str
+    private: bool = False
+    tier: str | None = None
 
 
 def has_organizations(connection: Connection) -> bool:
@@ -72,7 +74,7 @@ def read_generation(connection: Connection) -> int:
     return int(connection.execute(select(serving.c.generation)).scalar_one())
 
 
-def _project_rows() -> Select[str, str, str, str, bool, str]:
+def _project_rows() -> Select[str, str, str, str, bool, str | None]:
     return (
         select(
             projects.c.id,

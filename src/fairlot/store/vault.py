@@ -60,12 +60,29 @@ def read_key_file(data_dir: Path) -> str | None:
 
 
 def create_key_file(data_dir: Path) -> str:
-    """A new secret in a file that only its owner may read; durable before it is used."""
-    path = data_dir / KEY_FILE
-    secret = secrets.token_urlsafe(32)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    """A new secret in a file that only its owner may read; whole and durable before it is used."""
+    path, secret = data_dir / KEY_FILE, secrets.token_urlsafe(32)
+    try:
+        _write_durably(path, secret + "\n")
+    except OSError as error:
+        raise StoreUnusable(
+            path, f"cannot be written ({error.strerror})", "free disk space"
+        ) from error
+    return secret
+
+
+def _write_durably(path: Path, text: str) -> None:
+    """All of it or nothing, also when the power fails. One process at a time."""
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secret + "\n")
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    return secret
+    unfinished.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

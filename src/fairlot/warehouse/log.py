@@ -64,7 +64,7 @@ class EventLog:
         """Claim the lowest free worker file of `directory`, which is made if it is not there.
 
         `queue_bound` is how many records may wait, `gather_s` how long the first of them waits
-        for company, `max_pages` caps the file at so many pages of 8 KiB.
+        for company, `max_pages` caps the file at so many pages of 4 KiB.
         """
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ class EventLog:
         self._writer.give_up = True
         self._queue.close()
         ended = ended or self._writer.join(_LAST_TRY_S)
-        self._queue.refuse_waiters(LogTrouble.CLOSED)
+        self._queue.end()
         left = self._queue.stats().queued
         if left:
             _log.error("event_log.closed_with_records_queued", queued=left)

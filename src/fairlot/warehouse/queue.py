@@ -47,9 +47,8 @@ class RecordQueue:
         self.closing = False
         self._bound = bound
         self._lock = threading.Lock()
-        self._alarm = threading.Lock()
-        self._alarm.acquire()
-        self._asleep = False
+        self._wake_up = threading.Condition(self._lock)
+        self._ended = False
         self._next = Batch()
         self._taken = Batch()
         self._waiters: list[Waiter] = []
@@ -72,9 +71,8 @@ class RecordQueue:
                 earlier = batch.assignments.get(unit)
                 if earlier is None or earlier.variant_key != assignment.variant_key:
                     batch.assignments[unit] = assignment
-            if self._asleep:
-                self._asleep = False
-                self._alarm.release()
+            if ticket == self._taken.last_ticket + 1:  # the writer may be asleep
+                self._wake_up.notify()
         return ticket
 
     async def committed(self, ticket: int) -> None:
@@ -86,7 +84,7 @@ class RecordQueue:
         with self._lock:
             if ticket <= self._committed:
                 return
-            if self.refusal is LogTrouble.FAILED:
+            if self.refusal is not None and (self._ended or self.refusal is LogTrouble.FAILED):
                 raise LogUnavailable(self.refusal)
             future: Future[None] = loop.create_future()
             self._waiters.append((ticket, loop, future))
@@ -110,25 +108,15 @@ class RecordQueue:
 
     def wait_for_records(self) -> bool:
         """Sleep until there is something to write; False once closing with nothing left."""
-        while True:
-            with self._lock:
-                if self._accepted > self._taken.last_ticket:
-                    return True
-                if self.closing:
-                    return False
-                self._asleep = True
-            self._alarm.acquire()
+        with self._lock:
+            while self._accepted == self._taken.last_ticket and not self.closing:
+                self._wake_up.wait()
+            return self._accepted > self._taken.last_ticket
 
     def nap(self, seconds: float) -> None:
         """Sleep; `close` cuts it short."""
         with self._lock:
-            self._asleep = True
-        if self._alarm.acquire(timeout=seconds):
-            return
-        with self._lock:
-            if not self._asleep:
-                self._alarm.acquire()
-            self._asleep = False
+            self._wake_up.wait(seconds)
 
     def take(self) -> Batch:
         """Everything that waits; it stays visible to `pending` until it is durable."""
@@ -156,21 +144,25 @@ class RecordQueue:
             self._failed += 1
             if self.refusal is None:
                 self.refusal = LogTrouble.FAILED
-        self.refuse_waiters(LogTrouble.FAILED)
-
-    def refuse_waiters(self, trouble: LogTrouble) -> None:
-        with self._lock:
-            waiters, self._waiters = self._waiters, []
-        _settle(waiters, trouble)
+        self._refuse_waiters(LogTrouble.FAILED)
 
     def close(self) -> None:
         """Accept nothing more and wake the writer."""
         with self._lock:
             self.closing = True
             self.refusal = LogTrouble.CLOSED
-            if self._asleep:
-                self._asleep = False
-                self._alarm.release()
+            self._wake_up.notify()
+
+    def end(self) -> None:
+        """After `close`: nothing more will be committed."""
+        with self._lock:
+            self._ended = True
+        self._refuse_waiters(LogTrouble.CLOSED)
+
+    def _refuse_waiters(self, trouble: LogTrouble) -> None:
+        with self._lock:
+            waiters, self._waiters = self._waiters, []
+        _settle(waiters, trouble)
 
 
 def _settle(waiters: Iterable[Waiter], trouble: LogTrouble | None) -> None:

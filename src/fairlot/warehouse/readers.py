@@ -14,13 +14,11 @@ import msgspec
 import structlog
 
 from fairlot.events import Assignment, Exposure
-from fairlot.warehouse.answers import find_answer
 from fairlot.warehouse.errors import UnusableLogFile
 
 _FILES = "worker-*.sqlite"
 _BUSY_TIMEOUT_S = 5.0
 _SETTLED_AFTER_S = 2.0
-_MAPPED_BYTES = 256 << 20
 
 _CHOSEN = (
     " FROM exposures WHERE (?1 IS NULL OR experiment_key = ?1)"
@@ -35,6 +33,10 @@ _COUNT = (
 _NOTE_REPEATED = (
     "INSERT OR IGNORE INTO temp.repeated"
     " SELECT event_id FROM main.exposures JOIN earlier.exposures USING (event_id)"
+)
+_FIND_ASSIGNMENT = (
+    "SELECT experiment_id, experiment_key, unit_id, variant_key, manifest_version, assigned_at_ms"
+    " FROM assignments WHERE experiment_id = ? AND unit_id = ?"
 )
 
 _log = structlog.get_logger()
@@ -135,21 +137,22 @@ class AssignmentReaders:
         self._directory = directory
         self._lock = threading.Lock()
         self._connections: dict[tuple[Path, int], sqlite3.Connection] = {}
+        self._reported: set[Path] = set()
         self._listed_at_ns = -1
 
     def lookup(self, experiment_id: str, unit_id: str) -> dict[Path, Assignment]:
-        """The answer that each file holds; one that cannot be read is reported and passed over."""
+        """What each file holds; one that cannot be read is reported once and passed over."""
         found: dict[Path, Assignment] = {}
         with self._lock:
             self._notice_new_files()
-            for (path, inode), connection in list(self._connections.items()):
+            for (path, _), connection in self._connections.items():
                 try:
-                    answer = find_answer(connection, experiment_id, unit_id)
-                except sqlite3.DatabaseError as error:
-                    self._drop(path, inode, error)
+                    row = connection.execute(_FIND_ASSIGNMENT, (experiment_id, unit_id)).fetchone()
+                except sqlite3.Error as error:
+                    self._report(path, error)
                     continue
-                if answer is not None:
-                    found[path] = answer
+                if row is not None:
+                    found[path] = Assignment(*row)
         return found
 
     def close(self) -> None:
@@ -160,22 +163,27 @@ class AssignmentReaders:
             self._listed_at_ns = -1
 
     def _notice_new_files(self) -> None:
-        changed_at_ns = self._directory.stat().st_mtime_ns
-        if changed_at_ns == self._listed_at_ns:
+        try:
+            changed_at_ns = self._directory.stat().st_mtime_ns
+            if changed_at_ns == self._listed_at_ns:
+                return
+            present = {(path, path.stat().st_ino) for path in self._directory.glob(_FILES)}
+        except OSError as error:  # a file went between its listing and its stat, or all of them
+            self._report(self._directory, error)
             return
         settled = time.time_ns() - changed_at_ns > _SETTLED_AFTER_S * 1e9
         self._listed_at_ns = changed_at_ns if settled else -1
-        present = {(path, path.stat().st_ino) for path in self._directory.glob(_FILES)}
         for gone in self._connections.keys() - present:
             self._connections.pop(gone).close()
-        for path, inode in sorted(present - self._connections.keys()):
-            connection = _open_read_only(path)
-            connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
-            self._connections[(path, inode)] = connection
+        for path, inode in present - self._connections.keys():
+            try:
+                self._connections[path, inode] = _open_read_only(path)
+            except sqlite3.Error as error:
+                self._listed_at_ns = -1
+                self._report(path, error)
 
-    def _drop(self, path: Path, inode: int, error: sqlite3.DatabaseError) -> None:
-        """Forget a connection, to be opened anew; a file being created has no table yet."""
-        self._connections.pop((path, inode)).close()
-        self._listed_at_ns = -1
-        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
+    def _report(self, path: Path, error: sqlite3.Error | OSError) -> None:
+        being_made = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+        if not being_made and path not in self._reported:  # a file being made has no table yet
+            self._reported.add(path)
             _log.warning("event_log.file_unreadable", file=str(path), problem=str(error))

@@ -11,7 +11,7 @@ class RecentAnswers:
     Most subjects come back within minutes with the same answer; those need no write.
     """
 
-    def __init__(self, size: int = 50_000) -> None:
+    def __init__(self, size: int = 20_000) -> None:
         self._size = size
         self._young: dict[tuple[str, str], str] = {}
         self._old: dict[tuple[str, str], str] = {}

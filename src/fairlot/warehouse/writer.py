@@ -101,19 +101,21 @@ class LogWriter:
         try:
             self._file.append(batch.exposures, assignments)
         except _UNSTORABLE:
-            self._file.check_open()
             unstorable = self._write_one_by_one(batch.exposures, assignments)
         self._recent.remember(assignments)
         return unstorable
 
     def _write_one_by_one(self, exposures: list[Exposure], assignments: list[Assignment]) -> int:
+        alone = [*(([one], []) for one in exposures), *(([], [one]) for one in assignments)]
         refused = 0
-        for number in range(max(len(exposures), len(assignments))):
-            exposure, assignment = exposures[number : number + 1], assignments[number : number + 1]
-            for some, others in ((exposure, []), ([], assignment)):
-                try:
-                    self._file.append(some, others)
-                except _UNSTORABLE as error:
-                    refused += 1
-                    _log.error("event_log.record_unstorable", problem=type(error).__name__)
+        for some, others in alone:
+            try:
+                self._file.append(some, others)
+            except _UNSTORABLE as error:
+                refused += 1
+                _log.error(
+                    "event_log.record_unstorable",
+                    event_ids=[one.event_id for one in some],
+                    problem=type(error).__name__,
+                )
         return refused

@@ -279,13 +279,24 @@ def test_apply__overlapping_ranges_in_a_layer__are_refused(apply: Apply) -> None
         yaml("three", "layer: {key: shop, start: 5999, end: 7000}"),
     )
     assert [path for path, _ in both] == ["layer", "layer"]
-    assert "one" in both[0][1]
-    assert "two" in both[1][1]
+    assert "two" in both[0][1] and "one" in both[0][1]
+    assert "three" in both[1][1] and "two" in both[1][1]
     apply(yaml("two", "layer: {key: other, start: 4999, end: 6000}"))
     apply(
         yaml("one", "status: paused", "layer: {key: shop, start: 0, end: 5000}"),
         yaml("four", "layer: {key: shop, start: 0, end: 100}"),
     )
+
+
+def test_apply__resumed_in_a_range_that_was_given_away__is_refused_naming_both(
+    apply: Apply,
+) -> None:
+    apply(yaml("one", "status: paused", "layer: {key: shop, start: 0, end: 5000}"))
+    apply(yaml("two", "layer: {key: shop, start: 0, end: 100}"))
+    ((path, message),) = refusals(apply, yaml("one", "layer: {key: shop, start: 0, end: 5000}"))
+    assert path == "layer"
+    assert "one" in message
+    assert "two" in message
 
 
 def test_apply__several_problems__are_all_named(store: Store, apply: Apply) -> None:
@@ -346,7 +357,9 @@ def test_delete__running_or_unknown__is_refused(store: Store, apply: Apply, key:
     assert set(experiments(store)) == {"runs"}
 
 
-def test_publish__stored_experiment_spoilt__is_broken_alone(store: Store, apply: Apply) -> None:
+def test_publish__stored_experiment_spoilt__is_refused_and_what_is_served_stays(
+    store: Store, apply: Apply
+) -> None:
     apply(yaml("one"), yaml("two"))
     with store.writing() as connection:
         connection.execute(text("UPDATE experiments SET document = '{}' WHERE key = 'one'"))

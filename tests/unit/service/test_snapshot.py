@@ -52,6 +52,13 @@ def test_snapshot__project_made_private__is_so_without_a_new_version(
     assert serving.tier == "free"
 
 
+def test_snapshot__tier__is_absent_until_the_project_has_one(store: Store) -> None:
+    assert load_snapshot(store).projects[HERE].tier is None
+    with store.writing() as connection:
+        connection.execute(text("UPDATE projects SET tier = 'unlimited'"))
+    assert load_snapshot(store).projects[HERE].tier == "unlimited"
+
+
 def test_snapshot__etag__is_strong_and_quoted(store: Store) -> None:
     etag = load_snapshot(store).projects[HERE].etag
     assert etag[0] == etag[-1] == '"'
@@ -65,10 +72,28 @@ def test_snapshot__newest_manifest_unreadable__keeps_what_was_served(
     first = load_snapshot(store)
     apply(TWO)
     spoil(store, 2)
+    spoil(store, 1)
+    with store.writing() as connection:
+        connection.execute(text("UPDATE projects SET private = 1"))
     with capture_logs() as logs:
         second = load_snapshot(store, first)
-    assert second.projects[HERE] is first.projects[HERE]
+    serving = second.projects[HERE]
+    assert serving.compiled is first.projects[HERE].compiled
+    assert (serving.version, serving.private) == (1, True)
     assert [log["event"] for log in logs] == ["snapshot.manifest_unreadable"]
+
+
+def test_snapshot__newest_unreadable_and_the_served_one_revoked__serves_an_older_one(
+    store: Store, apply: Apply
+) -> None:
+    apply(ONE)
+    first = load_snapshot(store)
+    apply(TWO)
+    spoil(store, 2)
+    with store.writing() as connection:
+        connection.execute(text("UPDATE manifests SET revoked_at_ms = 1 WHERE version = 1"))
+    with capture_logs():
+        assert load_snapshot(store, first).projects[HERE].version == 0
 
 
 def test_snapshot__newest_manifest_unreadable_at_the_start__serves_an_older_one(
@@ -90,10 +115,10 @@ def test_snapshot__no_manifest_of_a_project_readable__the_others_live(
     with store.writing() as connection:
         owner = organization_id(connection, "default")
         assert owner is not None
-        other = ProjectRow("prj_2", "staging", owner, "default", private=False, tier="unlimited")
+        other = ProjectRow("prj_2", "staging", owner, "default")
         add_project(connection, other, NOW_MS)
         connection.execute(
-            text("INSERT INTO manifests VALUES ('prj_2', 1, '{', 'x', 'kid', '[]', 1, NULL)")
+            text("INSERT INTO manifests VALUES ('prj_2', 1, '{', 'x', 'kid', 1, NULL)")
         )
     with capture_logs() as logs:
         snapshot = load_snapshot(store)
@@ -109,6 +134,17 @@ def test_snapshot__revoked_version__is_listed_and_not_served(store: Store, apply
     snapshot = load_snapshot(store)
     assert snapshot.projects[HERE].version == 1
     assert json.loads(snapshot.revocations["default"]) == {"revoked": {"default": [2]}}
+
+
+def test_snapshot__version_with_a_changed_draw_revoked__is_still_looked_up(
+    store: Store, apply: Apply
+) -> None:
+    apply(ONE)
+    apply(ONE + "sampleRate: 0.5\n")
+    with store.writing() as connection:
+        connection.execute(text("UPDATE manifests SET revoked_at_ms = 1 WHERE version = 2"))
+    serving = load_snapshot(store).projects[HERE]
+    assert (serving.version, serving.always_look_up) == (1, frozenset({"one"}))
 
 
 def test_snapshot__jwks__holds_public_keys_only(store: Store) -> None:

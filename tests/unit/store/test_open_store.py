@@ -1,5 +1,6 @@
 import multiprocessing
 import sqlite3
+import traceback
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,21 @@ def test_open_store__new_directory__is_private_and_migrated(tmp_path: Path) -> N
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert (path.parent / "secret.key").stat().st_mode & 0o777 == 0o600
     assert revision_of(path) == LATEST
+
+
+def test_open_store__directory_with_signs_of_an_address__is_taken_as_it_is(
+    tmp_path: Path,
+) -> None:
+    path = make(tmp_path / "a?b=c#d %41")
+    assert path.stat().st_size > 0
+    assert [each.name for each in tmp_path.iterdir()] == ["a?b=c#d %41"]
+
+
+def test_open_store__killed_while_it_made_the_key__makes_another(tmp_path: Path) -> None:
+    (tmp_path / "secret.key.new").write_text("half")
+    make(tmp_path)
+    make(tmp_path)
+    assert not (tmp_path / "secret.key.new").exists()
 
 
 def test_open_store__with_a_secret__makes_no_key_file(tmp_path: Path) -> None:
@@ -196,6 +212,16 @@ def test_writing__breaks_a_reference__is_refused(tmp_path: Path) -> None:
     store = open_store(tmp_path, None)
     with pytest.raises(StoreFailed), store.writing() as connection:
         connection.execute(text("INSERT INTO layers VALUES ('lay_1', 'no project', 'a', 'b', 1)"))
+    store.close()
+
+
+def test_writing__fails__does_not_tell_the_values(tmp_path: Path) -> None:
+    store, values = open_store(tmp_path, None), {"token": f"exp_{7 * 11}"}
+    with pytest.raises(StoreFailed) as caught, store.writing() as connection:
+        connection.execute(text("INSERT INTO no_such_table VALUES (:token)"), values)
+    told = "".join(traceback.format_exception(caught.value))
+    assert "no_such_table" in told
+    assert "exp_77" not in told
     store.close()
 
 

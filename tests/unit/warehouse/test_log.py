@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from fairlot.events import Exposure
 from fairlot.warehouse.log import (
@@ -153,6 +154,16 @@ def test_log__closed_while_commits_fail__tells_those_who_wait(open_log: OpenLog)
     assert log.stats.queued == 1
 
 
+def test_committed__asked_after_the_log_has_ended__raises(open_log: OpenLog) -> None:
+    log = open_log(max_pages=8)
+    ticket = log.record(exposure(properties={"filling": "x" * 200_000}), None)
+    log.close(0.1)
+    assert log.stats.queued == 1
+    with pytest.raises(LogUnavailable) as caught:
+        asyncio.run(asyncio.wait_for(log.committed(ticket), 5))
+    assert caught.value.reason is LogTrouble.CLOSED
+
+
 def test_log__record_that_cannot_be_stored__is_dropped_alone(
     open_log: OpenLog, tmp_path: Path
 ) -> None:
@@ -264,6 +275,30 @@ def test_stored_assignments__of_other_workers__are_found_earliest_first(open_log
     for log in (first, second):
         found = log.stored_assignments("exp_1", "anna")
         assert [each.variant_key for each in found] == ["red", "blue"]
+
+
+def test_stored_assignments__a_file_that_is_damaged__is_passed_over_and_reported_once(
+    open_log: OpenLog, tmp_path: Path
+) -> None:
+    log = open_log()
+    log.record(None, assignment("anna"))
+    assert eventually(lambda: log.stats.committed == 1)
+    (tmp_path / "worker-1.sqlite").write_bytes(b"rubbish" * 1000)
+    (tmp_path / "worker-2.sqlite").write_bytes(b"")
+    with capture_logs() as logs:
+        found = [log.stored_assignments("exp_1", "anna") for _ in range(3)]
+    assert found == [[assignment("anna")]] * 3
+    assert [Path(each["file"]).name for each in logs] == ["worker-1.sqlite"]
+
+
+def test_stored_assignments__many_units__each_has_its_own(open_log: OpenLog) -> None:
+    log = open_log()
+    for number in range(300):
+        log.record(None, assignment(f"{number}", "ab"[number % 2]))
+    assert eventually(lambda: log.stats.committed == 300)
+    for number in range(0, 300, 7):
+        (found,) = log.stored_assignments("exp_1", f"{number}")
+        assert found.variant_key == "ab"[number % 2]
 
 
 def test_committed__many_wait__one_wake_up_a_commit(open_log: OpenLog) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.log import read_exposures
-from fairlot.warehouse.log_file import SCHEMA_STEPS, LogFile
+from fairlot.warehouse.log_file import LogFile
 from unit.warehouse.records import assignment, exposure
 
 
@@ -45,18 +45,6 @@ def test_log_file__overwritten_with_rubbish__is_kept_aside(tmp_path: Path, offse
     assert list(read_exposures(tmp_path)) == []
 
 
-def test_log_file__of_the_first_schema__gets_the_later_steps(tmp_path: Path) -> None:
-    path = tmp_path / "worker-0.sqlite"
-    old = sqlite3.connect(path)
-    old.executescript(f"{SCHEMA_STEPS[0]} PRAGMA user_version = 1;")
-    old.close()
-    file = LogFile(path)
-    file.append([exposure("new")], [assignment("anna")])
-    file.close()
-    assert [each.subject_id for each in read_exposures(tmp_path)] == ["new"]
-    assert aside(tmp_path) == []
-
-
 def test_log_file__of_a_newer_schema__is_refused_and_left_alone(tmp_path: Path) -> None:
     path = written(tmp_path / "worker-0.sqlite")
     newer = sqlite3.connect(path)
@@ -75,3 +63,10 @@ def test_log_file__failed_append__leaves_nothing_of_it(tmp_path: Path) -> None:
     file.append([exposure("later")], [assignment("anna")])
     file.close()
     assert [each.subject_id for each in read_exposures(tmp_path)] == ["later"]
+
+
+def test_log_file__record_that_breaks_a_rule__is_no_known_event(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "worker-0.sqlite")
+    with pytest.raises(sqlite3.IntegrityError):
+        file.append([exposure(event_id=None)], [])
+    file.close()

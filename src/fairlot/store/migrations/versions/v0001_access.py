@@ -44,7 +44,7 @@ def _create_tenants() -> None:
         sa.Column("organization_id", sa.String(30), nullable=False),
         sa.Column("key", sa.String(64), nullable=False),
         sa.Column("private", sa.Boolean, nullable=False),
-        sa.Column("tier", sa.String(16), nullable=False),
+        sa.Column("tier", sa.String(16)),
         sa.Column("created_at_ms", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_projects"),
         sa.ForeignKeyConstraint(

@@ -52,7 +52,6 @@ def upgrade() -> None:
         sa.Column("payload", sa.LargeBinary, nullable=False),
         sa.Column("signed", sa.LargeBinary, nullable=False),
         sa.Column("kid", sa.String(64), nullable=False),
-        sa.Column("always_look_up", sa.JSON, nullable=False),
         sa.Column("published_at_ms", sa.BigInteger, nullable=False),
         sa.Column("revoked_at_ms", sa.BigInteger),
         sa.PrimaryKeyConstraint("project_id", "version", name="pk_manifests"),
