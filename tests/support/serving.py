@@ -67,7 +67,7 @@ def a_project(
         signed=b'{"payload":"e30","protected":"e30","signature":"AA"}',
         etag='"v3"',
         private=False,
-        tier="unlimited",
+        tier=None,
         always_look_up=frozenset(),
     )
     return replace(plain, **fields)

@@ -283,7 +283,7 @@ def test_serve__killed_worker__is_restarted_and_figures_are_summed(
     for _ in range(20):
         assert server.request("POST", "/api/v1/experiments/assignments/hero", body)[0] == 200
     time.sleep(1.2)  # two polls of half a second, which write the figures
-    assert "fairlot_impressions_total 20\n" in server.request("GET", "/metrics")[1]
+    assert "fairlot_impressions_total 20.0\n" in server.request("GET", "/metrics")[1]
     before = server.workers()
     assert len(before) == 2
     os.kill(before[0], signal.SIGKILL)
@@ -292,4 +292,4 @@ def test_serve__killed_worker__is_restarted_and_figures_are_summed(
         assert time.monotonic() < give_up_at
         time.sleep(0.1)
     server.wait_until_ready()
-    assert "fairlot_impressions_total 20\n" in server.request("GET", "/metrics")[1]
+    assert "fairlot_impressions_total 20.0\n" in server.request("GET", "/metrics")[1]

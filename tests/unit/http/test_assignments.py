@@ -125,6 +125,7 @@ def test_assign__out__is_exactly_two_fields(desk: Desk, key: str, fields: dict[s
         ("pages", {"context": None}),
         ("pages", {"context": {"url": None, "search": None, "device": None, "attributes": None}}),
         ("pros", {"context": {"attributes": {"tier": "pro"}}}),
+        ("accounts", {"context": {"account_id": "acme"}}),
         ("rolled", {}),
         ("hero", {"explain": None, "track_impression": None}),
         ("hero", {"unknown": 1, "context": {"unknown": {}}}),
@@ -226,6 +227,9 @@ def test_assign__key_not_running__is_404_before_wrong_fields(desk: Desk) -> None
         ({"context": {"device": "tv"}}, "context.device"),
         ({"context": {"device": []}}, "context.device"),
         ({"context": {"attributes": [1]}}, "context.attributes"),
+        ({"context": {"account_id": ""}}, "context.account_id"),
+        ({"context": {"account_id": "a\0b"}}, "context.account_id"),
+        ({"context": {"account_id": "x" * 401}}, "context.account_id"),
         ({"track_impression": "yes"}, "track_impression"),
         ({"explain": 1}, "explain"),
     ],
@@ -237,6 +241,12 @@ def test_assign__wrong_field__is_400_with_name_and_fix(
     assert answer.status == 400
     assert answer.json["error"].startswith(f"{named}: must be ")
     assert answer.headers["x-should-retry"] == "false"
+
+
+def test_assign__account_as_unit__one_variant_for_all_its_visitors(desk: Desk) -> None:
+    context = {"account_id": "acme"}
+    answers = [desk.assign("accounts", visitor_id=f"v{n}", context=context) for n in range(20)]
+    assert len({answer.json["variant_key"] for answer in answers}) == 1
 
 
 def test_assign__several_wrong_fields__are_all_named(desk: Desk) -> None:

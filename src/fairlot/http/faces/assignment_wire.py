@@ -10,16 +10,21 @@ from fairlot.engine import Decision, Device, Explanation
 from fairlot.http.problems import Problem, ProblemCode, Refused
 
 MAX_VISITOR_ID = 400
-_NO_NUL = {"pattern": "^[^\\u0000]*$"}
+_NO_NUL = "^[^\\u0000]*$"
 
 
 class AssignmentContext(msgspec.Struct, frozen=True):
-    """What decides eligibility, never the bucket."""
+    """What decides eligibility, never the bucket; but of an experiment whose unit is the account,
+    `account_id` is what is drawn for."""
 
     url: str | None = None
     search: str | None = None
     device: Device | None = None
     attributes: dict[str, Any] | None = None
+    account_id: (
+        Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_VISITOR_ID, pattern=_NO_NUL)]
+        | None
+    ) = None
 
 
 class AssignmentRequest(msgspec.Struct, frozen=True):
@@ -28,7 +33,9 @@ class AssignmentRequest(msgspec.Struct, frozen=True):
     token: str
     visitor_id: Annotated[
         str,
-        msgspec.Meta(min_length=1, max_length=MAX_VISITOR_ID, extra_json_schema=_NO_NUL),
+        msgspec.Meta(
+            min_length=1, max_length=MAX_VISITOR_ID, extra_json_schema={"pattern": _NO_NUL}
+        ),
     ]
     context: AssignmentContext | None = None
     track_impression: bool | None = None
@@ -159,7 +166,7 @@ def _check(fields: dict[str, Any], rules: "_Rules", prefix: str) -> list[str]:
     ]
 
 
-def _is_visitor_id(value: object) -> bool:
+def _is_id(value: object) -> bool:
     return isinstance(value, str) and 1 <= len(value) <= MAX_VISITOR_ID and "\0" not in value
 
 
@@ -183,11 +190,9 @@ def _refuse(constant: str) -> None:
 
 
 _Rules = dict[str, tuple[Callable[[object], bool], str]]
+_ID = f"a text of 1 to {MAX_VISITOR_ID} characters without U+0000"
 _FIELDS: _Rules = {
-    "visitor_id": (
-        _is_visitor_id,
-        f"a text of 1 to {MAX_VISITOR_ID} characters without U+0000",
-    ),
+    "visitor_id": (_is_id, _ID),
     "context": (_or_null(dict), "an object or null"),
     "track_impression": (_or_null(bool), "true, false or null"),
     "explain": (_or_null(bool), "true, false or null"),
@@ -200,4 +205,5 @@ _CONTEXT_FIELDS: _Rules = {
         "all, desktop, mobile or null",
     ),
     "attributes": (_or_null(dict), "an object or null"),
+    "account_id": (lambda value: value is None or _is_id(value), f"{_ID}, or null"),
 }

@@ -115,7 +115,7 @@ class AssignmentFace:
 
     def _throttle(self, scope: Scope, project: ProjectServing, key: str) -> None:
         services = self._services
-        policy = TIERS.get(project.tier) or TIERS.get(services.default_tier)
+        policy = TIERS.get(project.tier or services.default_tier)
         try:
             if policy is not None:
                 services.throttle.admit(policy, project.project_id)
@@ -156,6 +156,7 @@ def _context_of(request: AssignmentRequest, now_ms: int) -> Context:
         return Context(now_ms=now_ms)
     return Context(
         attributes=given.attributes or {},
+        account_id=given.account_id,
         url=given.url,
         search=given.search,
         device=given.device,
