@@ -38,6 +38,7 @@ from fairlot.warehouse.log import EventLog
 
 CLOSE_WITHIN_S = 5.0
 KEY_USES_EVERY_S = 60.0
+_UVICORN_START_FAILED = 3  # uvicorn.main.STARTUP_FAILURE, which it does not export
 _log = structlog.get_logger(__name__)
 
 
@@ -54,6 +55,15 @@ class AlreadyServing(FairlotError):
             f"{data_dir}: {whose} is already serving this directory; stop it, or name another "
             "directory with --data"
         )
+
+
+class StartFailed(FairlotError):
+    """A worker could not start."""
+
+    code = "start_failed"
+
+    def __init__(self) -> None:
+        super().__init__("the server could not start; its log above says why")
 
 
 class Application:
@@ -171,23 +181,32 @@ def serve(settings: Settings) -> None:
     with serve_lock(settings.data_dir):
         WorkerFiles(_metrics_dir(settings)).clear()
         os.environ.update(settings.to_environment())
-        uvicorn.run(
-            "fairlot.app:app",
-            factory=True,
-            interface="asgi3",
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            loop="uvloop" if sys.platform != "win32" else "asyncio",
-            http=BoundedHttpProtocol,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=int(CLOSE_WITHIN_S),
-        )
+        try:
+            _run_uvicorn(settings)
+        except SystemExit as ended:
+            if ended.code == _UVICORN_START_FAILED:
+                raise StartFailed from None
+            raise
+
+
+def _run_uvicorn(settings: Settings) -> None:
+    uvicorn.run(
+        "fairlot.app:app",
+        factory=True,
+        interface="asgi3",
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        http=BoundedHttpProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(CLOSE_WITHIN_S),
+    )
 
 
 @contextlib.contextmanager
@@ -290,9 +309,12 @@ def _write_figures(services: Services) -> None:
 
 
 def _store_key_uses(services: Services, store: Store) -> None:
+    """What was used meanwhile, or could not be stored, is left for the next time."""
     uses = services.keys_used.copy()
-    services.keys_used.clear()
     store_last_used(store, uses)
+    for key_id, used_at_ms in uses.items():
+        if services.keys_used.get(key_id) == used_at_ms:
+            del services.keys_used[key_id]
 
 
 def _end_with_parent() -> None:

@@ -15,7 +15,15 @@ from typing import Any
 
 import pytest
 
-from fairlot.app import AlreadyServing, Application, UnsupportedScope, create_app, serve_lock
+from fairlot.app import (
+    AlreadyServing,
+    Application,
+    StartFailed,
+    UnsupportedScope,
+    create_app,
+    serve,
+    serve_lock,
+)
 from fairlot.http.access_log import AccessLog
 from fairlot.manifest import read_experiments
 from fairlot.service.bootstrap import bootstrap
@@ -24,6 +32,7 @@ from fairlot.settings import Settings
 from fairlot.store import open_store
 from fairlot.warehouse.log import count_exposures, read_exposures
 from support.asgi import AsgiClient, Response
+from support.waiting import wait_for
 
 HERO = """
 key: hero
@@ -273,6 +282,18 @@ def test_serve__second_server__exits_naming_the_first(
     publish(tmp_path, HERO.replace("name: Hero\n", "name: Still works\n"))
 
 
+def test_serve__worker_that_cannot_start__is_an_error_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: object, **__: object) -> None:
+        raise SystemExit(3)
+
+    monkeypatch.setattr("uvicorn.run", run)
+    monkeypatch.setattr("os.environ", dict(os.environ))
+    with pytest.raises(StartFailed, match="its log above says why"):
+        serve(settings_of(tmp_path))
+
+
 @pytest.mark.slow
 def test_serve__killed_worker__is_restarted_and_figures_are_summed(
     tmp_path: Path, token: str, start: Callable[[int], Server]
@@ -282,8 +303,8 @@ def test_serve__killed_worker__is_restarted_and_figures_are_summed(
     body = {"token": token, "visitor_id": "v"}
     for _ in range(20):
         assert server.request("POST", "/api/v1/experiments/assignments/hero", body)[0] == 200
-    time.sleep(1.2)  # two polls of half a second, which write the figures
-    assert "fairlot_impressions_total 20.0\n" in server.request("GET", "/metrics")[1]
+    counted = "fairlot_impressions_total 20.0\n"
+    wait_for(lambda: counted in server.request("GET", "/metrics")[1])
     before = server.workers()
     assert len(before) == 2
     os.kill(before[0], signal.SIGKILL)

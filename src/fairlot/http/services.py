@@ -13,7 +13,7 @@ from fairlot.warehouse.log import EventLog
 @dataclass(frozen=True, slots=True)
 class Services:
     """`store_generation` asks the store, and may block. `address_policy` None leaves client
-    addresses unthrottled, `default_tier` is for projects whose own tier has no limit. `keys_used`
+    addresses unthrottled, `default_tier` is for projects without a tier of their own. `keys_used`
     says when API keys, by their ids, were last used."""
 
     decisions: Decisions
