@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reference.patterns import python_regex
+from reference.patterns import regex_finds
 
 LOGIC = ("$and", "$or", "$nor")
 
@@ -109,8 +109,7 @@ def plain_operator_holds(name: str, arg: Any, value: Any) -> bool:
         case "$type":
             return bool(type_name(value) == arg)
         case "$regex" | "$regexi":
-            found = python_regex(arg, name.endswith("i"))
-            return isinstance(value, str) and bool(found.search(value))
+            return isinstance(value, str) and regex_finds(arg, value, name.endswith("i"))
         case "$notRegex" | "$notRegexi":
             return not plain_operator_holds("$r" + name[5:], arg, value)
     raise ValueError(f"unknown operator {name}")

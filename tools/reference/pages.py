@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from reference.patterns import python_regex
+from reference.patterns import regex_finds
 
 DEFAULT_PORT = {"http": "80", "https": "443"}
 
 
 def split_url(url: str) -> tuple[str | None, str, str | None] | None:
     """(host or None when relative, path, query or None), or None when unparsable."""
-    if any(ord(char) <= 0x20 for char in url) or "\\" in url:
+    if len(url) > 8192 or any(ord(char) <= 0x20 for char in url) or "\\" in url:
         return None
     found = re.fullmatch(r"(?:(?i:(https?):)?//([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#.*)?", url)
     if found is None:
@@ -41,6 +41,8 @@ def ascii_host(name: str) -> str | None:
         if name.startswith("["):
             ipaddress.IPv6Address(name[1:-1])
             return name.lower()
+        if len(name) > 253 or any(len(label) > 63 for label in name.split(".")):
+            return None
         return name.removesuffix(".").encode("idna").decode("ascii").lower() or None
     except ValueError:
         return None
@@ -120,6 +122,8 @@ def query_holds(
         if parts is None:
             return not conditions
         search = parts[2] or ""
+    if len(search) > 8192:
+        return not conditions
     values = query_values(search)
     return all(query_clause_holds(clause, values.get(clause["key"], [])) for clause in conditions)
 
@@ -139,5 +143,5 @@ def query_clause_holds(clause: Mapping[str, Any], found: Sequence[str]) -> bool:
         case "contains":
             return any(ascii_lower(wanted) in value for value in lowered)
         case "regex":
-            return any(python_regex(wanted).search(value) for value in found)
+            return any(regex_finds(wanted, value) for value in found)
     raise ValueError(f"unknown query operator {clause['operator']}")

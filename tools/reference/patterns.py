@@ -165,3 +165,8 @@ def python_regex(pattern: str, ignore_case: bool = False) -> re.Pattern[str]:
     if translator.at != len(pattern):
         raise ValueError("a ) too many")
     return re.compile(text, re.IGNORECASE if ignore_case else 0)
+
+
+def regex_finds(pattern: str, text: str, ignore_case: bool = False) -> bool:
+    """Whether the pattern is found anywhere; texts over 8192 code points are not searched."""
+    return len(text) <= 8192 and python_regex(pattern, ignore_case).search(text) is not None

@@ -92,6 +92,9 @@ def check_audience(audience: Json, manifest: Json) -> None:
     patterns = audience.get("urlPatterns", [])
     require(len(patterns) <= 200, "more than 200 URL patterns")
     require(all(len(one) <= 2000 for one in patterns), "URL pattern longer than 2000")
+    wildcards = max((len(re.findall(r"\*+", one)) for one in patterns), default=0)
+    require(wildcards <= 20, "more than 20 wildcards in a URL pattern")
+    require(len(audience.get("queryParams", [])) <= 50, "more than 50 query parameter conditions")
     for clause in audience.get("queryParams", []):
         known = ("equals", "not_equals", "contains", "exists", "not_exists", "regex")
         require(clause["operator"] in known, "unknown query operator")

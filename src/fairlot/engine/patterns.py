@@ -14,6 +14,7 @@ from fairlot.engine.hashing import scalar_text
 
 MAX_PATTERN_CHARS: Final = 500
 MAX_REPEAT: Final = 1000
+MAX_SEARCHED_CHARS: Final = 8192
 MAX_PROGRAM_BYTES: Final = 1 << 20
 
 _SPACE: Final = (
@@ -39,7 +40,11 @@ _QUANTIFIERS: Final = frozenset("*+?{")
 
 
 def compile_regex(pattern: object, *, ignore_case: bool = False) -> Callable[[str], bool]:
-    """An unanchored search; raises InvalidExperiment for what is outside the subset."""
+    """An unanchored search; raises InvalidExperiment for what is outside the subset.
+
+    Nothing is found in a text of more than 8192 characters, so that no value that a client sends
+    can keep a process busy.
+    """
     if not isinstance(pattern, str):
         raise InvalidExperiment("", pattern, "a regular expression is a string")
     if len(pattern) > MAX_PATTERN_CHARS:
@@ -55,6 +60,8 @@ def compile_regex(pattern: object, *, ignore_case: bool = False) -> Callable[[st
         raise InvalidExperiment("", pattern, f"RE2 refuses it: {reason}") from None
 
     def search(text: str) -> bool:
+        if len(text) > MAX_SEARCHED_CHARS:
+            return False
         try:
             return compiled.search(text) is not None
         except UnicodeEncodeError:

@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import unquote_plus
 
-from fairlot.engine.errors import located
+from fairlot.engine.errors import InvalidExperiment, located
 from fairlot.engine.model import QueryOperator, QueryParam
 from fairlot.engine.patterns import compile_regex
 
 QueryTest = Callable[[str], bool]
 _ValuesTest = Callable[[list[str]], bool]
+
+MAX_PARAMS: Final = 50
+MAX_QUERY_CHARS: Final = 8192
 
 _ASCII_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
@@ -25,10 +28,14 @@ def compile_query_params(params: Iterable[QueryParam]) -> QueryTest:
     """
     tests = []
     for index, param in enumerate(params):
+        if index == MAX_PARAMS:
+            raise InvalidExperiment("", f"[{index}]", f"use at most {MAX_PARAMS} conditions")
         with located(f"[{index}].value"):
             tests.append((param.key, _BUILDERS[param.operator](param.value)))
 
     def holds(query: str) -> bool:
+        if len(query) > MAX_QUERY_CHARS:
+            return False
         values = query_values(query)
         return all(test(values.get(key, [])) for key, test in tests)
 

@@ -17,6 +17,10 @@ from fairlot.engine.errors import InvalidExperiment, located
 
 MAX_PATTERNS: Final = 200
 MAX_PATTERN_CHARS: Final = 2000
+MAX_WILDCARDS: Final = 20
+MAX_URL_CHARS: Final = 8192
+MAX_HOST_CHARS: Final = 253
+MAX_LABEL_CHARS: Final = 63
 
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f\\]")
@@ -34,7 +38,7 @@ PageTest = Callable[[Page], bool]
 
 def read_url(url: str) -> Page | None:
     """The page that an absolute, scheme-relative or `/relative` URL names; None if unparsable."""
-    if _FORBIDDEN.search(url):
+    if len(url) > MAX_URL_CHARS or _FORBIDDEN.search(url):
         return None
     rest, _, _fragment = url.partition("#")
     rest, _, query = rest.partition("?")
@@ -122,6 +126,8 @@ def normal_pattern(pattern: str) -> str:
         raise InvalidExperiment("", pattern, f"a pattern has 1 to {MAX_PATTERN_CHARS} characters")
     if _FORBIDDEN_IN_PATTERN.search(pattern):
         raise InvalidExperiment("", pattern, "no control characters or backslashes")
+    if len(_WILDCARD.findall(pattern)) > MAX_WILDCARDS:
+        raise InvalidExperiment("", pattern, f"use at most {MAX_WILDCARDS} wildcards in a pattern")
     text = re.split(r"[?#]", pattern, maxsplit=1)[0]
     if text.startswith("/"):
         return _normal_pattern_path(text)
@@ -200,7 +206,7 @@ def _is_port(port: str) -> bool:
 
 
 def _domain(host: str) -> str | None:
-    if "%" in host or "[" in host or "]" in host:
+    if "%" in host or "[" in host or "]" in host or _is_too_long(host):
         return None
     if host.isascii():
         return host.lower().removesuffix(".")
@@ -208,6 +214,13 @@ def _domain(host: str) -> str | None:
         return host.encode("idna").decode().lower().removesuffix(".")
     except UnicodeError:
         return None
+
+
+def _is_too_long(host: str) -> bool:
+    """What no name server would take; the codec for other scripts needs quadratic time for it."""
+    if len(host) <= MAX_LABEL_CHARS:
+        return False
+    return len(host) > MAX_HOST_CHARS or max(map(len, host.split("."))) > MAX_LABEL_CHARS
 
 
 def _ipv6(text: str) -> str | None:
