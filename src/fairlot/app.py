@@ -180,7 +180,6 @@ def serve(settings: Settings) -> None:
     configure_logging()
     with serve_lock(settings.data_dir):
         WorkerFiles(_metrics_dir(settings)).clear()
-        os.environ.update(settings.to_environment())
         try:
             _run_uvicorn(settings)
         except SystemExit as ended:
@@ -190,6 +189,7 @@ def serve(settings: Settings) -> None:
 
 
 def _run_uvicorn(settings: Settings) -> None:
+    os.environ.update(settings.to_environment())
     uvicorn.run(
         "fairlot.app:app",
         factory=True,
@@ -236,7 +236,10 @@ def configure_logging() -> None:
     ]
     is_terminal = sys.stderr.isatty()
     renderer = (
-        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer()
+        # plain: tracebacks with local variables would print tokens and subject ids
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if is_terminal
+        else structlog.processors.JSONRenderer()
     )
     ending: list[Any] = [] if is_terminal else [structlog.processors.format_exc_info]
     structlog.configure(

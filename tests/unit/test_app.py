@@ -1,6 +1,8 @@
 import asyncio
 import contextlib
+import io
 import json
+import logging
 import os
 import signal
 import socket
@@ -14,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from fairlot.app import (
     AlreadyServing,
     Application,
     StartFailed,
     UnsupportedScope,
+    configure_logging,
     create_app,
     serve,
     serve_lock,
@@ -285,11 +289,11 @@ def test_serve__second_server__exits_naming_the_first(
 def test_serve__worker_that_cannot_start__is_an_error_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(*_: object, **__: object) -> None:
+    def run(_: Settings) -> None:
         raise SystemExit(3)
 
-    monkeypatch.setattr("uvicorn.run", run)
-    monkeypatch.setattr("os.environ", dict(os.environ))
+    monkeypatch.setattr("fairlot.app._run_uvicorn", run)
+    monkeypatch.setattr("fairlot.app.configure_logging", lambda: None)
     with pytest.raises(StartFailed, match="its log above says why"):
         serve(settings_of(tmp_path))
 
@@ -313,4 +317,33 @@ def test_serve__killed_worker__is_restarted_and_figures_are_summed(
         assert time.monotonic() < give_up_at
         time.sleep(0.1)
     server.wait_until_ready()
-    assert "fairlot_impressions_total 20.0\n" in server.request("GET", "/metrics")[1]
+    wait_for(lambda: counted in server.request("GET", "/metrics")[1])
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def logging_kept() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level, configured = root.handlers, root.level, structlog.get_config()
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.configure(**configured)
+
+
+def test_configure_logging__traceback_on_a_terminal__shows_no_values(
+    monkeypatch: pytest.MonkeyPatch, logging_kept: None
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    configure_logging()
+    secret = "exp_" + "-".join(["plan", "ted"])
+    try:
+        raise ValueError(len(secret))
+    except ValueError:
+        structlog.get_logger().exception("request.failed")
+    assert "ValueError: 12" in terminal.getvalue()
+    assert "exp_plan-ted" not in terminal.getvalue()

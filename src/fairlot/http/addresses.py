@@ -44,10 +44,10 @@ class Addresses:
         if not self._trusted or not self._trusts(address):
             return address
         for hop in reversed(_forwarded_for(scope)):
-            if parsed(hop) is None:
-                break
-            address = hop
-            if not self._trusts(hop):
+            address = _without_port(hop)
+            if parsed(address) is None:
+                return UNKNOWN
+            if not self._trusts(address):
                 break
         return address
 
@@ -92,6 +92,13 @@ def _forwarded_for(scope: Scope) -> list[str]:
         if name == b"x-forwarded-for":
             hops += [hop.strip() for hop in value.decode("latin-1").split(",")]
     return hops
+
+
+def _without_port(hop: str) -> str:
+    """`address`, `[v6]`, `address:port` or `[v6]:port`, as proxies write them."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

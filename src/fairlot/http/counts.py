@@ -72,7 +72,7 @@ class WorkerFiles:
         self._own = directory / f"{os.getpid()}.json"
 
     def write(self, samples: Samples) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         rows = [(name, dict(labels), value) for (name, labels), value in samples.items()]
         draft = self._own.with_suffix(".new")
         draft.write_bytes(msgspec.json.encode(rows))

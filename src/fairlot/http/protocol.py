@@ -5,7 +5,8 @@ that arrives in one piece costs no timer here; only one that is incomplete after
 """
 
 import asyncio
-from typing import Any, ClassVar
+import re
+from typing import Any, ClassVar, Final
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -19,6 +20,7 @@ MESSAGE_WITHIN_S = 10.0
 # a body over the cap is answered at once and read past; not for ever, and not its trailers
 MESSAGE_LIMIT = 16 * 1024 * 1024
 _LINE_OVERHEAD = 4  # ": " and CRLF
+_UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 _MALFORMED = problem_reply(
     Problem(400, ProblemCode.BAD_REQUEST, "this is not a valid HTTP/1.1 request")
@@ -61,6 +63,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._open = False
         self._in_headers = True
         self._size_bound = 0
+        self._upgraded = False
         self._refusal = _MALFORMED
         self._timer: asyncio.TimerHandle | None = None
 
@@ -73,6 +76,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._upgraded:
+            return
+        if self._in_headers and b"pgrade" in data:
+            data = _without_upgrade(data)
         begins = not self._open
         self._open = True
         self._size_bound += len(data)
@@ -102,7 +109,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._close_with(self._refusal)
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Any client can ask for an upgrade; that is not worth a line in the log."""
+        """The parser has seen an upgrade, and takes what follows for another protocol. Whatever it
+        is, it must not be taken for a next request: answer this one, read no more, and close."""
+        self._upgraded = True
+        self.cycle.keep_alive = False
 
     def _wait_for_more(self, begins: bool) -> None:
         """A read has ended within a message."""
@@ -166,6 +176,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """A server may ignore the wish to speak another protocol (RFC 9110 section 7.8). The parser
+    would not: it drops the body. So the header's name is hidden from it."""
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\r\nx-upgrade:", head) + end + rest
 
 
 _PHRASES = {

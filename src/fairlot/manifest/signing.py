@@ -135,7 +135,10 @@ def _is_named_by(kid: str, key: Mapping[str, Any]) -> bool:
     x = key.get("x")
     if not isinstance(x, str) or (key.get("kty"), key.get("crv")) != ("OKP", ALGORITHM):
         return False
-    if key.get("use", "sig") != "sig" or key.get("alg", ALGORITHM) not in ACCEPTED_ALGORITHMS:
+    algorithm = key.get("alg", ALGORITHM)
+    if key.get("use", "sig") != "sig" or not isinstance(algorithm, str):
+        return False
+    if algorithm not in ACCEPTED_ALGORITHMS:
         return False
     try:
         return len(from_base64url(x)) == KEY_BYTES and thumbprint(x) == kid

@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class SqliteStore:
         self._path = path
         self._engine = engine
         self._vault = vault
+        self._identity = _identity_of(path)
 
     @property
     def vault(self) -> Vault:
@@ -60,6 +61,11 @@ class SqliteStore:
                 transaction.rollback()
 
     def generation(self) -> int:
+        """Also fails when another file has taken the database's place: what we hold open is then
+        not what others write to."""
+        if _identity_of(self._path) != self._identity:
+            problem = "was deleted or replaced while it was open"
+            raise StoreUnusable(self._path, problem, "restart the server")
         with self.reading() as connection:
             return read_generation(connection)
 
@@ -82,6 +88,7 @@ def open_store(data_dir: Path, secret: str | None) -> SqliteStore:
         )
     path = data_dir / DATABASE_FILE
     with _locked(data_dir):
+        _create_private(path)
         engine = _engine(path)
         try:
             _check_sound(path, engine)
@@ -108,6 +115,21 @@ def _locked(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _create_private(path: Path) -> None:
+    """SQLite would make the file readable to all; its companions take over the rights it has."""
+    with suppress(OSError):  # what cannot be made is reported when it is opened
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    """Which file a path names; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _engine(path: Path) -> Engine:
@@ -147,8 +169,8 @@ def _reported(path: Path) -> Iterator[None]:
 
 def _check_sound(path: Path, engine: Engine) -> None:
     """A file that is no database, or only part of one, is refused before anything is written."""
-    if path.exists() and path.stat().st_size == 0 and (path.parent / KEY_FILE).exists():
-        raise _damaged(path, "it is empty, though a key was made for it")
+    if path.stat().st_size == 0 and (path.parent / KEY_FILE).exists():
+        raise _damaged(path, "it is missing or empty, though a key was made for it")
     try:
         with engine.connect() as connection:
             verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()

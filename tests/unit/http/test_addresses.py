@@ -24,9 +24,9 @@ def test_client_of__untrusted_peer__ignores_forwarded_for() -> None:
         ("6.6.6.6, 198.51.100.7", "198.51.100.7"),
         ("198.51.100.7, 10.1.1.1", "198.51.100.7"),
         ("10.2.2.2", "10.2.2.2"),
-        ("not an address", "10.0.0.1"),
-        ("6.6.6.6, rubbish, 10.0.0.2", "10.0.0.2"),
-        ("", "10.0.0.1"),
+        ("not an address", "unknown"),
+        ("6.6.6.6, rubbish, 10.0.0.2", "unknown"),
+        ("", "unknown"),
     ],
 )
 def test_client_of__trusted_proxy__is_the_nearest_untrusted_hop(chain: str, expected: str) -> None:
@@ -62,3 +62,20 @@ def test_throttle_key__ipv6__is_the_network_of_64_bits() -> None:
 def test_addresses__proxy_that_is_no_network__is_rejected_by_name() -> None:
     with pytest.raises(InvalidProxy, match=r"'proxy\.example'"):
         Addresses(["proxy.example"])
+
+
+@pytest.mark.parametrize(
+    ("hop", "client"),
+    [
+        ("7.7.7.7:1234", "7.7.7.7"),
+        ("[2001:db8::1]:80", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("nonsense", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_client_of__hop_with_a_port_or_none__is_throttled_as_itself(hop: str, client: str) -> None:
+    addresses = Addresses(("127.0.0.1",))
+    found = addresses.client_of(scope("127.0.0.1", forwarded(hop)))
+    assert found == client
+    assert not is_loopback(found)

@@ -160,6 +160,24 @@ def test_protocol__unreadable_request__is_answered_400_and_closed(port: int, lin
     assert b"application/problem+json" in answer
 
 
+SMUGGLED = b"GET /inner HTTP/1.1\r\nHost: x\r\n\r\n"
+H2C = b"POST / HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.1])
+def test_protocol__upgrade_with_a_body__the_body_is_read_as_one(port: int, pause_s: float) -> None:
+    answer = talk(port, H2C % len(SMUGGLED), SMUGGLED, pause_s=pause_s)
+    assert answer.count(b"HTTP/1.1") == 1
+    assert answer.endswith(b"\r\n\r\n%d" % len(SMUGGLED))
+
+
+def test_protocol__upgrade_that_is_noticed_late__answers_once_and_closes(port: int) -> None:
+    head = H2C % len(SMUGGLED)
+    cut = head.index(b"Upgrade: h2c") + 3
+    answer = talk(port, head[:cut], head[cut:], SMUGGLED, pause_s=0.1)
+    assert answer.count(b"HTTP/1.1") == 1
+
+
 def test_protocol__upgrade_to_websocket__is_an_ordinary_request(port: int) -> None:
     head = b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     assert status_of(talk(port, head, timeout_s=0.3)) == 200

@@ -1,6 +1,8 @@
 import multiprocessing
+import shutil
 import sqlite3
 import traceback
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -234,3 +236,27 @@ def test_reading__while_another_writes__sees_one_state(tmp_path: Path) -> None:
         assert connection.execute(text("SELECT generation FROM serving")).scalar_one() == before
     assert store.generation() == before + 1
     store.close()
+
+
+def test_generation__database_replaced_while_open__is_refused(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path, None)) as store:
+        store.generation()
+        (tmp_path / "fairlot.db").rename(tmp_path / "moved.db")
+        with pytest.raises(StoreUnusable, match="deleted or replaced"):
+            store.generation()
+        shutil.copy(tmp_path / "moved.db", tmp_path / "fairlot.db")
+        with pytest.raises(StoreUnusable, match="deleted or replaced"):
+            store.generation()
+
+
+def test_open_store__database_gone_but_its_key_is_there__refused(tmp_path: Path) -> None:
+    open_store(tmp_path, None).close()
+    (tmp_path / "fairlot.db").unlink()
+    with pytest.raises(StoreUnusable, match="missing or empty"):
+        open_store(tmp_path, None)
+
+
+def test_open_store__new_database__is_private(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path, None)):
+        files = [path for path in tmp_path.iterdir() if path.name.startswith("fairlot.db")]
+        assert {path.stat().st_mode & 0o077 for path in files} == {0}
