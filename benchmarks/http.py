@@ -165,6 +165,7 @@ def recorded_impressions(data: Path) -> int:
 
 def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[Round]]:
     data = folder / "data"
+    fairlot("init", "--data-only", "--data", str(data))
     fairlot("apply", str(SHOP), "--yes", "--data", str(data))
     token = fairlot("token", "show", "--data", str(data))["token"]
     script = wrk_script(folder, token)

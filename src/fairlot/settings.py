@@ -64,8 +64,10 @@ class Settings:
     durable_impressions: Annotated[
         bool,
         Doc(
-            "Answer an assignment only when its impression is on disk. When false, it is on "
-            "disk within about 10 ms, and a killed process may lose the end of its queue."
+            "Answer an assignment only when its impression is on disk: what was acknowledged "
+            "survives a killed process, and an answer takes up to some 10 ms longer. When false, "
+            "it is usually on disk within 10 ms, which is not guaranteed under a burst of new "
+            "subjects, and a killed process may lose the end of its queue."
         ),
     ] = False
     secret: Annotated[
@@ -187,6 +189,9 @@ def _from_toml(path: Path) -> dict[str, Any]:
         raise InvalidSetting(str(path), "file", str(error), "correct the TOML") from error
     values = {}
     for name, value in table.items():
+        if isinstance(value, dict):
+            fix = f"there are no sections; write the settings without [{name}]"
+            raise InvalidSetting(str(path), name, "(a section)", fix)
         if name not in _HINTS:
             # Nor is the value shown: a misspelt secret is still one.
             raise InvalidSetting(str(path), name, "(not shown)", _nearest(name, setting_names()))

@@ -61,7 +61,8 @@ def fairlot(*words: str, stdin: str | None = None, check: bool = True) -> Any:
 
 
 def published(data_dir: Path, experiments: Path) -> str:
-    """Apply a folder and return the project's experiment token."""
+    """Apply a folder, to a new data directory if need be; the project's experiment token."""
+    fairlot("init", "--data-only", "--data", str(data_dir))
     fairlot("apply", str(experiments), "--yes", "--data", str(data_dir))
     token: str = fairlot("token", "show", "--data", str(data_dir))["token"]
     return token

@@ -323,7 +323,8 @@ def written_impressions(data_dir: Path) -> float:
     """What the workers have written of themselves so far."""
     files = (data_dir / "run" / "metrics").glob("*.json")
     rows = (row for file in files for row in json.loads(file.read_bytes()))
-    return sum(value for name, _, value in rows if name == "fairlot_impressions_total")
+    total: float = sum(value for name, _, value in rows if name == "fairlot_impressions_total")
+    return total
 
 
 class Terminal(io.StringIO):

@@ -105,6 +105,10 @@ def test_variable__of_the_command_line__is_no_setting() -> None:
         ("poll_interval_s = true", "poll_interval_s: True: use a number of seconds"),
         ("trusted_proxies = [1]", "trusted_proxies: [1]: use a list of texts"),
         ("port = ", "file: "),
+        (
+            "[server]\nport = 1",
+            "server: '(a section)': there are no sections",
+        ),
     ],
 )
 def test_toml__wrong__names_the_file_and_the_fix(tmp_path: Path, text: str, part: str) -> None:

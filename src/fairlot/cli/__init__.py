@@ -1,73 +1,47 @@
-"""The command line: `main` is the edge where every error becomes a message and an exit code."""
+"""The command line. This module needs none of the packages that the server extra brings."""
 
-import os
+import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Final
 
-import click
-
-from fairlot.cli.commands import root
-from fairlot.cli.output import print_json
-
-FAILED = 1
-UNEXPECTED = 2
-INTERRUPTED = 130
+_EXTRA_MODULES: Final = frozenset(
+    {
+        "alembic",
+        "click",
+        "httptools",
+        "prometheus_client",
+        "rich",
+        "sqlalchemy",
+        "structlog",
+        "uvicorn",
+        "uvloop",
+        "yaml",
+    }
+)
+_EXTRA_MISSING: Final = "The commands need the server extra: pip install 'fairlot[server]'"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command: 0 is done, 1 an error that the message explains, 2 wrong usage or a bug."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = "--json" in given
     try:
-        code = root.main(given, prog_name="fairlot", standalone_mode=False)
-        sys.stdout.flush()
-    except click.ClickException as error:
-        return _report_usage(error, as_json)
-    except (click.Abort, KeyboardInterrupt):
-        return _report("interrupted", "interrupted", as_json, INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has gone (`fairlot events | head`); Python's last flush must not fail too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except Exception as error:  # noqa: BLE001 - the edge of the command line
-        return _report_error(error, as_json)
-    return code if isinstance(code, int) else 0
+        from fairlot.cli.edge import run
 
-
-def _report_usage(error: click.ClickException, as_json: bool) -> int:
-    if as_json:
-        return _report("usage", error.format_message(), as_json, error.exit_code)
-    error.show()
-    return error.exit_code
-
-
-def _report_error(error: Exception, as_json: bool) -> int:
-    # Imported here: loading the engine would take half of the time of `fairlot --help`.
-    from fairlot.cli.errors import CommandFailed
-    from fairlot.engine.errors import FairlotError
-
-    debugging = bool(os.environ.get("FAIRLOT_DEBUG"))
-    if debugging:
-        import traceback
-
-        traceback.print_exception(error)
-    if isinstance(error, FairlotError):
-        details = error.details if isinstance(error, CommandFailed) else {}
-        return _report(error.code, str(error), as_json, FAILED, details)
-    line = f"unexpected {type(error).__name__}: {error}"
-    hint = "" if debugging else " (set FAIRLOT_DEBUG=1 to see where it came from)"
-    return _report("unexpected", line + hint, as_json, UNEXPECTED)
-
-
-def _report(
-    code: str,
-    message: str,
-    as_json: bool,
-    exit_code: int,
-    details: Mapping[str, object] | None = None,
-) -> int:
-    if as_json:
-        print_json({"error": {"code": code, "message": message, **(details or {})}})
+        return run(given)
+    except ModuleNotFoundError as error:
+        if not is_missing_extra(error):
+            raise
+    if "--json" in given:
+        error_document = {"code": "server_extra_missing", "message": _EXTRA_MISSING}
+        print(json.dumps({"error": error_document}, indent=2))
     else:
-        click.echo(f"Error: {message}", err=True)
-    return exit_code
+        print(_EXTRA_MISSING, file=sys.stderr)
+    return 1
+
+
+def is_missing_extra(error: BaseException) -> bool:
+    """Whether a package of the server extra is not installed."""
+    if not isinstance(error, ModuleNotFoundError):
+        return False
+    return (error.name or "").partition(".")[0] in _EXTRA_MODULES

@@ -1,5 +1,6 @@
 """The table of commands; a command's module is imported when that command runs."""
 
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -8,7 +9,10 @@ import click
 # name -> where it is, and the line that `fairlot --help` prints without importing it
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("fairlot.cli.starter:init", "Write a starter experiment and make the data directory."),
-    "validate": ("fairlot.cli.experiments:validate", "Check a folder of experiment files."),
+    "validate": (
+        "fairlot.cli.experiments:validate",
+        "Check a folder of experiment files, or one file.",
+    ),
     "apply": ("fairlot.cli.experiments:apply", "Publish a folder of experiment files."),
     "serve": ("fairlot.cli.server:serve", "Run the decision server."),
     "demo": ("fairlot.cli.demo:demo", "Serve the demo shop to simulated visitors."),
@@ -21,7 +25,22 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-class LazyGroup(click.Group):
+class SuggestingGroup(click.Group):
+    """A group that names the nearest command for one that it does not have."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if near:
+                ctx.fail(f"No such command {args[0]!r}; did you mean {near[0]}?")
+            raise
+
+
+class LazyGroup(SuggestingGroup):
     """A group that knows its commands by name, and imports one only to run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -64,5 +83,6 @@ def root(**_: Any) -> None:
     """Fairlot decides on the server which variant of an experiment a subject gets.
 
     Exit codes: 0 done, 1 an error that the message explains, 2 wrong usage or a bug,
-    3 `decide` found no variant, 130 interrupted.
+    3 `decide` found no variant, 130 interrupted (Ctrl-C), 143 `serve` with one
+    worker was ended by SIGTERM.
     """

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from operator import attrgetter
+from pathlib import Path
 
 from fairlot.cli.errors import CommandFailed, NothingPublished
 from fairlot.cli.options import read_settings
@@ -10,7 +11,9 @@ from fairlot.events import Assignment
 from fairlot.service.snapshot import ProjectServing, Snapshot
 from fairlot.settings import Settings
 from fairlot.store import Store, open_store
+from fairlot.store.experiments import ExperimentRow, experiments_of
 from fairlot.store.sqlite import DATABASE_FILE
+from fairlot.store.tenants import find_project, has_organizations
 from fairlot.warehouse.readers import AssignmentReaders
 
 # The assignments of an experiment id and a unit id, the earliest first.
@@ -20,15 +23,33 @@ Stored = Callable[[str, str], Sequence[Assignment]]
 class NoDataDirectory(CommandFailed):
     code = "no_data_directory"
 
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(
+            f"{data_dir}: no Fairlot data here; run `fairlot init` or `fairlot serve` first, or "
+            "name the directory with --data"
+        )
+
 
 @contextmanager
 def opened_store(settings: Settings) -> Iterator[Store]:
-    """The store of the data directory, which is made if it is not there."""
+    """The store of the data directory, which is made, out of git's sight, if it is not there."""
+    is_new = _is_new(settings.data_dir)
     store = open_store(settings.data_dir, settings.secret)
     try:
+        if is_new:
+            (settings.data_dir / ".gitignore").write_text("*\n", "utf-8")
         yield store
     finally:
         store.close()
+
+
+def _is_new(directory: Path) -> bool:
+    try:
+        return not any(directory.iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError:  # which the store explains
+        return False
 
 
 @contextmanager
@@ -36,11 +57,12 @@ def existing_store(data_dir: str | None) -> Iterator[tuple[Settings, Store]]:
     """As `opened_store`, but a directory that holds no data is an error, and stays as it is."""
     settings = read_settings(data_dir)
     if not (settings.data_dir / DATABASE_FILE).exists():
-        raise NoDataDirectory(
-            f"{settings.data_dir}: no Fairlot data here; name the directory with --data, or make "
-            "one with `fairlot init`"
-        )
+        raise NoDataDirectory(settings.data_dir)
     with opened_store(settings) as store:
+        with store.reading() as connection:
+            is_empty = not has_organizations(connection)
+        if is_empty:  # a first `fairlot serve` that could not start leaves it so
+            raise NoDataDirectory(settings.data_dir)
         yield settings, store
 
 
@@ -54,6 +76,14 @@ def stored_assignments(settings: Settings) -> Iterator[Stored]:
         yield lambda experiment_id, unit_id: sorted(
             readers.lookup(experiment_id, unit_id).values(), key=attrgetter("assigned_at_ms")
         )
+
+
+def stored_experiments(store: Store, org: str, project: str) -> dict[str, ExperimentRow]:
+    """The experiments that are not deleted, by key, drafts and completed ones too."""
+    with store.reading() as connection:
+        tenant = find_project(connection, org, project)
+        rows = {} if tenant is None else experiments_of(connection, tenant.id)
+    return {key: row for key, row in rows.items() if row.deleted_at_ms is None}
 
 
 def published_project(snapshot: Snapshot, org: str, project: str) -> ProjectServing:

@@ -3,24 +3,43 @@
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import click
 
-from fairlot.cli.data import Stored, existing_store, published_project, stored_assignments
-from fairlot.cli.errors import InvalidArgument, NothingPublished
+from fairlot.cli.data import (
+    Stored,
+    existing_store,
+    published_project,
+    stored_assignments,
+    stored_experiments,
+)
+from fairlot.cli.errors import (
+    CommandFailed,
+    InvalidArgument,
+    NothingPublished,
+    NotServed,
+    UnknownExperiment,
+)
 from fairlot.cli.options import data_option, json_option, org_option, project_option
 from fairlot.cli.output import print_json
 from fairlot.cli.trace import print_trace, trace_document
 from fairlot.engine import Context, Decision, Device, Explanation, Reason, explain
 from fairlot.http.faces.assignment_wire import MAX_VISITOR_ID
+from fairlot.manifest import TargetStatus
 from fairlot.manifest.problems import suggestion
 from fairlot.service.decisions import decide_with_memory
 from fairlot.service.snapshot import ProjectServing, load_snapshot
+from fairlot.store.experiments import ExperimentRow
 
 NO_VARIANT = 3
+_WHY_NOT_SERVED = {
+    TargetStatus.DRAFT: "a draft, which no client sees; set status: running and apply it",
+    TargetStatus.COMPLETED: "completed without a rollout, so no client sees it any more; to serve "
+    "one variant to everybody, name it with rollout and apply",
+}
 STDIN = "-"
 
 
@@ -74,7 +93,8 @@ def decide(
     )
     with existing_store(data_dir) as (settings, store):
         serving = published_project(load_snapshot(store), org, project)
-    _check_experiment(serving, experiment)
+        if experiment not in serving.compiled.experiments:
+            raise not_served(serving, experiment, stored_experiments(store, org, project))
     with stored_assignments(settings) as stored:
         if subject == STDIN:
             subjects = (line.rstrip("\r\n") for line in sys.stdin)
@@ -122,13 +142,20 @@ def checked_subject(subject: str) -> str:
     return subject
 
 
-def _check_experiment(serving: ProjectServing, key: str) -> None:
-    known = serving.compiled.experiments
-    if key in known:
-        return
+def not_served(
+    serving: ProjectServing, key: str, known: Mapping[str, ExperimentRow]
+) -> CommandFailed:
+    """Why the manifest has no such experiment, as the store knows it."""
     if not known:
-        raise NothingPublished(serving.org, serving.project)
-    raise InvalidArgument(f"{key}: no such experiment in the manifest; {suggestion(key, known)}")
+        return NothingPublished(serving.org, serving.project)
+    if key not in known:
+        return UnknownExperiment(f"{key}: no such experiment; {suggestion(key, known)}")
+    status = known[key].status
+    reason = _WHY_NOT_SERVED.get(
+        TargetStatus(status),
+        f"{status}, but not in manifest version {serving.version}; publish with `fairlot apply`",
+    )
+    return NotServed(f"{key}: {reason}", {"status": status})
 
 
 def _document(serving: ProjectServing, subject: str, decision: Decision) -> dict[str, Any]:

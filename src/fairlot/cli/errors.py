@@ -34,6 +34,16 @@ class InvalidArgument(CommandFailed):
     code = "invalid_argument"
 
 
+class UnknownExperiment(CommandFailed):
+    code = "unknown_experiment"
+
+
+class NotServed(CommandFailed):
+    """An experiment that exists, and that clients do not see."""
+
+    code = "not_served"
+
+
 class InvalidExperiments(CommandFailed):
     """Every problem of every file, in the order of the files."""
 

@@ -10,7 +10,12 @@ import click
 
 from fairlot.cli.data import existing_store
 from fairlot.cli.options import data_option, json_option
+from fairlot.cli.output import print_note
 from fairlot.events import exposure_columns
+from fairlot.manifest.problems import suggestion
+from fairlot.store import Store
+from fairlot.store.experiments import experiments_of
+from fairlot.store.tenants import all_projects
 from fairlot.warehouse.log import read_exposures
 
 COLUMNS = ("received_at", "experiment_key", "variant_key", "reason", "subject_id", "event_id")
@@ -26,13 +31,25 @@ def events(experiment: str | None, limit: int | None, data_dir: str | None, as_j
 
     Reads the files of all workers, also while the server runs.
     """
-    with existing_store(data_dir) as (settings, _):
+    with existing_store(data_dir) as (settings, store):
+        if experiment is not None:
+            _note_unknown(store, experiment)
         found = read_exposures(settings.events_dir, experiment_key=experiment)
     rows = (_row(exposure_columns(exposure)) for exposure in islice(found, limit))
     if as_json:
         _print_json_rows(rows)
     else:
         _print_lines(rows)
+
+
+def _note_unknown(store: Store, key: str) -> None:
+    with store.reading() as connection:
+        known = {
+            each for row in all_projects(connection) for each in experiments_of(connection, row.id)
+        }
+    if key not in known:
+        hint = suggestion(key, known) if known else "nothing was applied yet"
+        print_note(f"{key}: no such experiment; {hint}")
 
 
 def _row(columns: dict[str, Any]) -> dict[str, Any]:

@@ -7,31 +7,34 @@ from pathlib import Path
 
 import click
 
-from fairlot.cli.credentials import credentials_document, print_credentials
-from fairlot.cli.data import opened_store
+from fairlot.cli.data import existing_store
 from fairlot.cli.errors import InvalidExperiments, NotConfirmed
-from fairlot.cli.options import data_option, json_option, org_option, project_option, read_settings
+from fairlot.cli.options import data_option, json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_table, progress
+from fairlot.engine import Experiment, Status
 from fairlot.manifest import ExperimentSpec, SpecProblem, read_directory
-from fairlot.service.bootstrap import FirstCredentials, bootstrap
 from fairlot.service.publishing import ApplyResult, ChangeKind, Refused, apply_specs
+from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store
 
-directory_argument = click.argument(
-    "directory", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
+_HOW_PUBLISHED = {
+    Status.RUNNING: ("still running", " (set status: completed to end it)"),
+    Status.PAUSED: ("still paused", " (set status: completed to end it)"),
+    Status.COMPLETED: ("still rolled out", ""),
+}
 
 
 @click.command
-@directory_argument
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
 @data_option
 @json_option
-def validate(directory: Path, data_dir: str | None, as_json: bool) -> None:
-    """Check every experiment file under DIRECTORY, and name all problems of all files at once.
+def validate(path: Path, data_dir: str | None, as_json: bool) -> None:
+    """Check every experiment file under PATH, and name all problems of all files at once.
 
-    Needs no data directory; --data is accepted so that every command takes it.
+    PATH is a folder or one file. Needs no data directory; --data is accepted so that every
+    command takes it.
     """
-    specs = read_valid_experiments(directory)
+    specs = read_valid_experiments(path)
     if as_json:
         print_json({"valid": True, "experiments": [spec.experiment.key for spec in specs]})
         return
@@ -39,7 +42,7 @@ def validate(directory: Path, data_dir: str | None, as_json: bool) -> None:
 
 
 @click.command
-@directory_argument
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--yes", is_flag=True, help="Do not ask before publishing.")
 @org_option
 @project_option
@@ -48,32 +51,36 @@ def validate(directory: Path, data_dir: str | None, as_json: bool) -> None:
 def apply(
     directory: Path, yes: bool, org: str, project: str, data_dir: str | None, as_json: bool
 ) -> None:
-    """Show what DIRECTORY would change, ask, and publish all of it or nothing."""
+    """Show what DIRECTORY would change, ask, and publish all of it or nothing.
+
+    Published experiments without a file in DIRECTORY stay as they are, and are named.
+    """
     if as_json and not yes:
         raise NotConfirmed("nobody is asked with --json: add --yes to publish")
-    specs = read_valid_experiments(directory)
-    with opened_store(read_settings(data_dir)) as store:
-        credentials = bootstrap(store)
-        if not as_json:
-            print_credentials(credentials)
+    specs = read_valid_experiments(directory, "; nothing was changed")
+    with existing_store(data_dir) as (_, store):
         planned = apply_experiments(store, org, project, specs, dry_run=True)
         count = _count_changed(planned)
+        absent = _published_without_file(store, org, project, specs)
         if not as_json:
             _print_changes(planned)
+            _print_absent(absent)
         if count and not yes:
             _ask(count)
         result = apply_experiments(store, org, project, specs) if count else planned
-    _print_result(result, credentials, as_json)
+    _print_result(result, absent, as_json)
 
 
-def read_valid_experiments(directory: Path) -> tuple[ExperimentSpec, ...]:
-    """The experiments of a folder. Raises InvalidExperiments with every problem found."""
+def read_valid_experiments(path: Path, consequence: str = "") -> tuple[ExperimentSpec, ...]:
+    """The experiments of a folder or a file. Raises InvalidExperiments with every problem found,
+    and with the `consequence` that they have."""
     with progress("reading"):
-        specs, problems = read_directory(directory)
+        specs, problems = read_directory(path)
     if problems:
-        raise _invalid(problems)
+        raise _invalid(problems, consequence)
     if not specs:
-        raise InvalidExperiments(f"{directory}: no experiment in any .yaml or .yml file under it")
+        where = "the file" if path.is_file() else "any .yaml or .yml file under it"
+        raise InvalidExperiments(f"{path}: no experiment in {where}")
     return specs
 
 
@@ -91,13 +98,33 @@ def apply_experiments(
         with progress("comparing" if dry_run else "publishing"):
             return apply_specs(store, org, project, specs, now_ms=now_ms, dry_run=dry_run)
     except Refused as error:
-        raise _invalid(error.problems) from error
+        raise _invalid(error.problems, "; nothing was changed") from error
 
 
-def _invalid(problems: tuple[SpecProblem, ...]) -> InvalidExperiments:
+def _published_without_file(
+    store: Store, org: str, project: str, specs: tuple[ExperimentSpec, ...]
+) -> dict[str, Status]:
+    serving = load_snapshot(store).projects.get((org, project))
+    published = () if serving is None else serving.compiled.manifest.experiments
+    written = {spec.experiment.key for spec in specs}
+    return {
+        each.key: each.status
+        for each in published
+        if isinstance(each, Experiment) and each.key not in written
+    }
+
+
+def _print_absent(absent: dict[str, Status]) -> None:
+    for status, (state, what_to_do) in _HOW_PUBLISHED.items():
+        keys = [key for key, own in absent.items() if own is status]
+        if keys:
+            click.echo(f"not in DIR, {state}: {', '.join(keys)}{what_to_do}")
+
+
+def _invalid(problems: tuple[SpecProblem, ...], consequence: str) -> InvalidExperiments:
     lines = "\n".join(f"  {problem}" for problem in problems)
     return InvalidExperiments(
-        f"{len(problems)} problem(s) to correct, and nothing was changed:\n{lines}",
+        f"{len(problems)} problem(s) to correct{consequence}:\n{lines}",
         {"problems": [asdict(problem) for problem in problems]},
     )
 
@@ -118,15 +145,17 @@ def _ask(count: int) -> None:
         raise NotConfirmed("nothing was published")
 
 
-def _print_result(result: ApplyResult, credentials: FirstCredentials | None, as_json: bool) -> None:
+def _print_result(result: ApplyResult, absent: dict[str, Status], as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "credentials": credentials and credentials_document(credentials),
                 "version": result.version,
                 "changes": [
                     {"key": change.key, "kind": str(change.kind), "fields": list(change.fields)}
                     for change in result.changes
+                ],
+                "notInDirectory": [
+                    {"key": key, "status": str(status)} for key, status in absent.items()
                 ],
             }
         )

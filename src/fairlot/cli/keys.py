@@ -4,6 +4,7 @@ import time
 
 import click
 
+from fairlot.cli.commands import SuggestingGroup
 from fairlot.cli.data import existing_store
 from fairlot.cli.options import data_option, json_option, org_option
 from fairlot.cli.output import print_json, print_note, print_table
@@ -14,7 +15,7 @@ DAY_MS = 86_400_000
 COLUMNS = ("id", "scopes", "projects", "created", "expires", "last used", "revoked")
 
 
-@click.group
+@click.group(cls=SuggestingGroup)
 def keys() -> None:
     """API keys: secret, limited by scopes, sent as `Authorization: Bearer`."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from fairlot.cli.commands import SuggestingGroup
 from fairlot.cli.data import existing_store, published_project
 from fairlot.cli.errors import InvalidArgument
 from fairlot.cli.options import data_option, json_option, org_option, project_option
@@ -15,7 +16,7 @@ from fairlot.manifest import manifest_to_json, verify_manifest
 from fairlot.service.snapshot import ProjectServing, load_snapshot
 
 
-@click.group
+@click.group(cls=SuggestingGroup)
 def manifest() -> None:
     """The manifest: all that is needed to decide without asking the server, signed."""
 

@@ -9,6 +9,7 @@ import click
 
 from fairlot.settings import (
     TOML_NAME,
+    InvalidSetting,
     Settings,
     flag_of,
     load_settings,
@@ -59,6 +60,9 @@ def read_settings(data_dir: str | None = None, **flags: object) -> Settings:
     """FAIRLOT_CONFIG names the file; without it fairlot.toml is read if it is here."""
     named = os.environ.get("FAIRLOT_CONFIG")
     path = Path(named) if named else Path(TOML_NAME)
+    if named and not path.exists():
+        fix = "no such file; correct the path, or unset the variable"
+        raise InvalidSetting("environment", "FAIRLOT_CONFIG", named, fix)
     return load_settings(
         path if named or path.exists() else None, os.environ, {"data_dir": data_dir, **flags}
     )

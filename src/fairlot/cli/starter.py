@@ -1,5 +1,6 @@
 """`fairlot init`: from an empty folder to an experiment that can be applied."""
 
+import shlex
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,32 +20,37 @@ WELCOME = "welcome.yaml"
 @click.argument(
     "directory", type=click.Path(file_okay=False, path_type=Path), default="experiments"
 )
+@click.option("--data-only", is_flag=True, help="Make the data directory, and write no experiment.")
 @data_option
 @json_option
-def init(directory: Path, data_dir: str | None, as_json: bool) -> None:
+def init(directory: Path, data_only: bool, data_dir: str | None, as_json: bool) -> None:
     """Write DIRECTORY/welcome.yaml and make the data directory.
 
     DIRECTORY is `experiments` unless named. An experiment file that is there is kept. The token
     and the admin key of a new data directory are printed once.
     """
     settings = read_settings(data_dir)
-    written = _write_welcome(directory)
+    written = not data_only and _write_welcome(directory)
     with opened_store(settings) as store:
         credentials = bootstrap(store)
     if as_json:
         print_json(
             {
-                "file": str(directory / WELCOME),
+                "file": None if data_only else str(directory / WELCOME),
                 "written": written,
                 "dataDirectory": str(settings.data_dir),
                 "credentials": credentials and credentials_document(credentials),
             }
         )
         return
-    click.echo(f"{'Wrote' if written else 'Kept'} {directory / WELCOME}")
+    if not data_only:
+        click.echo(f"{'Wrote' if written else 'Kept'} {directory / WELCOME}")
     click.echo(f"Data directory: {settings.data_dir}")
     print_credentials(credentials)
-    click.echo(f"\nNext:\n  fairlot apply {directory}\n  fairlot serve")
+    data = "" if data_dir is None else f" --data {shlex.quote(data_dir)}"
+    click.echo(
+        f"\nNext:\n  fairlot apply {shlex.quote(str(directory))}{data}\n  fairlot serve{data}"
+    )
 
 
 def _write_welcome(directory: Path) -> bool:

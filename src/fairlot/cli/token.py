@@ -2,13 +2,14 @@
 
 import click
 
+from fairlot.cli.commands import SuggestingGroup
 from fairlot.cli.data import existing_store
 from fairlot.cli.options import data_option, json_option, org_option, project_option
 from fairlot.cli.output import print_json
 from fairlot.service.access import experiment_token
 
 
-@click.group
+@click.group(cls=SuggestingGroup)
 def token() -> None:
     """The experiment token: publishable, sent as `token` in the body of an assignment request."""
 

@@ -36,12 +36,13 @@ def read_directory(
 ) -> tuple[tuple[ExperimentSpec, ...], tuple[SpecProblem, ...]]:
     """The experiments of all `*.yaml` and `*.yml` files under `directory`, in order of their paths.
 
-    Names that begin with a dot are left out, and linked folders are not entered.
+    A file in place of the directory is read whatever its name. Names that begin with a dot are left
+    out, and linked folders are not entered.
     """
     specs: list[ExperimentSpec] = []
     problems: list[SpecProblem] = []
     try:
-        paths = sorted(_experiment_files(directory))
+        paths = [directory] if directory.is_file() else sorted(_experiment_files(directory))
     except OSError as error:
         return (), (_unreadable(error.filename, _reason_of(error)),)
     for path in paths:

@@ -22,7 +22,7 @@ from fairlot.engine.model import BUCKETS
 from fairlot.manifest.audience_reader import read_audience
 from fairlot.manifest.engine_check import SOUND, EngineCheck
 from fairlot.manifest.fields import Fields
-from fairlot.manifest.nodes import Document, MapNode, shown
+from fairlot.manifest.nodes import Document, MapNode, Scalar, shown
 from fairlot.manifest.problems import Problems
 from fairlot.manifest.schedule_reader import read_schedule
 from fairlot.manifest.spec import ExperimentSpec, TargetStatus
@@ -185,6 +185,10 @@ class _ExperimentReader:
     def rollout(self, target: TargetStatus) -> str | None:
         if self.top.has("rollout") and target is not TargetStatus.COMPLETED:
             self.top.refuse("rollout", "only a completed experiment rolls out; or use divertTo")
+        node = self.top.node("rollout")
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            self.top.refuse("rollout", "name the variant that everybody gets, by its key")
+            return None
         return self.top.text("rollout")
 
     def display(self) -> str:

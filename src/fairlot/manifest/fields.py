@@ -11,7 +11,7 @@ import msgspec
 
 from fairlot.engine.model import FULL_RATE_BP
 from fairlot.manifest.nodes import ListNode, MapNode, Node, Scalar, json_value, shown
-from fairlot.manifest.problems import Problems, nearest, suggestion
+from fairlot.manifest.problems import PAGE, Problems, nearest, suggestion
 
 MAX_JSON_BYTES: Final = 64 * 1024
 MAX_UNKNOWN_NAMED: Final = 100
@@ -38,7 +38,7 @@ class Fields:
     def _refuse_unknown(self, known: Collection[str]) -> None:
         unknown = (name for name in self.map.entries if name not in known)
         for name in islice(unknown, MAX_UNKNOWN_NAMED):
-            self.refuse(name, f"not a field here; {suggestion(name, known)}")
+            self.refuse(name, f"not a field here; {suggestion(name, known, PAGE)}")
 
     def at(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
@@ -128,7 +128,7 @@ class Fields:
             return None
         rate = exact_decimal(node)
         if rate is None or not 0 <= rate <= 1:
-            self.refuse(name, "write a decimal from 0 to 1, as in 0.25")
+            self.refuse(name, f"write a decimal from 0 to 1{_rate_hint(rate)}")
             return None
         rate_bp = rate * FULL_RATE_BP
         if rate_bp.denominator != 1:
@@ -162,7 +162,10 @@ class Fields:
         return None
 
     def fields(self, name: str, known: Collection[str]) -> "Fields | None":
+        """The fields of a mapping below; a null there is one whose parts are not indented."""
         node = self.map_node(name)
+        if node is None and name in self.map.entries and not self.has(name):
+            self.refuse(name, "empty; indent its parts below it, or remove the line")
         return None if node is None else Fields(node, self.at(name), self.problems, known)
 
     def items(self, name: str) -> Iterator[tuple[str, Node]]:
@@ -190,6 +193,12 @@ class Fields:
                 yield path, item, item.value
             else:
                 self.problems.add(item.line, path, shown(item), "write a text; quote it if need be")
+
+
+def _rate_hint(rate: Fraction | None) -> str:
+    """What a percentage is as a rate."""
+    is_percentage = rate is not None and 1 < rate <= 100 and (rate * 100).denominator == 1
+    return f"; did you mean {float(rate / 100):g}?" if rate and is_percentage else ", as in 0.25"
 
 
 def exact_decimal(node: Node) -> Fraction | None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+PAGE: Final = "docs/reference/experiments.md"
+MAX_LISTED: Final = 8
 _JOINT: Final = re.compile(r"[.\[]")
 
 
@@ -52,8 +54,10 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return spellings[close[0]] if close else None
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """`did you mean x?`, or the list of what is known."""
+def suggestion(word: str, known: Iterable[str], page: str = "") -> str:
+    """`did you mean x?`, or what is known: the list, or the page that has it if it is long."""
     names = sorted(known)
     near = nearest(word, names)
-    return f"did you mean {near}?" if near else f"known: {', '.join(names)}"
+    if near:
+        return f"did you mean {near}?"
+    return f"see {page}" if page and len(names) > MAX_LISTED else f"known: {', '.join(names)}"

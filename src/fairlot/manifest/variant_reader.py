@@ -1,6 +1,7 @@
 """The variants of an experiment."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ from fairlot.engine import Variant
 from fairlot.engine.checks import VARIANT_KEY
 from fairlot.engine.model import BUCKETS, FULL_RATE_BP
 from fairlot.manifest.fields import Fields, exact_decimal
+from fairlot.manifest.nodes import shown_value
 
 VARIANT_FIELDS: Final = (
     "key",
@@ -35,7 +37,19 @@ def read_variants(top: Fields) -> tuple[Variant, ...]:
     for index in marked[1:]:
         first = variants[marked[0]].key
         readers[index].refuse("isControl", f"{first!r} is the control already; mark one variant")
+    _check_sum(top, [variant.weight for variant in variants])
     return _with_control(variants)
+
+
+def _check_sum(top: Fields, written: Sequence[int | None]) -> None:
+    """The sum of weights that are all there; that some lack is the engine's to say."""
+    weights = [weight for weight in written if weight is not None]
+    if not weights or len(weights) < len(written) or sum(weights) == BUCKETS:
+        return
+    message = f"weights must sum to {BUCKETS}; these sum to {sum(weights)}"
+    if sum(weights) == 100:
+        message += f". In percent? Write {', '.join(str(weight * 100) for weight in weights)}"
+    top.problems.add(top.map.key_lines["variants"], "variants", shown_value(weights), message)
 
 
 def _with_control(variants: list[Variant]) -> tuple[Variant, ...]:
@@ -72,11 +86,12 @@ def _read_variant(fields: Fields) -> Variant:
 def _read_weight(fields: Fields) -> int | None:
     fix = f"a weight is a whole number from 0 to {BUCKETS}, and all sum to {BUCKETS}"
     node = fields.node("weight")
-    percent = None if node is None else exact_decimal(node)
-    if percent is not None and percent.denominator != 1 and 0 <= percent <= 100:
-        as_weight = percent * 100
+    number = None if node is None else exact_decimal(node)
+    if number is not None and number.denominator != 1 and 0 <= number <= 100:
+        is_share = number < 1
+        as_weight = number * (BUCKETS if is_share else 100)
         if as_weight.denominator == 1:
-            fix += f"; {float(percent)} % is {as_weight}"
+            fix += f"; {float(number)}{' of all' if is_share else ' %'} is {as_weight}"
     return fields.whole("weight", 0, BUCKETS, fix=fix)
 
 

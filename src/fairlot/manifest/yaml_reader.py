@@ -31,6 +31,8 @@ NODE_WEIGHT: Final = 10
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_SYNTAX_HINT: Final = "indent with spaces, and quote text that begins with a special character"
+_COLON_HINT: Final = 'text that holds ": " needs quotes; fields of one mapping are indented alike'
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"
 _UNPRINTABLE: Final = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
@@ -79,8 +81,10 @@ def _add_syntax_problem(error: yaml.YAMLError, problems: Problems) -> None:
     line = mark.line + 1 if mark else 1
     column = f" (column {mark.column + 1})" if mark else ""
     problem = getattr(error, "problem", None) or str(error)
-    hint = "; indent with spaces, and quote text that begins with a special character"
-    problems.add(line, "", "", f"not valid YAML{column}: {problem}{hint}")
+    # libyaml and PyYAML end this sentence differently.
+    is_colon = problem.startswith("mapping values are not allowed")
+    hint = _COLON_HINT if is_colon else _SYNTAX_HINT
+    problems.add(line, "", "", f"not valid YAML{column}: {problem}; {hint}")
 
 
 def _with_sources(text: str, trees: "_Trees") -> Iterator[Document]:

@@ -36,6 +36,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 @pytest.fixture
 def shop(run: Run) -> Run:
     """`run`, in a directory whose data directory holds the published demo shop."""
+    run("init", "--data-only")
     applied = run("apply", SHOP, "--yes")
     assert applied.code == 0, applied.err
     return run

@@ -1,9 +1,12 @@
 import json
 import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from fairlot.cli.decision import read_attributes
+from fairlot.cli.decision import not_served, read_attributes
 from fairlot.cli.errors import InvalidArgument
 from support.commands import Run
 
@@ -79,7 +82,36 @@ def test_decide__anything__records_nothing(shop: Run) -> None:
 def test_decide__unknown_experiment__names_the_nearest(shop: Run) -> None:
     ran = shop("decide", "free-delivry", "ada")
     assert ran.code == 1
-    assert "did you mean free-delivery?" in ran.err
+    assert "free-delivry: no such experiment; did you mean free-delivery?" in ran.err
+    error = shop("decide", "free-delivry", "ada", "--json").json["error"]
+    assert error["code"] == "unknown_experiment"
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        ("draft", "a draft, which no client sees; set status: running and apply it"),
+        ("completed", "completed without a rollout, so no client sees it any more"),
+    ],
+)
+def test_decide__experiment_that_is_not_served__says_why(run: Run, status: str, line: str) -> None:
+    run("init")
+    welcome = Path("experiments/welcome.yaml")
+    text = welcome.read_text("utf-8").replace("status: running", f"status: {status}")
+    welcome.write_text(text, "utf-8")
+    run("apply", "experiments", "--yes")
+    ran = run("decide", "welcome", "ada")
+    assert ran.code == 1
+    assert f"welcome: {line}" in ran.err
+    error = run("decide", "welcome", "ada", "--json").json["error"]
+    assert (error["code"], error["status"]) == ("not_served", status)
+
+
+def test_decide__running_but_in_no_manifest__says_so() -> None:
+    serving = SimpleNamespace(version=3)
+    row = SimpleNamespace(status="running")
+    error = not_served(cast(Any, serving), "welcome", cast(Any, {"welcome": row}))
+    assert str(error).startswith("welcome: running, but not in manifest version 3")
 
 
 @pytest.mark.parametrize("subject", ["", "x" * 401, "a\0b", "\udc80"])

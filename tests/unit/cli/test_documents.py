@@ -9,6 +9,21 @@ import pytest
 
 import fairlot.cli
 from fairlot.cli.commands import COMMANDS
+from fairlot.engine import OPERATORS, Device, ExperimentType, QueryOperator, Unit
+from fairlot.manifest import TargetStatus
+from fairlot.manifest.audience_reader import AUDIENCE_FIELDS, QUERY_PARAM_FIELDS
+from fairlot.manifest.experiment_reader import (
+    EXPERIMENT_FIELDS,
+    LAYER_FIELDS,
+    METRIC_FIELDS,
+    Display,
+    MetricKind,
+    OnLogin,
+    TriggerKind,
+)
+from fairlot.manifest.schedule_reader import HOURS_FIELDS, SCHEDULE_FIELDS
+from fairlot.manifest.variant_reader import VARIANT_FIELDS
+from fairlot.service.access import Scope
 from fairlot.settings import load_settings, variable_of
 from support.commands import SHOP, Run
 
@@ -38,6 +53,38 @@ def test_readme__experiment__is_valid(run: Run, tmp_path: Path) -> None:
     (tmp_path / "readme" / "experiment.yaml").write_text(text, "utf-8")
     ran = run("validate", "readme")
     assert ran.code == 0, ran.err
+
+
+def words_of_reference(name: str) -> set[str]:
+    text = (ROOT / "docs" / "reference" / name).read_text("utf-8")
+    return {word for code in re.findall(r"`([^`\n]+)`", text) for word in re.split(r"[ .]", code)}
+
+
+def test_experiments_page__every_field_operator_and_choice__is_there() -> None:
+    fields = {
+        *EXPERIMENT_FIELDS,
+        *VARIANT_FIELDS,
+        *AUDIENCE_FIELDS,
+        *QUERY_PARAM_FIELDS,
+        *SCHEDULE_FIELDS,
+        *HOURS_FIELDS,
+        *LAYER_FIELDS,
+        *METRIC_FIELDS,
+    }
+    kinds = (TargetStatus, QueryOperator, Unit, Device, ExperimentType, TriggerKind, MetricKind)
+    choices = {str(choice) for kind in kinds for choice in kind}
+    known = {*fields, *OPERATORS, *choices, *map(str, OnLogin), *map(str, Display)}
+    assert known - words_of_reference("experiments.md") == set()
+
+
+def test_operations_page__every_scope__is_there() -> None:
+    assert set(map(str, Scope)) <= words_of_reference("operations.md")
+
+
+def test_readme__python__fails_open_and_compiles() -> None:
+    (text,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    compile(text, "README.md", "exec")
+    assert "except OursPrivacyError:" in text
 
 
 def test_readme__variables__are_settings() -> None:

@@ -61,6 +61,20 @@ def test_events__limit__ends_early(recorded: Run) -> None:
     assert len(recorded("events", "--limit", 2, "--json").json["events"]) == 2
 
 
+def test_events__unknown_experiment__is_noted_on_stderr(recorded: Run) -> None:
+    ran = recorded("events", "--experiment", "free-delivry", "--json")
+    assert (ran.code, ran.json) == (0, {"events": []})
+    assert ran.err == "free-delivry: no such experiment; did you mean free-delivery?\n"
+    assert recorded("events", "--experiment", "free-delivery").err == ""
+
+
+def test_events__unknown_experiment_of_none__is_noted_too(run: Run) -> None:
+    run("init", "--data-only")
+    assert run("events", "--experiment", "x").err == (
+        "x: no such experiment; nothing was applied yet\n"
+    )
+
+
 def test_events__none__is_an_empty_list(shop: Run) -> None:
     assert shop("events", "--json").json == {"events": []}
 

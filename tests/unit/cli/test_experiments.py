@@ -1,3 +1,4 @@
+import socket
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,13 @@ def good(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def data(run: Run) -> Run:
+    """`run`, in a directory with an empty data directory."""
+    run("init", "--data-only")
+    return run
+
+
 def test_validate__good_folder__says_how_many(run: Run) -> None:
     ran = run("validate", SHOP)
     assert (ran.code, ran.out) == (0, "4 experiment(s), no problems.\n")
@@ -64,7 +72,16 @@ def test_folder__problems_in_two_files__are_all_named(
     assert "first.yaml:6: " in ran.err
     assert "sampleRate" in ran.err
     assert "second.yml:" in ran.err
+    assert ("nothing was changed" in ran.err) is (words[0] == "apply")
     assert ran.out == ""
+
+
+def test_validate__one_file__is_checked_alone(run: Run, good: Path, bad: Path) -> None:
+    assert run("validate", good / "good.yaml").out == "1 experiment(s), no problems.\n"
+    ran = run("validate", bad / "second.yml")
+    assert (ran.code, "first.yaml" in ran.err) == (1, False)
+    (bad / "empty.yaml").write_text("", "utf-8")
+    assert "empty.yaml: no experiment in the file" in run("validate", bad / "empty.yaml").err
 
 
 def test_folder__problems_with_json__are_a_list(run: Run, bad: Path) -> None:
@@ -84,51 +101,94 @@ def test_folder__no_experiment__is_an_error(run: Run, tmp_path: Path) -> None:
     assert "no experiment in any .yaml or .yml file" in ran.err
 
 
-def test_apply__first_time__creates_and_publishes_version_1(run: Run, good: Path) -> None:
-    ran = run("apply", good, "--yes")
+def test_apply__first_time__creates_and_publishes_version_1(data: Run, good: Path) -> None:
+    ran = data("apply", good, "--yes")
     assert ran.code == 0, ran.err
-    assert "Admin key:" in ran.out
     assert "good        created" in ran.out
     assert "Published version 1." in ran.out
 
 
-def test_apply__same_again__publishes_nothing(run: Run, good: Path) -> None:
-    run("apply", good, "--yes")
-    ran = run("apply", good)
+def test_apply__same_again__publishes_nothing(data: Run, good: Path) -> None:
+    data("apply", good, "--yes")
+    ran = data("apply", good)
     assert ran.code == 0
     assert "Nothing to publish." in ran.out
-    assert "Admin key" not in ran.out
 
 
-def test_apply__changed__names_the_fields_and_the_next_version(run: Run, good: Path) -> None:
-    run("apply", good, "--yes")
+def test_apply__changed__names_the_fields_and_the_next_version(data: Run, good: Path) -> None:
+    data("apply", good, "--yes")
     (good / "good.yaml").write_text(GOOD.replace("name: Good", "name: Better"), "utf-8")
-    document = run("apply", good, "--yes", "--json").json
+    document = data("apply", good, "--yes", "--json").json
     assert document["version"] == 2
-    assert document["credentials"] is None
     (change,) = document["changes"]
     assert (change["key"], change["kind"], change["fields"]) == ("good", "updated", ["name"])
 
 
-def test_apply__nobody_to_ask__changes_nothing(run: Run, good: Path) -> None:
-    ran = run("apply", good)
+def test_apply__nobody_to_ask__changes_nothing(data: Run, good: Path) -> None:
+    ran = data("apply", good)
     assert ran.code == 1
     assert "add --yes to publish" in ran.err
-    assert run("apply", good, "--json").json["error"]["code"] == "not_confirmed"
-    assert run("manifest", "show", "--json").json["version"] == 0
+    assert data("apply", good, "--json").json["error"]["code"] == "not_confirmed"
+    assert data("manifest", "show", "--json").json["version"] == 0
 
 
 @pytest.mark.parametrize(("answer", "code", "version"), [("y\n", 0, 1), ("n\n", 1, 0)])
 def test_apply__on_a_terminal__asks(
-    run: Run, good: Path, answer: str, code: int, version: int
+    data: Run, good: Path, answer: str, code: int, version: int
 ) -> None:
-    ran = run("apply", good, typed=answer)
+    ran = data("apply", good, typed=answer)
     assert ran.code == code
     assert "Publish 1 change(s)?" in ran.out + ran.err
-    assert run("manifest", "show", "--json").json["version"] == version
+    assert data("manifest", "show", "--json").json["version"] == version
 
 
-def test_apply__unknown_project__is_an_error(run: Run, good: Path) -> None:
-    ran = run("apply", good, "--yes", "--project", "nope")
+def test_apply__unknown_project__is_an_error(data: Run, good: Path) -> None:
+    ran = data("apply", good, "--yes", "--project", "nope")
     assert ran.code == 1
     assert "nope" in ran.err
+
+
+@pytest.mark.parametrize("words", [(), ("--yes",), ("--yes", "--data", "tpyo")])
+def test_apply__no_data_directory__is_an_error_and_makes_none(
+    run: Run, good: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    ran = run("apply", good, *words, typed="y\n")
+    assert ran.code == 1
+    assert "no Fairlot data here; run `fairlot init` or `fairlot serve` first" in ran.err
+    assert list(tmp_path.iterdir()) == [good]
+
+
+def test_apply__data_directory_of_a_server_that_never_started__is_an_error(
+    run: Run, good: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert run("serve", "--port", taken.getsockname()[1]).code == 1
+    ran = run("apply", good, "--yes", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "no_data_directory")
+
+
+def test_apply__published_without_a_file__is_named(shop: Run, good: Path) -> None:
+    ran = shop("apply", good, "--yes")
+    assert (
+        "not in DIR, still running: checkout-button, free-delivery, loyalty-price "
+        "(set status: completed to end it)\n"
+        "not in DIR, still paused: search-ranking (set status: completed to end it)\n"
+    ) in ran.out
+    absent = shop("apply", good, "--yes", "--json").json["notInDirectory"]
+    assert {"key": "search-ranking", "status": "paused"} in absent
+    assert len(absent) == 4
+    assert "not in DIR, still running: good (" in shop("apply", SHOP, "--yes").out
+
+
+def test_apply__every_published_one_has_a_file__names_none(data: Run, good: Path) -> None:
+    data("apply", good, "--yes")
+    assert "not in DIR" not in data("apply", good, "--yes").out
+
+
+def test_apply__rolled_out_without_a_file__is_named(data: Run, good: Path) -> None:
+    file = good / "good.yaml"
+    data("apply", good, "--yes")
+    file.write_text(f"{GOOD}status: completed\nrollout: a\n", "utf-8")
+    data("apply", good, "--yes")
+    file.write_text(GOOD.replace("good", "next"), "utf-8")
+    assert "not in DIR, still rolled out: good\n" in data("apply", good, "--yes").out

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +7,7 @@ import click
 import pytest
 
 from fairlot.cli.commands import COMMANDS, root
-from support.commands import Run
+from support.commands import SHOP, Run
 
 
 def test_help__without_a_command__names_every_command(run: Run) -> None:
@@ -71,12 +72,52 @@ def test_usage__wrong__ends_with_2(words: tuple[str, ...], run: Run) -> None:
     assert as_json.json["error"]["code"] == "usage"
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("aply",), "No such command 'aply'; did you mean apply?"),
+        (("keys", "creat"), "No such command 'creat'; did you mean create?"),
+        (("zzz",), "No such command 'zzz'."),
+    ],
+)
+def test_command__misspelt__is_refused_with_the_nearest(
+    run: Run, words: tuple[str, ...], hint: str
+) -> None:
+    ran = run(*words)
+    assert ran.code == 2
+    assert hint in ran.err
+
+
+@pytest.mark.parametrize("missing", ["click", "yaml", "sqlalchemy"])
+def test_server_extra__not_installed__is_named(missing: str) -> None:
+    def run_without(*words: str) -> subprocess.CompletedProcess[str]:
+        script = (
+            f"import sys; sys.modules[{missing!r}] = None;"
+            f"from fairlot.cli import main; sys.exit(main({['validate', str(SHOP), *words]}))"
+        )
+        command = [sys.executable, "-c", script]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    plain, as_json = run_without(), run_without("--json")
+    line = "The commands need the server extra: pip install 'fairlot[server]'"
+    assert (plain.returncode, plain.stdout, plain.stderr) == (1, "", f"{line}\n")
+    assert json.loads(as_json.stdout)["error"] == {"code": "server_extra_missing", "message": line}
+
+
+def test_module__missing_and_not_of_the_extra__is_unexpected(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fairlot.cli.edge", None)
+    with pytest.raises(ModuleNotFoundError):
+        run("--help")
+
+
 def test_error__of_ours__is_a_message_and_1(run: Run) -> None:
     ran = run("token", "show")
     assert ran.code == 1
     assert ran.err == (
-        "Error: .fairlot: no Fairlot data here; name the directory with --data, or make one with "
-        "`fairlot init`\n"
+        "Error: .fairlot: no Fairlot data here; run `fairlot init` or `fairlot serve` first, or "
+        "name the directory with --data\n"
     )
     assert not Path(".fairlot").exists()
 
@@ -121,6 +162,16 @@ def test_settings__wrong_variable__is_an_error_of_every_command(
     ran = run("token", "show")
     assert ran.code == 1
     assert "did you mean FAIRLOT_PORT?" in ran.err
+
+
+def test_settings__file_named_by_the_variable__must_be_there(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRLOT_CONFIG", "absent.toml")
+    assert run("token", "show").err == (
+        "Error: environment: FAIRLOT_CONFIG: 'absent.toml': no such file; correct the path, or "
+        "unset the variable\n"
+    )
 
 
 def test_settings__file_named_by_the_variable__is_read(

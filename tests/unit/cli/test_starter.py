@@ -24,6 +24,39 @@ def test_init__second_time__keeps_the_file_and_shows_no_key(run: Run) -> None:
     assert Path("mine/welcome.yaml").read_text("utf-8") == "changed"
 
 
+def test_init__data_directory__is_kept_out_of_git(run: Run, tmp_path: Path) -> None:
+    run("init")
+    assert Path(".fairlot/.gitignore").read_text("utf-8") == "*\n"
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "file").write_text("", "utf-8")
+    run("init", "--data", "used")
+    assert not Path("used/.gitignore").exists()
+
+
+def test_init__data_directory_that_is_a_file__is_an_error(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", "utf-8")
+    ran = run("init", "--data", "file", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "store_unusable")
+
+
+def test_init__next_lines__repeat_the_data_directory(run: Run) -> None:
+    assert run("init").out.endswith("Next:\n  fairlot apply experiments\n  fairlot serve\n")
+    assert run("init", "my experiments", "--data", "my data").out.endswith(
+        "Next:\n  fairlot apply 'my experiments' --data 'my data'\n"
+        "  fairlot serve --data 'my data'\n"
+    )
+
+
+def test_init__data_only__writes_no_experiment(run: Run) -> None:
+    ran = run("init", "--data-only")
+    assert ran.code == 0
+    assert Path(".fairlot").is_dir()
+    assert not Path("experiments").exists()
+    assert "welcome" not in ran.out
+    document = run("init", "--data-only", "--json").json
+    assert (document["file"], document["written"]) == (None, False)
+
+
 def test_init__with_json__has_the_credentials_once(run: Run) -> None:
     first = run("init", "--json", "--data", "d").json
     assert first["written"] is True

@@ -117,6 +117,14 @@ def test_folder__with_unreadable_files__names_them_all(tmp_path: Path) -> None:
     ]
 
 
+def test_file__in_place_of_a_folder__is_read_alone(tmp_path: Path) -> None:
+    file = tmp_path / "one.txt"
+    file.write_text(text_of("one"), "utf-8")
+    (tmp_path / "other.yaml").write_text("wrong", "utf-8")
+    specs, problems = read_directory(file)
+    assert ([spec.experiment.key for spec in specs], problems) == (["one"], ())
+
+
 def test_folder__that_is_not_there__is_a_problem(tmp_path: Path) -> None:
     assert read_directory(tmp_path) == ((), ())
     specs, (problem,) = read_directory(tmp_path / "gone")

@@ -279,7 +279,15 @@ RATE_FIX = "write a decimal from 0 to 1, as in 0.25"
                 "a rate has at most four decimals; round it yourself"
             ),
         ),
-        ("sampleRate: 3", f"3: sampleRate: 3: {RATE_FIX}"),
+        (
+            "sampleRate: 20",
+            "3: sampleRate: 20: write a decimal from 0 to 1; did you mean 0.2?",
+        ),
+        (
+            "sampleRate: 12.5",
+            "3: sampleRate: 12.5: write a decimal from 0 to 1; did you mean 0.125?",
+        ),
+        ("sampleRate: 101", f"3: sampleRate: 101: {RATE_FIX}"),
         ("sampleRate: -0.1", f"3: sampleRate: -0.1: {RATE_FIX}"),
         ("sampleRate: 1.0001", f"3: sampleRate: 1.0001: {RATE_FIX}"),
         ("sampleRate: 5e-1", f"3: sampleRate: 5e-1: {RATE_FIX}"),
@@ -363,6 +371,10 @@ RATE_FIX = "write a decimal from 0 to 1, as in 0.25"
         ("id: other", '3: id: "other": another name of `key`; keep one of them'),
         ("divertTo: c", '3: divertTo: "c": name one of the variants: a, b'),
         ("divertTo: 1", '3: divertTo: 1: write a text; quote it, as in "1"'),
+        (
+            "status: completed\nrollout: true",
+            "4: rollout: true: name the variant that everybody gets, by its key",
+        ),
         ("rollout: a", '3: rollout: "a": only a completed experiment rolls out; or use divertTo'),
         ("status: completed\nrollout: c", '4: rollout: "c": name one of the variants: a, b'),
     ],
@@ -429,7 +441,18 @@ WEIGHT_FIX = "a weight is a whole number from 0 to 10000, and all sum to 10000"
         ),
         (
             ("{key: a, name: A, weight: 4000}", "{key: b, name: B, weight: 5000}"),
-            "3: variants: [4000,5000]: weights sum to 10000, not 9000",
+            "3: variants: [4000,5000]: weights must sum to 10000; these sum to 9000",
+        ),
+        (
+            ("{key: a, name: A, weight: 70}", "{key: b, name: B, weight: 30}"),
+            (
+                "3: variants: [70,30]: weights must sum to 10000; these sum to 100. "
+                "In percent? Write 7000, 3000"
+            ),
+        ),
+        (
+            ("{key: a, name: A, weight: 0.7}", "{key: b, name: B, weight: 3000}"),
+            f"4: variants[0].weight: 0.7: {WEIGHT_FIX}; 0.7 of all is 7000",
         ),
         (
             ("{key: a, name: A, weight: 10000}", "{key: b, name: B}"),
@@ -467,7 +490,7 @@ WEIGHT_FIX = "a weight is a whole number from 0 to 10000, and all sum to 10000"
         ),
         (
             ("{key: a, name: A, recipeSampleRate: 2}", "{key: b, name: B}"),
-            f"4: variants[0].recipeSampleRate: 2: {RATE_FIX}",
+            "4: variants[0].recipeSampleRate: 2: write a decimal from 0 to 1; did you mean 0.02?",
         ),
         (
             ("{key: a, name: A, payload: 1, redirect: /x}", "{key: b, name: B}"),
@@ -584,7 +607,10 @@ def audience_problems(lines: str, *segments: Segment) -> list[str]:
         ),
         (
             "  rule:\n    $and:\n      - {a: 1}\n      - {$not: {b: {$xyzzy: 1}}}",
-            "7: audience.rule.$and[1].$not.b.$xyzzy: 1: $xyzzy is not an operator; known: ",
+            (
+                "7: audience.rule.$and[1].$not.b.$xyzzy: 1: $xyzzy is not an operator; "
+                "see docs/reference/experiments.md"
+            ),
         ),
         (
             "  rule: {a: {$not: {$gtx: 1}}}",
@@ -927,8 +953,55 @@ def test_unknown_fields__very_many__are_named_up_to_a_hundred() -> None:
     assert len(problems_with(unknown)) == 100
 
 
-def test_null__for_any_field__counts_as_absent() -> None:
-    names: list[Any] = ["type", "status", "audience", "layer", "schedule", "tags", "metrics"]
+@pytest.mark.parametrize("name", ["audience", "layer", "schedule"])
+def test_null__for_a_mapping_of_fields__is_refused(name: str) -> None:
+    (problem,) = problems_with(f"{name}:\nsampleRate: 0.5")
+    assert problem == f"3: {name}: empty; indent its parts below it, or remove the line"
+
+
+@pytest.mark.parametrize(
+    ("operand", "paths"),
+    [
+        ("{in: [gold]}", {"in": '["gold"]'}),
+        ("{gte: 1, lt: 5}", {"gte": "1", "lt": "5"}),
+        ("{$not: {in: [gold]}}", {"$not.in": '["gold"]'}),
+        ("{$size: {gt: 1}}", {"$size.gt": "1"}),
+        ("{$elemMatch: {b: {exists: true}}}", {"$elemMatch.b.exists": "true"}),
+    ],
+)
+def test_rule__operators_without_their_sign__are_refused(
+    operand: str, paths: dict[str, str]
+) -> None:
+    expected = [
+        f"4: audience.rule.tier.{path}: {value}: an operator begins with $; "
+        f"did you mean ${path.rpartition('.')[2]}?"
+        for path, value in paths.items()
+    ]
+    assert audience_problems(f"  rule: {{tier: {operand}}}") == expected
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{in: gold, type: x}",
+        "{plan: {type: x, since: 2020}}",
+        "{items: {$elemMatch: {size: 3}}}",
+        "{$and: [{type: x}], $not: {size: 3}}",
+        "{items: [{type: x}]}",
+        "{plan: {}}",
+    ],
+)
+def test_rule__words_that_are_data__are_read(rule: str) -> None:
+    assert with_lines(f"audience: {{rule: {rule}}}").experiment.audience.rule
+
+
+def test_unknown_field__of_many__points_at_the_page() -> None:
+    (problem,) = problems_with("xyzzy: 1")
+    assert problem == "3: xyzzy: 1: not a field here; see docs/reference/experiments.md"
+
+
+def test_null__for_any_other_field__counts_as_absent() -> None:
+    names: list[Any] = ["type", "status", "tags", "metrics"]
     names += ["holdback", "priority", "metadata", "trigger", "divertTo", "owner", "manualExposure"]
     spec = with_lines("\n".join(f"{name}:" for name in names))
     assert spec.experiment == spec_of(HEAD + VARIANTS).experiment

@@ -76,3 +76,8 @@ def test_nearest__close_spelling_in_another_case__is_found() -> None:
 
 def test_suggestion__nothing_close__lists_all_in_order() -> None:
     assert suggestion("zzz", ["b", "a"]) == "known: a, b"
+    assert suggestion("zzz", ["b", "a"], "page.md") == "known: a, b"
+
+
+def test_suggestion__nothing_close_of_very_many__points_at_their_page() -> None:
+    assert suggestion("zzz", "abcdefghi", "page.md") == "see page.md"

@@ -103,7 +103,7 @@ def test_documents__several__keep_their_own_source() -> None:
             (
                 "f.yaml:1: not valid YAML (column 5): mapping values are not allowed in "
                 "this context"
-                "; indent with spaces, and quote text that begins with a special character"
+                '; text that holds ": " needs quotes; fields of one mapping are indented alike'
             ),
         ),
         (
