@@ -17,6 +17,7 @@ ENGINE_MAY_IMPORT = {
     "contextlib",
     "dataclasses",
     "enum",
+    "functools",
     "hashlib",
     "ipaddress",
     "itertools",

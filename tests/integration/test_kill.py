@@ -61,7 +61,10 @@ class Client:
 
 def has_open_transaction(log_file: Path) -> bool:
     """Whether another process holds the write lock of a SQLite file in WAL mode."""
-    with log_file.with_name(f"{log_file.name}-shm").open("r+b") as shared:
+    index = log_file.with_name(f"{log_file.name}-shm")
+    if not index.exists():  # nobody has the file open yet
+        return False
+    with index.open("r+b") as shared:
         asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, WAL_WRITE_LOCK, 1, 0)
         told = FLOCK.unpack(fcntl.fcntl(shared, fcntl.F_GETLK, asked))
     return bool(told[0] != fcntl.F_UNLCK)

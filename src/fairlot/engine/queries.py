@@ -1,6 +1,7 @@
 """Conditions over the parameters of a query string."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -9,7 +10,7 @@ from fairlot.engine.model import QueryOperator, QueryParam
 from fairlot.engine.patterns import compile_regex
 
 QueryTest = Callable[[str], bool]
-_ValuesTest = Callable[[list[str]], bool]
+_ValuesTest = Callable[[Sequence[str]], bool]
 
 MAX_PARAMS: Final = 50
 MAX_QUERY_CHARS: Final = 8192
@@ -37,12 +38,13 @@ def compile_query_params(params: Iterable[QueryParam]) -> QueryTest:
         if len(query) > MAX_QUERY_CHARS:
             return False
         values = query_values(query)
-        return all(test(values.get(key, [])) for key, test in tests)
+        return all(test(values.get(key, ())) for key, test in tests)
 
     return holds
 
 
-def query_values(query: str) -> dict[str, list[str]]:
+@lru_cache(maxsize=1024)
+def query_values(query: str) -> Mapping[str, Sequence[str]]:
     """The values of each key: `+` a space, percent-decoded as UTF-8 with replacement."""
     text = query.removeprefix("?").partition("#")[0]
     values: dict[str, list[str]] = {}

@@ -8,6 +8,7 @@ trailing slash dropped. Patterns are brought into the same form.
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -36,6 +37,7 @@ Page = tuple[str | None, str, str]
 PageTest = Callable[[Page], bool]
 
 
+@lru_cache(maxsize=1024)  # visitors differ, the pages that they are on hardly do
 def read_url(url: str) -> Page | None:
     """The page that an absolute, scheme-relative or `/relative` URL names; None if unparsable."""
     if len(url) > MAX_URL_CHARS or _FORBIDDEN.search(url):

@@ -14,18 +14,29 @@ NO_STORE = (b"cache-control", b"no-store")
 JSON = (b"content-type", b"application/json")
 
 
+def rendered_head(headers: Headers) -> bytes:
+    """Header lines as they go over the wire, and the empty line after them."""
+    lines = [name + b": " + value for name, value in headers]
+    if any(b"\r" in line or b"\n" in line for line in lines):
+        raise ValueError("a header holds a line break")
+    return b"\r\n".join([*lines, b"", b""]) if lines else b"\r\n"
+
+
 class Reply:
-    """A whole answer as its two ASGI messages; servers copy what they change."""
+    """A whole answer as its two ASGI messages; servers copy what they change. `fairlot.head` holds
+    the headers as `Exchange` writes them."""
 
     __slots__ = ("body", "start", "status")
 
     def __init__(self, status: int, body: bytes = b"", headers: Headers = ()) -> None:
         self.status = status
         length = () if status == 304 else ((b"content-length", b"%d" % len(body)),)
+        lines = [*headers, *length]
         self.start: Message = {
             "type": "http.response.start",
             "status": status,
-            "headers": [*headers, *length],
+            "headers": lines,
+            "fairlot.head": rendered_head(lines),
         }
         self.body: Message = {"type": "http.response.body", "body": body}
 

@@ -7,12 +7,15 @@ that arrives in one piece costs no timer here; only one that is incomplete after
 import asyncio
 import re
 from typing import Any, ClassVar, Final
+from urllib.parse import unquote
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from fairlot.http.asgi import Reply
+from fairlot.http.body import BODY_LIMIT
+from fairlot.http.exchange import Exchange
 from fairlot.http.problems import Problem, ProblemCode, problem_reply
 
 HEADER_LIMIT = 32 * 1024
@@ -64,6 +67,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._in_headers = True
         self._size_bound = 0
         self._upgraded = False
+        self._pieces: list[bytes] | None = None
         self._refusal = _MALFORMED
         self._timer: asyncio.TimerHandle | None = None
 
@@ -93,8 +97,23 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             raise _HeadersTooLarge
         if self._timer is not None:
             self._stop_timer()
-        super().on_headers_complete()
+        if self._is_plain():
+            self._pieces = []
+            self.cycle = Exchange(  # type: ignore[assignment]
+                self.transport,
+                self.server_state.default_headers,
+                self.on_response_complete,
+                self._spawn,
+            )
+        else:
+            super().on_headers_complete()
         self._in_headers = False
+
+    def on_body(self, body: bytes) -> None:
+        if self._pieces is None:
+            super().on_body(body)
+        else:
+            self._pieces.append(body)
 
     def on_message_complete(self) -> None:
         self._open = False
@@ -102,7 +121,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._size_bound = 0
         if self._timer is not None:
             self._stop_timer()
-        super().on_message_complete()
+        if self._pieces is None:
+            super().on_message_complete()
+        else:
+            body, self._pieces = b"".join(self._pieces), None
+            self._exchange(body)
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's way out of a message that its parser refused."""
@@ -113,6 +136,47 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         is, it must not be taken for a next request: answer this one, read no more, and close."""
         self._upgraded = True
         self.cycle.keep_alive = False
+
+    def _is_plain(self) -> bool:
+        """Whether a request can be an exchange: a POST that stands alone, asks for nothing special,
+        and has a small body. Others take uvicorn's way."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False
+        parser = self.parser
+        if (
+            parser.get_method() != b"POST"
+            or self.expect_100_continue
+            or self.flow.write_paused
+            or parser.should_upgrade()
+            or parser.get_http_version() != "1.1"
+            or not parser.should_keep_alive()
+            or not self.url.startswith(b"/")
+            or b"#" in self.url
+            or not self.url.isascii()
+        ):
+            return False
+        for name, value in self.headers:
+            if name == b"transfer-encoding":
+                return False
+            if name == b"content-length" and len(value) > 4 and int(value) > BODY_LIMIT:
+                return False
+        return True
+
+    def _exchange(self, body: bytes) -> None:
+        raw_path, _, query = self.url.partition(b"?")
+        path = raw_path.decode("ascii")
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope["method"] = "POST"
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query
+        exchange: Exchange = self.cycle  # type: ignore[assignment]
+        exchange.run(self.app, scope, body)
+
+    def _spawn(self, rest: Any) -> None:
+        task = self.loop.create_task(rest)
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def _wait_for_more(self, begins: bool) -> None:
         """A read has ended within a message."""
