@@ -19,7 +19,12 @@ def trace_document(explanation: Explanation) -> dict[str, object]:
 def print_trace(explanation: Explanation) -> None:
     rows = []
     for step in explanation.steps:
-        known = {name: value for name, value in step.details.items() if value is not None}
+        # the note spells out the ranges already
+        known = {
+            name: value
+            for name, value in step.details.items()
+            if value is not None and name != "ranges"
+        }
         details = ", ".join(f"{name}={_shown(value)}" for name, value in known.items())
         rows.append((step.name, step.verdict, step.note, details))
     print_table(("step", "verdict", "note", "details"), rows)
