@@ -22,8 +22,10 @@ TIMEOUT_S = 120
 
 
 def run_demo(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """On a port of its own: demos that run side by side would race for the default one."""
+    port = [] if "--port" in words else ["--port", str(free_port())]
     return subprocess.run(
-        [*FAIRLOT, "demo", *words],
+        [*FAIRLOT, "demo", *words, *port],
         cwd=directory,
         env=environment(),
         capture_output=True,
