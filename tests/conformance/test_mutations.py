@@ -13,6 +13,8 @@ from fairlot.engine import steps
 from .loader import Vector, all_vectors
 from .test_engine import CHECKS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 DECIDE_VECTORS = [vector for vector in all_vectors() if vector.kind == "decide"]
 MUTATIONS = {
@@ -57,7 +59,6 @@ def test_decision_table__two_steps_swapped__breaks_a_vector(
     assert broken_vectors()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_engine__mutated_source__breaks_a_vector(name: str, tmp_path: Path) -> None:
     file, before, after = MUTATIONS[name]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,8 @@ from fairlot.engine import (
 )
 
 from .strategies import CONTEXTS, SUBJECT_IDS, manifests
+
+pytestmark = pytest.mark.slow
 
 
 def decided(manifest: Manifest, subject: str, context: Context) -> tuple[str | None, Reason]:

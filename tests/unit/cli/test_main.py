@@ -88,6 +88,7 @@ def test_command__misspelt__is_refused_with_the_nearest(
     assert hint in ran.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["click", "yaml", "sqlalchemy"])
 def test_server_extra__not_installed__is_named(missing: str) -> None:
     def run_without(*words: str) -> subprocess.CompletedProcess[str]:

@@ -452,6 +452,7 @@ manifests = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(manifests)
 def test_manifest__any__survives_json_and_gives_the_same_bytes(manifest: Manifest) -> None:
     payload = manifest_to_json(manifest)

@@ -186,6 +186,7 @@ def test_open_store__key_file_cut_short__is_refused(tmp_path: Path) -> None:
         open_store(tmp_path, None)
 
 
+@pytest.mark.slow
 def test_open_store__several_processes_at_once__all_get_the_same_one(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     with spawn.Pool(3) as pool:
