@@ -11,6 +11,16 @@ from reference.decisions import decide
 from reference.hashing import bucket_of, hash_of, index_in_split, murmur3, utf8
 from reference.pages import query_holds, url_matches
 from reference.patterns import regex_finds
+from reference.previews import RefusedToken, claims_of, link_of
+from reference.sticky import (
+    cookie_expire,
+    cookie_read,
+    cookie_write,
+    header_read,
+    header_write,
+    subject_read,
+    subject_write,
+)
 
 ROOT = Path(__file__).resolve().parent.parent / "conformance"
 Case = Mapping[str, Any]
@@ -77,6 +87,57 @@ def run_invalid(case: Case) -> bool:
     }
 
 
+def run_cookie_read(case: Case) -> bool:
+    given = cookie_read(case["cookies"], case["experiment"], case.get("prefix", "fx."))
+    return bool(given == case["expected"])
+
+
+def run_cookie_write(case: Case) -> bool:
+    try:
+        given = cookie_write(case.get("cookies", []), case["writes"], case.get("options", {}))
+    except ValueError:
+        return bool(case.get("refused"))
+    return not case.get("refused") and bool(given == case["expected"])
+
+
+def run_cookie_expire(case: Case) -> bool:
+    subject_cookie = case.get("subjectCookie", "fx_sid")
+    options = case.get("options", {})
+    given = cookie_expire(case["cookies"], case["known"], subject_cookie, options)
+    return bool(given == case["expected"])
+
+
+def run_header_read(case: Case) -> bool:
+    return bool(header_read(case["headers"], case["experiment"]) == case["expected"])
+
+
+def run_header_write(case: Case) -> bool:
+    return bool(header_write(case["headers"], case["writes"]) == case["expected"])
+
+
+def run_subject_read(case: Case) -> bool:
+    given = subject_read(case["cookies"], case.get("cookie", "fx_sid"))
+    return bool(given == case["expected"])
+
+
+def run_subject_write(case: Case) -> bool:
+    cookie = case.get("cookie", "fx_sid")
+    given = subject_write(case["subject"], cookie, case.get("options", {}))
+    return bool(given == case["expected"])
+
+
+def run_preview_link(case: Case) -> bool:
+    return bool(link_of(case["url"]) == case["expected"])
+
+
+def run_preview_token(case: Case) -> bool:
+    try:
+        claims = claims_of(case)
+    except RefusedToken as refused:
+        return bool(refused.args[0] == case.get("reason"))
+    return bool(claims == case.get("claims"))
+
+
 RUN: dict[str, Callable[[Case], bool]] = {
     "murmur3": run_murmur3,
     "hash": run_hash,
@@ -88,14 +149,24 @@ RUN: dict[str, Callable[[Case], bool]] = {
     "query": run_query,
     "decide": run_decide,
     "invalid": run_invalid,
+    "cookie_read": run_cookie_read,
+    "cookie_write": run_cookie_write,
+    "cookie_expire": run_cookie_expire,
+    "header_read": run_header_read,
+    "header_write": run_header_write,
+    "subject_read": run_subject_read,
+    "subject_write": run_subject_write,
+    "preview_link": run_preview_link,
+    "preview_token": run_preview_token,
 }
 
 
-def complete(case: Case, shared: Case) -> Case:
-    """A case of decide or invalid with its file's manifest beneath its own."""
-    if not shared and "manifest" not in case:
-        return case
-    return {**case, "manifest": {**shared, **case.get("manifest", {})}}
+def complete(case: Case, document: Case) -> Case:
+    """A case with what its file shares beneath its own: the members of a manifest, or any."""
+    manifest = document.get("manifest")
+    if manifest is not None:
+        case = {**case, "manifest": {**manifest, **case["manifest"]}}
+    return {**document.get("shared", {}), **case}
 
 
 def disagreements() -> tuple[int, list[str]]:
@@ -104,7 +175,7 @@ def disagreements() -> tuple[int, list[str]]:
         document = json.loads(path.read_text(encoding="utf-8"))
         for case in document["cases"]:
             total += 1
-            if not RUN[document["kind"]](complete(case, document.get("manifest", {}))):
+            if not RUN[document["kind"]](complete(case, document)):
                 wrong.append(f"{path.relative_to(ROOT)}: {case['name']}")
     return total, wrong
 

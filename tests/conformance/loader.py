@@ -14,7 +14,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One case, with the kind of its file and its file's manifest beneath its own."""
+    """One case, with the kind of its file and what its file shares beneath its own."""
 
     kind: str
     path: str
@@ -40,10 +40,12 @@ def vectors_of(entry: Json) -> Iterator[Vector]:
     document = read_json(path)
     assert document["kind"] == entry["kind"], f"{path}: the index has another kind"
     assert len(document["cases"]) == entry["cases"], f"{path}: the index has another number"
-    shared = document.get("manifest")
+    manifest = document.get("manifest")
+    shared = document.get("shared", {})
     for case in document["cases"]:
-        if shared is not None:
-            case = {**case, "manifest": {**shared, **case["manifest"]}}
+        if manifest is not None:
+            case = {**case, "manifest": {**manifest, **case["manifest"]}}
+        case = {**shared, **case}
         yield Vector(document["kind"], path, case)
 
 
@@ -51,9 +53,20 @@ def all_vectors() -> list[Vector]:
     return [vector for entry in index()["files"] for vector in vectors_of(entry)]
 
 
-def vector_params() -> list[Any]:
-    """One parameter a vector, named `<file>: <case>` in ASCII."""
+def vector_params(*areas: str) -> list[Any]:
+    """One parameter a vector of these directories, named `<file>: <case>` in ASCII."""
     return [
         pytest.param(vector, id=f"{Path(vector.path).stem}: {vector.case['name']}")
         for vector in all_vectors()
+        if Path(vector.path).parts[0] in areas
     ]
+
+
+def cases_in(*areas: str) -> int:
+    """How many the index tells."""
+    entries = index()["files"]
+    return sum(entry["cases"] for entry in entries if Path(entry["path"]).parts[0] in areas)
+
+
+def kinds_in(*areas: str) -> set[str]:
+    return {entry["kind"] for entry in index()["files"] if Path(entry["path"]).parts[0] in areas}

@@ -17,18 +17,50 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 DECIDE_VECTORS = [vector for vector in all_vectors() if vector.kind == "decide"]
+ENGINE, STICKY, PREVIEWS = "test_engine.py", "test_sticky.py", "test_previews.py"
+BUCKETING, CODEC = "engine/bucketing.py", "sdk/codec.py"
+TOKENS, HEADERS = "manifest/previews.py", "manifest/jws.py"
 MUTATIONS = {
-    "shift": ("bucketing.py", ">> 32", ">> 31"),
-    "first hash": ("bucketing.py", "<< 32", "<< 31"),
-    "closed range": (
-        "bucketing.py",
-        "bisect_right(first_hashes",
-        "bisect_left(first_hashes",
+    "shift": (ENGINE, BUCKETING, ">> 32", ">> 31"),
+    "first hash": (ENGINE, BUCKETING, "<< 32", "<< 31"),
+    "closed range": (ENGINE, BUCKETING, "bisect_right(first_hashes", "bisect_left(first_hashes"),
+    "purpose": (
+        *(ENGINE, "engine/hashing.py"),
+        *('SAMPLE: Final = "sample"', 'SAMPLE: Final = "variant"'),
     ),
-    "purpose": ("hashing.py", 'SAMPLE: Final = "sample"', 'SAMPLE: Final = "variant"'),
-    "even split": ("bucketing.py", "(index + 1) // count", "(index + 1) // count - 1"),
-    "schedule edge": ("schedule.py", "now_ms < schedule.start_ms", "now_ms <= schedule.start_ms"),
-    "seeded prefix": ("hashing.py", "{salt}:{purpose}:{unit_id}", "{salt}{purpose}:{unit_id}"),
+    "even split": (ENGINE, BUCKETING, "(index + 1) // count", "(index + 1) // count - 1"),
+    "schedule edge": (
+        *(ENGINE, "engine/schedule.py"),
+        *("now_ms < schedule.start_ms", "now_ms <= schedule.start_ms"),
+    ),
+    "seeded prefix": (
+        *(ENGINE, "engine/hashing.py"),
+        *("{salt}:{purpose}:{unit_id}", "{salt}{purpose}:{unit_id}"),
+    ),
+    "more white space": (STICKY, CODEC, '_BLANKS: Final = " \\t"', "_BLANKS: Final = None"),
+    "the name anywhere": (STICKY, CODEC, 'header[before] == ";"', 'header[before] in ";,"'),
+    "eleven expired": (STICKY, CODEC, "MOST_EXPIRED: Final = 10", "MOST_EXPIRED: Final = 11"),
+    "a longer header": (
+        STICKY,
+        CODEC,
+        "LONGEST_HEADER: Final = 4096",
+        "LONGEST_HEADER: Final = 4097",
+    ),
+    "the last item": (STICKY, CODEC, "items.setdefault(key, value)", "items[key] = value"),
+    "the changed item goes": (STICKY, CODEC, "if key != changed", "if key != None"),
+    "another order": (STICKY, CODEC, "Path=/; Max-Age={max_age_s}", "Max-Age={max_age_s}; Path=/"),
+    "a longer subject id": (STICKY, "sdk/subject.py", "{1,400}", "{1,401}"),
+    "a later end": (PREVIEWS, TOKENS, "now_s >= claims", "now_s > claims"),
+    "an earlier beginning": (PREVIEWS, TOKENS, "_from_s > now_s", "_from_s >= now_s"),
+    "less than a week": (PREVIEWS, TOKENS, "lives_s > LONGEST", "lives_s >= LONGEST"),
+    "a longer token": (PREVIEWS, TOKENS, "len(token) > MAX", "len(token) > 1 + MAX"),
+    "any signature": (
+        *(PREVIEWS, TOKENS),
+        *("not jose.has_signed(x, content, signature)", "False"),
+    ),
+    "any type": (PREVIEWS, HEADERS, 'header.get("typ") != document_type', "False"),
+    "crit": (PREVIEWS, HEADERS, 'if "crit" in header or "b64" in header', 'if "b64" in header'),
+    "a member twice": (PREVIEWS, HEADERS, "len(members) != len(pairs)", "False"),
 }
 
 
@@ -60,10 +92,11 @@ def test_decision_table__two_steps_swapped__breaks_a_vector(
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_engine__mutated_source__breaks_a_vector(name: str, tmp_path: Path) -> None:
-    file, before, after = MUTATIONS[name]
-    shutil.copytree(ROOT / "src" / "fairlot", tmp_path / "fairlot")
-    mutated = tmp_path / "fairlot" / "engine" / file
+def test_fairlot__mutated_source__breaks_a_vector(name: str, tmp_path: Path) -> None:
+    tests, file, before, after = MUTATIONS[name]
+    compiled = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "src" / "fairlot", tmp_path / "fairlot", ignore=compiled)
+    mutated = tmp_path / "fairlot" / file
     source = mutated.read_text()
     assert source.count(before) == 1
     mutated.write_text(
@@ -76,7 +109,7 @@ def test_engine__mutated_source__breaks_a_vector(name: str, tmp_path: Path) -> N
             sys.executable,
             "-m",
             "pytest",
-            "tests/conformance/test_engine.py",
+            f"tests/conformance/{tests}",
             "-q",
             "-x",
             "-p",

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from make_preview_vectors import preview_files
+
 from .loader import ROOT, all_vectors, index, read_json, vector_paths
 
 VECTORS = all_vectors()
@@ -70,6 +72,25 @@ OPERATORS = [
     "$notInGroup",
 ]
 QUERY_OPERATORS = ["equals", "not_equals", "contains", "exists", "not_exists", "regex"]
+# RULES P2, in the order of its table.
+PREVIEW_REASONS = [
+    "too_large",
+    "malformed",
+    "wrong_type",
+    "wrong_algorithm",
+    "unsupported_header",
+    "unknown_key",
+    "bad_signature",
+    "wrong_issuer",
+    "wrong_audience",
+    "wrong_subject",
+    "not_yet_valid",
+    "expired",
+    "too_long",
+    "revoked",
+]
+# Each is run by one module beside this one.
+AREAS = ["audience", "decide", "hashing", "preview", "sticky"]
 PURPOSES = ["sample", "variant", "layer", "holdout", "control"]
 
 
@@ -142,6 +163,21 @@ def test_reason__in_the_decide_vectors__expected_somewhere(reason: str) -> None:
     reasons = {vector.case["expected"]["reason"] for vector in VECTORS if vector.kind == "decide"}
     assert reason in reasons
     assert reasons <= set(REASONS)
+
+
+def test_preview_reasons__in_the_token_vectors__all() -> None:
+    cases = [vector.case for vector in VECTORS if vector.kind == "preview_token"]
+    reasons = {case["reason"] for case in cases if "reason" in case}
+    assert sorted(reasons) == sorted(PREVIEW_REASONS)
+
+
+def test_preview_vectors__made_again__same_bytes() -> None:
+    written = {path.name: path.read_text() for path in (ROOT / "preview").glob("*.json")}
+    assert preview_files() == written
+
+
+def test_areas__directories__each_run_by_a_test() -> None:
+    assert sorted({path.split("/")[0] for path in vector_paths()}) == AREAS
 
 
 def test_purposes__in_the_hash_vectors__all() -> None:

@@ -1,0 +1,1 @@
+"""What conformance/preview/ is made of, written from RULES P."""
