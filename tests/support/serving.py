@@ -1,11 +1,13 @@
 """Builders: a snapshot without a store, and the routes over it with a real event log."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Connection
 
 from fairlot.engine import (
     BrokenExperiment,
@@ -22,7 +24,8 @@ from fairlot.http.routes import serve_routes
 from fairlot.http.services import Services
 from fairlot.http.throttle import Throttle
 from fairlot.service.decisions import Decisions
-from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Snapshot
+from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Snapshot, Tenant
+from fairlot.store import Vault
 from fairlot.warehouse.log import EventLog, read_exposures
 from support.asgi import AsgiClient, Response
 
@@ -99,7 +102,11 @@ def a_snapshot(
         tokens={sha256(token.encode()).digest(): each for token, each in tokens.items()},
         api_keys=api_keys or {},
         jwks={"default": b'{"keys":[]}'},
-        revocations={"default": b'{"revoked":{}}'},
+        revocations={"default": b'{"revoked":{},"previews":[]}'},
+        tenants={
+            (each.org, each.project): Tenant(each.org, each.project, each.project_id, each.tier)
+            for each in (project, *others)
+        },
     )
 
 
@@ -130,6 +137,26 @@ class Clock:
 
     def s(self) -> float:
         return self.now_ms / 1000
+
+
+class NoStore:
+    """Where a store is wanted and none is needed: a test that needs one gives its own."""
+
+    @property
+    def vault(self) -> Vault:
+        raise AssertionError("this desk has no store")
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        raise AssertionError("this desk has no store")
+
+    def writing(self, *, keep: bool = True) -> AbstractContextManager[Connection]:
+        raise AssertionError("this desk has no store")
+
+    def generation(self) -> int:
+        raise AssertionError("this desk has no store")
+
+    def close(self) -> None:
+        raise AssertionError("this desk has no store")
 
 
 @dataclass
@@ -165,6 +192,7 @@ def a_desk(
     log = EventLog.open(events_dir)
     services = Services(
         decisions=Decisions(shelf.load, shelf.generation, log, durable=durable),
+        store=NoStore(),
         store_generation=shelf.generation,
         log=log,
         counts=Counts(),

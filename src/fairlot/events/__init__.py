@@ -1,15 +1,30 @@
-"""What is recorded of an experiment: exposures and assignments, and the ids they carry."""
+"""What is recorded of an experiment: exposures, conversions, identities and assignments, and the
+ids they carry."""
 
 from fairlot.events.ids import derived_event_id, new_event_id, new_ulid
-from fairlot.events.records import Actor, Assignment, Exposure, Trust, exposure_columns
+from fairlot.events.records import (
+    Actor,
+    Assignment,
+    Conversion,
+    Event,
+    Exposure,
+    Identity,
+    ReceivedBatch,
+    Trust,
+    event_columns,
+)
 
 __all__ = [
     "Actor",
     "Assignment",
+    "Conversion",
+    "Event",
     "Exposure",
+    "Identity",
+    "ReceivedBatch",
     "Trust",
     "derived_event_id",
-    "exposure_columns",
+    "event_columns",
     "new_event_id",
     "new_ulid",
 ]

@@ -1,6 +1,6 @@
 """The records of the event log, with the field names of the public columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -58,6 +58,73 @@ class Exposure(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     properties: Mapping[str, Any] | None = None
 
 
+class Conversion(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A subject did something, worth `value` if that is known. Instants as in `Exposure`."""
+
+    event_id: str
+    project_id: str
+    subject_id: str
+    event_name: str
+    value: float | None
+    occurred_at_ms: int
+    received_at_ms: int
+    tenant_id: str | None = None
+    session_id: str | None = None
+    actor: Actor = Actor.HUMAN
+    trust: Trust = Trust.SERVER
+    source: str | None = None
+    sender_id: str | None = None
+    batch_seq: int | None = None
+    properties: Mapping[str, Any] | None = None
+
+
+class Identity(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The anonymous `subject_id` turned out to be the user `user_id`. Instants as in `Exposure`."""
+
+    event_id: str
+    project_id: str
+    subject_id: str
+    user_id: str
+    occurred_at_ms: int
+    received_at_ms: int
+    tenant_id: str | None = None
+    session_id: str | None = None
+    actor: Actor = Actor.HUMAN
+    trust: Trust = Trust.SERVER
+    source: str | None = None
+    sender_id: str | None = None
+    batch_seq: int | None = None
+    properties: Mapping[str, Any] | None = None
+
+
+Event = Exposure | Conversion | Identity
+
+
+class ReceivedBatch(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What one sender sent at once, and what of it is recorded: all of it or nothing.
+
+    `sent` counts the events that the sender put in, `rejected` those of them that are not among
+    the records. The other numbers are the sender's, as in `SentBatch`.
+    """
+
+    project_id: str
+    sender_id: str
+    batch_seq: int
+    sent: int
+    rejected: int
+    events_before: int
+    dropped_total: int
+    source: str | None
+    received_at_ms: int
+    exposures: Sequence[Exposure] = ()
+    conversions: Sequence[Conversion] = ()
+    identities: Sequence[Identity] = ()
+
+    @property
+    def accepted(self) -> int:
+        return self.sent - self.rejected
+
+
 class Assignment(msgspec.Struct, frozen=True, gc=False):
     """The remembered variant of a unit, and when and by which manifest it was first given."""
 
@@ -69,11 +136,11 @@ class Assignment(msgspec.Struct, frozen=True, gc=False):
     assigned_at_ms: int
 
 
-def exposure_columns(exposure: Exposure) -> dict[str, Any]:
+def event_columns(event: Event) -> dict[str, Any]:
     """The public columns: `occurred_at` and `received_at` as aware UTC, enums as their text."""
     columns: dict[str, Any] = {}
-    for name in exposure.__struct_fields__:
-        value = getattr(exposure, name)
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
         if name.endswith("_at_ms"):
             columns[name.removesuffix("_ms")] = _EPOCH + timedelta(milliseconds=value)
         else:

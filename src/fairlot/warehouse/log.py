@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from fairlot.events import Assignment, Exposure
+from fairlot.events import Assignment, Exposure, ReceivedBatch
 from fairlot.warehouse.errors import LogTrouble, LogUnavailable, UnusableLogFile
 from fairlot.warehouse.log_file import LogFile
 from fairlot.warehouse.queue import LogStats, RecordQueue
@@ -15,8 +15,11 @@ from fairlot.warehouse.readers import (
     AssignmentReaders,
     ExposureGroup,
     count_exposures,
+    read_conversions,
     read_exposures,
+    read_identities,
 )
+from fairlot.warehouse.senders import SenderFigures, read_senders
 from fairlot.warehouse.slots import Slot, claim_slot
 from fairlot.warehouse.writer import LogWriter
 
@@ -26,9 +29,13 @@ __all__ = [
     "LogStats",
     "LogTrouble",
     "LogUnavailable",
+    "SenderFigures",
     "UnusableLogFile",
     "count_exposures",
+    "read_conversions",
     "read_exposures",
+    "read_identities",
+    "read_senders",
 ]
 
 _LAST_TRY_S = 0.2
@@ -95,6 +102,11 @@ class EventLog:
         Raises LogUnavailable, with nothing queued, while the queue is full or commits fail.
         """
         return self._queue.put(exposure, assignment)
+
+    def record_batch(self, batch: ReceivedBatch) -> int:
+        """Queue a batch for the next commit, which takes all of it or nothing, and return its
+        ticket; as `record` otherwise."""
+        return self._queue.put_batch(batch)
 
     async def committed(self, ticket: int) -> None:
         """Return once that ticket is durable; raise LogUnavailable when its commit failed.

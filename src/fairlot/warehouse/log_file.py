@@ -15,50 +15,39 @@ from typing import Any
 import msgspec
 import structlog
 
-from fairlot.events import Assignment, Exposure
+from fairlot.events import Assignment, Conversion, Exposure, Identity, ReceivedBatch
 from fairlot.warehouse.errors import UnusableLogFile
+from fairlot.warehouse.schema import SCHEMA_STEPS
 
-# Step n brings a file of schema n - 1 to schema n. Units come in no order, so nearly every new
-# assignment dirties a page of its own: 35 us a row, against 5 for one that is there already. The
-# pages and the cache are sized for that.
-SCHEMA_STEPS = (
-    """
-    CREATE TABLE exposures (
-        seq INTEGER PRIMARY KEY,
-        event_id TEXT NOT NULL UNIQUE,
-        experiment_key TEXT NOT NULL,
-        received_at_ms INTEGER NOT NULL,
-        body BLOB NOT NULL
-    );
-    CREATE TABLE assignments (
-        experiment_id TEXT NOT NULL,
-        unit_id TEXT NOT NULL,
-        experiment_key TEXT NOT NULL,
-        variant_key TEXT NOT NULL,
-        manifest_version INTEGER NOT NULL,
-        assigned_at_ms INTEGER NOT NULL,
-        PRIMARY KEY (experiment_id, unit_id)
-    ) WITHOUT ROWID;
-    """,
-)
 _PAGE_BYTES = 4096
 _CACHE_KIB = 16 << 10
 _WAL_PAGES_BEFORE_CHECKPOINT = 2000
 _WAL_LIMIT_BYTES = 64 << 20
 _CHECKED_WHOLE_UP_TO_BYTES = 64 << 20
 _ROWS_PER_STATEMENT = 64
+# one for each number of rows into each of four tables, and some
+_STATEMENTS_KEPT = 5 * _ROWS_PER_STATEMENT
 _BUSY_TIMEOUT_S = 5.0
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
-_EXPOSURE_COLUMNS = "event_id, experiment_key, received_at_ms, body"
+_EXPOSURE_COLUMNS = "event_id, project_id, experiment_key, received_at_ms, body"
+_CONVERSION_COLUMNS = "event_id, project_id, event_name, received_at_ms, body"
+_IDENTITY_COLUMNS = "event_id, project_id, received_at_ms, body"
 _ASSIGNMENT_COLUMNS = (
     "experiment_id, unit_id, experiment_key, variant_key, manifest_version, assigned_at_ms"
 )
-_KNOWN_EVENT_STAYS = "ON CONFLICT (event_id) DO NOTHING"
+_KNOWN_EVENT_STAYS = "ON CONFLICT (event_id, project_id) DO NOTHING"
 _OTHER_VARIANT_REPLACES = (
     "ON CONFLICT DO UPDATE SET variant_key = excluded.variant_key,"
     " manifest_version = excluded.manifest_version, assigned_at_ms = excluded.assigned_at_ms"
     " WHERE variant_key <> excluded.variant_key"
+)
+_NOTE_BATCH = (
+    "INSERT INTO batches (project_id, sender_id, batch_seq, sent, rejected, events_before,"
+    " dropped_total, source, received_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET times = times + 1,"
+    " dropped_total = max(dropped_total, excluded.dropped_total),"
+    " received_at_ms = max(received_at_ms, excluded.received_at_ms) RETURNING times"
 )
 
 _log = structlog.get_logger()
@@ -77,8 +66,16 @@ class LogFile:
         self._connection = self._open_sound()
         self._inode = path.stat().st_ino
 
-    def append(self, exposures: Sequence[Exposure], assignments: Sequence[Assignment]) -> None:
-        """Commit all or nothing; a known event id, or the same answer again, changes nothing."""
+    def append(
+        self,
+        exposures: Sequence[Exposure],
+        assignments: Sequence[Assignment],
+        batches: Sequence[ReceivedBatch] = (),
+    ) -> int:
+        """Commit all or nothing; how many of the batches were known.
+
+        An event id that its project has already, or the same answer again, changes nothing.
+        """
         if self.path.stat().st_ino != self._inode:
             raise FileNotFoundError(self.path)
         connection = self._connection
@@ -86,11 +83,13 @@ class LogFile:
         try:
             _insert_exposures(connection, exposures)
             _insert_assignments(connection, assignments)
+            repeated = _insert_batches(connection, batches) if batches else 0
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        return repeated
 
     def reopen(self, *, damaged: bool) -> None:
         """Start over after a failed commit; raises what opening raises."""
@@ -126,7 +125,7 @@ def _open(path: Path, max_pages: int | None) -> sqlite3.Connection:
         timeout=_BUSY_TIMEOUT_S,
         isolation_level=None,
         check_same_thread=False,
-        cached_statements=3 * _ROWS_PER_STATEMENT,
+        cached_statements=_STATEMENTS_KEPT,
     )
     try:
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
@@ -181,9 +180,47 @@ def _set_aside(path: Path, problem: str) -> None:
 
 def _insert_exposures(connection: sqlite3.Connection, exposures: Sequence[Exposure]) -> None:
     rows = [
-        (one.event_id, one.experiment_key, one.received_at_ms, _encode(one)) for one in exposures
+        (one.event_id, one.project_id, one.experiment_key, one.received_at_ms, _encode(one))
+        for one in exposures
     ]
     _insert(connection, f"exposures ({_EXPOSURE_COLUMNS})", rows, _KNOWN_EVENT_STAYS)
+
+
+def _insert_conversions(connection: sqlite3.Connection, conversions: Sequence[Conversion]) -> None:
+    rows = [
+        (one.event_id, one.project_id, one.event_name, one.received_at_ms, _encode(one))
+        for one in conversions
+    ]
+    _insert(connection, f"conversions ({_CONVERSION_COLUMNS})", rows, _KNOWN_EVENT_STAYS)
+
+
+def _insert_identities(connection: sqlite3.Connection, identities: Sequence[Identity]) -> None:
+    rows = [(one.event_id, one.project_id, one.received_at_ms, _encode(one)) for one in identities]
+    _insert(connection, f"identities ({_IDENTITY_COLUMNS})", rows, _KNOWN_EVENT_STAYS)
+
+
+def _insert_batches(connection: sqlite3.Connection, batches: Sequence[ReceivedBatch]) -> int:
+    _insert_exposures(connection, [one for batch in batches for one in batch.exposures])
+    _insert_conversions(connection, [one for batch in batches for one in batch.conversions])
+    _insert_identities(connection, [one for batch in batches for one in batch.identities])
+    return sum(_insert_batch(connection, batch) for batch in batches)
+
+
+def _insert_batch(connection: sqlite3.Connection, batch: ReceivedBatch) -> bool:
+    """Note that it was received; whether it had been before."""
+    values = (
+        batch.project_id,
+        batch.sender_id,
+        batch.batch_seq,
+        batch.sent,
+        batch.rejected,
+        batch.events_before,
+        batch.dropped_total,
+        batch.source,
+        batch.received_at_ms,
+    )
+    (times,) = connection.execute(_NOTE_BATCH, values).fetchone()
+    return bool(times > 1)
 
 
 def _insert_assignments(connection: sqlite3.Connection, assignments: Sequence[Assignment]) -> None:
@@ -210,7 +247,7 @@ def _insert(
         connection.execute(statement, tuple(chain.from_iterable(some)))
 
 
-@lru_cache(maxsize=2 * _ROWS_PER_STATEMENT)
+@lru_cache(maxsize=_STATEMENTS_KEPT)
 def _insert_statement(into: str, rows: int, columns: int, on_conflict: str) -> str:
     row = f"({','.join('?' * columns)})"
     values = ",".join([row] * rows)

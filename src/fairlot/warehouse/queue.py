@@ -7,29 +7,32 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from fairlot.events import Assignment, Exposure
+from fairlot.events import Assignment, Exposure, ReceivedBatch
 from fairlot.warehouse.errors import LogTrouble, LogUnavailable
 
 
 @dataclass(frozen=True, slots=True)
 class LogStats:
     """`queued` waits for its commit; `failed` counts commits that did not go through, each retry
-    anew; `unstorable` counts records dropped because no retry could ever write them."""
+    anew; `unstorable` counts records dropped because no retry could ever write them, and
+    `repeated_batches` those received batches that this worker's file had already."""
 
     queued: int
     committed: int
     failed: int
     unstorable: int
+    repeated_batches: int
 
 
 class Batch:
     """What one commit takes; of equal answers for a unit only the first is kept."""
 
-    __slots__ = ("assignments", "exposures", "last_ticket")
+    __slots__ = ("assignments", "exposures", "last_ticket", "received")
 
     def __init__(self) -> None:
         self.exposures: list[Exposure] = []
         self.assignments: dict[tuple[str, str], Assignment] = {}
+        self.received: list[ReceivedBatch] = []
         self.last_ticket = 0
 
 
@@ -53,6 +56,7 @@ class RecordQueue:
         self._taken = Batch()
         self._waiters: list[Waiter] = []
         self._accepted = self._committed = self._failed = self._unstorable = 0
+        self._repeated_batches = 0
 
     def put(self, exposure: Exposure | None, assignment: Assignment | None) -> int:
         """The ticket of what was queued. This runs on the event loop once a request."""
@@ -74,6 +78,22 @@ class RecordQueue:
             if ticket == self._taken.last_ticket + 1:  # the writer may be asleep
                 self._wake_up.notify()
         return ticket
+
+    def put_batch(self, received: ReceivedBatch) -> int:
+        """The ticket of all of it. Batches may fill half of the queue, so that they cannot keep
+        answers from being recorded; an empty queue takes one of any size."""
+        if self.refusal is not None:
+            raise LogUnavailable(self.refusal)
+        records = max(1, received.accepted)
+        with self._lock:
+            queued = self._accepted - self._committed
+            if queued and queued + records > self._bound // 2:
+                raise LogUnavailable(LogTrouble.FULL)
+            if self._accepted == self._taken.last_ticket:  # the writer may be asleep
+                self._wake_up.notify()
+            self._accepted += records
+            self._next.received.append(received)
+            return self._accepted
 
     async def committed(self, ticket: int) -> None:
         if ticket <= self._committed:
@@ -98,7 +118,9 @@ class RecordQueue:
     def stats(self) -> LogStats:
         with self._lock:
             queued = self._accepted - self._committed
-            return LogStats(queued, self._committed, self._failed, self._unstorable)
+            return LogStats(
+                queued, self._committed, self._failed, self._unstorable, self._repeated_batches
+            )
 
     def someone_waits(self) -> bool:
         return bool(self._waiters)
@@ -125,10 +147,11 @@ class RecordQueue:
             self._taken.last_ticket = self._accepted
             return self._taken
 
-    def mark_committed(self, batch: Batch, unstorable: int) -> None:
+    def mark_committed(self, batch: Batch, unstorable: int, repeated_batches: int) -> None:
         with self._lock:
             self._committed = batch.last_ticket
             self._unstorable += unstorable
+            self._repeated_batches += repeated_batches
             self._taken = Batch()
             self._taken.last_ticket = batch.last_ticket
             if self.refusal is LogTrouble.FAILED:

@@ -5,34 +5,25 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 import structlog
 
-from fairlot.events import Assignment, Exposure
+from fairlot.events import Assignment, Conversion, Exposure, Identity
 from fairlot.warehouse.errors import UnusableLogFile
 
 _FILES = "worker-*.sqlite"
 _BUSY_TIMEOUT_S = 5.0
 _SETTLED_AFTER_S = 2.0
 
-_CHOSEN = (
-    " FROM exposures WHERE (?1 IS NULL OR experiment_key = ?1)"
-    " AND (?2 IS NULL OR json_extract(CAST(body AS TEXT), '$.project_id') = ?2)"
-    " AND event_id NOT IN (SELECT event_id FROM temp.repeated)"
-)
-_READ = "SELECT received_at_ms, body" + _CHOSEN + " ORDER BY received_at_ms, seq"
-_COUNT = (
-    "SELECT experiment_key, json_extract(CAST(body AS TEXT), '$.variant_key'),"
-    " json_extract(CAST(body AS TEXT), '$.reason'), count(*)" + _CHOSEN + " GROUP BY 1, 2, 3"
-)
-_NOTE_REPEATED = (
-    "INSERT OR IGNORE INTO temp.repeated"
-    " SELECT event_id FROM main.exposures JOIN earlier.exposures USING (event_id)"
+_PROJECT = "json_extract(CAST({table}.body AS TEXT), '$.project_id')"
+_COUNT_COLUMNS = (
+    "experiment_key, json_extract(CAST(body AS TEXT), '$.variant_key'),"
+    " json_extract(CAST(body AS TEXT), '$.reason'), count(*)"
 )
 _FIND_ASSIGNMENT = (
     "SELECT experiment_id, experiment_key, unit_id, variant_key, manifest_version, assigned_at_ms"
@@ -40,7 +31,7 @@ _FIND_ASSIGNMENT = (
 )
 
 _log = structlog.get_logger()
-_decode = msgspec.json.Decoder(Exposure).decode
+E = TypeVar("E", Exposure, Conversion, Identity)
 
 
 class ExposureGroup(NamedTuple):
@@ -53,13 +44,19 @@ def read_exposures(
     directory: Path, *, experiment_key: str | None = None, project_id: str | None = None
 ) -> Iterator[Exposure]:
     """By the time they were received; an event id that several files hold comes once."""
-    with ExitStack() as stack:
-        runs = [
-            stack.enter_context(closing(file)).execute(_READ, (experiment_key, project_id))
-            for file in _open_all(directory)
-        ]
-        for _, body in heapq.merge(*runs, key=_received_at_ms):
-            yield _decode(body)
+    return _read(directory, EXPOSURES, experiment_key, project_id)
+
+
+def read_conversions(
+    directory: Path, *, event_name: str | None = None, project_id: str | None = None
+) -> Iterator[Conversion]:
+    """As `read_exposures`."""
+    return _read(directory, CONVERSIONS, event_name, project_id)
+
+
+def read_identities(directory: Path, *, project_id: str | None = None) -> Iterator[Identity]:
+    """As `read_exposures`."""
+    return _read(directory, IDENTITIES, None, project_id)
 
 
 def count_exposures(
@@ -67,49 +64,112 @@ def count_exposures(
 ) -> dict[ExposureGroup, int]:
     """How many distinct events each experiment, variant and reason has."""
     counts: Counter[ExposureGroup] = Counter()
-    for file in _open_all(directory):
+    statement = f"SELECT {_COUNT_COLUMNS}{EXPOSURES.chosen} GROUP BY 1, 2, 3"
+    for file in _open_all(directory, EXPOSURES):
         with closing(file):
-            for *group, number in file.execute(_COUNT, (experiment_key, project_id)):
+            for *group, number in file.execute(statement, (experiment_key, project_id)):
                 counts[ExposureGroup(*group)] += number
     return dict(counts)
+
+
+def read_files(directory: Path, table: str) -> Iterator[sqlite3.Connection]:
+    """A connection to each file that has the table; whoever takes it closes it."""
+    for path in sorted(directory.glob(_FILES)):
+        with _explained(path):
+            connection = _open_with(path, table)
+        if connection is not None:
+            yield connection
+
+
+class _Kind(Generic[E]):
+    """A kind of events: its table, the column that it may be chosen by, and its record."""
+
+    def __init__(self, table: str, chosen_by: str, record: type[E]) -> None:
+        self.table = table
+        self.decode: Callable[[bytes], E] = msgspec.json.Decoder(record).decode
+        project = _PROJECT.format(table=table)
+        self.chosen = (
+            f" FROM {table} WHERE (?1 IS NULL OR {chosen_by} = ?1)"  # noqa: S608 - names of ours
+            f" AND (?2 IS NULL OR {project} = ?2) AND seq NOT IN (SELECT seq FROM temp.repeated)"
+        )
+        # The project is in every body; files of schema 1 have no column for it.
+        self.note_repeated = (
+            f"INSERT OR IGNORE INTO temp.repeated SELECT own.seq FROM main.{table} AS own"  # noqa: S608
+            f" JOIN earlier.{table} AS other USING (event_id)"
+            f" WHERE {_PROJECT.format(table='own')} = {_PROJECT.format(table='other')}"
+        )
+
+
+EXPOSURES = _Kind("exposures", "experiment_key", Exposure)
+CONVERSIONS = _Kind("conversions", "event_name", Conversion)
+IDENTITIES = _Kind("identities", "NULL", Identity)
+
+
+def _read(
+    directory: Path, kind: _Kind[E], chosen: str | None, project_id: str | None
+) -> Iterator[E]:
+    statement = f"SELECT received_at_ms, body{kind.chosen} ORDER BY received_at_ms, seq"
+    with ExitStack() as stack:
+        runs = [
+            stack.enter_context(closing(file)).execute(statement, (chosen, project_id))
+            for file in _open_all(directory, kind)
+        ]
+        for _, body in heapq.merge(*runs, key=_received_at_ms):
+            yield kind.decode(body)
 
 
 def _received_at_ms(row: tuple[int, bytes]) -> int:
     return row[0]
 
 
-def _open_all(directory: Path) -> Iterator[sqlite3.Connection]:
-    """Each file that holds exposures, with the ids that an earlier one has too in `repeated`."""
+def _open_all(directory: Path, kind: _Kind[Any]) -> Iterator[sqlite3.Connection]:
+    """Each file that holds such events, with those that an earlier one has too in `repeated`."""
     earlier: list[Path] = []
     for path in sorted(directory.glob(_FILES)):
-        try:
-            connection = _open_with_repeated(path, earlier)
-        except sqlite3.DatabaseError as error:
-            raise UnusableLogFile(
-                path, f"cannot be read ({error}); restore or remove it"
-            ) from error
-        if connection is not None:
-            earlier.append(path)
-            yield connection
+        with _explained(path):
+            connection = _open_with(path, kind.table)
+            if connection is None:
+                continue
+            try:
+                _note_repeated(connection, kind, earlier)
+            except BaseException:
+                connection.close()
+                raise
+        earlier.append(path)
+        yield connection
 
 
-def _open_with_repeated(path: Path, earlier: list[Path]) -> sqlite3.Connection | None:
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise UnusableLogFile(path, f"cannot be read ({error}); restore or remove it") from error
+
+
+def _open_with(path: Path, table: str) -> sqlite3.Connection | None:
+    """The file, if it has the table: one that is being made, or is of an older schema, has not."""
     connection = _open_read_only(path)
     try:
-        if not connection.execute(
-            "SELECT 1 FROM sqlite_master WHERE name = 'exposures'"
-        ).fetchone():
-            connection.close()
-            return None
-        connection.execute("CREATE TEMP TABLE repeated (event_id TEXT PRIMARY KEY) WITHOUT ROWID")
-        for other in earlier:
-            connection.execute("ATTACH ? AS earlier", (_read_only_uri(other),))
-            connection.execute(_NOTE_REPEATED)
-            connection.execute("DETACH earlier")
+        found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))
+        has_it = found.fetchone() is not None
     except BaseException:
         connection.close()
         raise
+    if not has_it:
+        connection.close()
+        return None
     return connection
+
+
+def _note_repeated(
+    connection: sqlite3.Connection, kind: _Kind[Any], earlier: Iterable[Path]
+) -> None:
+    connection.execute("CREATE TEMP TABLE repeated (seq INTEGER PRIMARY KEY)")
+    for other in earlier:
+        connection.execute("ATTACH ? AS earlier", (_read_only_uri(other),))
+        connection.execute(kind.note_repeated)
+        connection.execute("DETACH earlier")
 
 
 def _read_only_uri(path: Path) -> str:

@@ -6,7 +6,7 @@ import time
 
 import structlog
 
-from fairlot.events import Assignment, Exposure
+from fairlot.events import Assignment, Exposure, ReceivedBatch
 from fairlot.warehouse.log_file import LogFile, is_damage
 from fairlot.warehouse.queue import Batch, RecordQueue
 from fairlot.warehouse.recent import RecentAnswers
@@ -70,7 +70,7 @@ class LogWriter:
         pause_s = _FIRST_RETRY_S
         while not self.give_up:
             try:
-                unstorable = self._write(batch)
+                unstorable, repeated = self._write(batch)
             except (sqlite3.Error, OSError) as error:
                 self._note_failure(error)
                 if not self.give_up:
@@ -80,7 +80,7 @@ class LogWriter:
             if self._failure is not None:
                 _log.info("event_log.usable_again", file=str(self._file.path))
             self._failure = None
-            self._queue.mark_committed(batch, unstorable)
+            self._queue.mark_committed(batch, unstorable, repeated)
             return True
         return False
 
@@ -91,31 +91,37 @@ class LogWriter:
         if first_time:
             _log.error("event_log.commit_failed", file=str(self._file.path), problem=str(error))
 
-    def _write(self, batch: Batch) -> int:
-        """Commit the batch; how many of its records no retry could ever write."""
+    def _write(self, batch: Batch) -> tuple[int, int]:
+        """Commit the batch; how many of its records no retry could ever write, and how many
+        received batches were known."""
         if self._failure is not None:
             self._recent.forget()
             self._file.reopen(damaged=is_damage(self._failure))
         assignments = self._recent.unseen(batch.assignments.values())
         unstorable = 0
         try:
-            self._file.append(batch.exposures, assignments)
+            repeated = self._file.append(batch.exposures, assignments, batch.received)
         except _UNSTORABLE:
-            unstorable = self._write_one_by_one(batch.exposures, assignments)
+            unstorable, repeated = self._write_one_by_one(batch, assignments)
         self._recent.remember(assignments)
-        return unstorable
+        return unstorable, repeated
 
-    def _write_one_by_one(self, exposures: list[Exposure], assignments: list[Assignment]) -> int:
-        alone = [*(([one], []) for one in exposures), *(([], [one]) for one in assignments)]
-        refused = 0
-        for some, others in alone:
+    def _write_one_by_one(self, batch: Batch, assignments: list[Assignment]) -> tuple[int, int]:
+        alone: list[tuple[list[Exposure], list[Assignment], list[ReceivedBatch]]] = [
+            *(([one], [], []) for one in batch.exposures),
+            *(([], [one], []) for one in assignments),
+            *(([], [], [one]) for one in batch.received),
+        ]
+        refused = repeated = 0
+        for exposures, others, received in alone:
             try:
-                self._file.append(some, others)
+                repeated += self._file.append(exposures, others, received)
             except _UNSTORABLE as error:
                 refused += 1
                 _log.error(
                     "event_log.record_unstorable",
-                    event_ids=[one.event_id for one in some],
+                    event_ids=[one.event_id for one in exposures],
+                    batches=[(one.sender_id, one.batch_seq) for one in received],
                     problem=type(error).__name__,
                 )
-        return refused
+        return refused, repeated

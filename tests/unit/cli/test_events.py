@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fairlot.engine import Reason
-from fairlot.events import Assignment, Exposure
+from fairlot.events import Assignment, Conversion, Exposure, Identity, ReceivedBatch
 from fairlot.warehouse.log import EventLog
 from support.commands import Run
 
@@ -77,6 +77,113 @@ def test_events__unknown_experiment_of_none__is_noted_too(run: Run) -> None:
 
 def test_events__none__is_an_empty_list(shop: Run) -> None:
     assert shop("events", "--json").json == {"events": []}
+
+
+@pytest.fixture
+def ingested(shop: Run) -> Run:
+    log = EventLog.open(Path(".fairlot/events"))
+    log.record_batch(
+        ReceivedBatch(
+            project_id="p",
+            sender_id="web-1",
+            batch_seq=3,
+            sent=4,
+            rejected=1,
+            events_before=10,
+            dropped_total=2,
+            source="sdk-python",
+            received_at_ms=1_000,
+            exposures=[exposure(1)],
+            conversions=[Conversion("event-2", "p", "ada", "order", 9.5, 2_000, 2_000)],
+            identities=[Identity("event-3", "p", "ada", "user-1", 3_000, 3_000)],
+        )
+    )
+    log.close(10)
+    return shop
+
+
+def test_events__kind__prints_only_such(ingested: Run) -> None:
+    assert len(ingested("events").out.splitlines()) == 2
+    assert [
+        line.split("\t") for line in ingested("events", "--kind", "conversions").out.splitlines()
+    ] == [
+        ["received_at", "event_name", "value", "subject_id", "event_id"],
+        ["1970-01-01T00:00:02+00:00", "order", "9.5", "ada", "event-2"],
+    ]
+    assert [
+        line.split("\t") for line in ingested("events", "--kind", "identities").out.splitlines()
+    ] == [
+        ["received_at", "subject_id", "user_id", "event_id"],
+        ["1970-01-01T00:00:03+00:00", "ada", "user-1", "event-3"],
+    ]
+    (event,) = ingested("events", "--kind", "identities", "--json").json["events"]
+    assert event["user_id"] == "user-1"
+
+
+def test_events__conversion_without_a_value__has_an_empty_cell(shop: Run) -> None:
+    log = EventLog.open(Path(".fairlot/events"))
+    conversion = Conversion("event-1", "p", "ada", "visit", None, 0, 0)
+    log.record_batch(
+        ReceivedBatch(
+            project_id="p",
+            sender_id="s",
+            batch_seq=1,
+            sent=1,
+            rejected=0,
+            events_before=0,
+            dropped_total=0,
+            source=None,
+            received_at_ms=0,
+            conversions=[conversion],
+        )
+    )
+    log.close(10)
+    line = shop("events", "--kind", "conversions").out.splitlines()[1]
+    assert line.split("\t") == ["1970-01-01T00:00:00+00:00", "visit", "", "ada", "event-1"]
+    assert shop("events", "--senders").out.splitlines()[1].split()[1] == "-"
+
+
+def test_events__senders__are_a_table(ingested: Run) -> None:
+    head, line = ingested("events", "--senders").out.splitlines()
+    assert head.split("  ")[0] == "sender"
+    assert "missing batches  lost events  dropped by the sender  last seen" in head
+    assert line.split() == [
+        "web-1",
+        "sdk-python",
+        "1",
+        "4",
+        "2",
+        "10",
+        "2",
+        "1970-01-01T00:00:01.000Z",
+    ]
+
+
+def test_events__senders_as_json__have_all_figures(ingested: Run) -> None:
+    assert ingested("events", "--senders", "--json").json == {
+        "senders": [
+            {
+                "project_id": "p",
+                "sender_id": "web-1",
+                "source": "sdk-python",
+                "batches": 1,
+                "events": 4,
+                "rejected": 1,
+                "repeated_batches": 0,
+                "missing_batches": 2,
+                "lost_events": 10,
+                "dropped": 2,
+                "last_seen": "1970-01-01T00:00:01.000Z",
+            }
+        ]
+    }
+
+
+def test_events__options_that_exclude_each_other__are_refused(shop: Run) -> None:
+    ran = shop("events", "--senders", "--kind", "exposures")
+    assert (ran.code, "leave --kind and --experiment" in ran.err) == (1, True)
+    ran = shop("events", "--kind", "conversions", "--experiment", "x")
+    assert (ran.code, "--experiment: conversions belong to no experiment" in ran.err) == (1, True)
 
 
 def test_decide__stored_assignment__beats_changed_weights(shop: Run, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from fairlot.engine.model import Reason
-from fairlot.events import Actor, Exposure, exposure_columns
+from fairlot.events import Actor, Exposure, event_columns
 
 NOW_MS = 1_795_413_600_000  # 2026-11-23T06:00:00Z
 # The columns of the exposure table, as published; `at` on the wire is `occurred_at` in storage.
@@ -24,8 +24,8 @@ def exposure(**changes: object) -> Exposure:
     return msgspec.convert(required | changes, Exposure)
 
 
-def test_exposure_columns__any__are_the_published_ones_in_order() -> None:
-    columns = exposure_columns(exposure(actor="bot"))
+def test_event_columns__any__are_the_published_ones_in_order() -> None:
+    columns = event_columns(exposure(actor="bot"))
     assert " ".join(columns) == COLUMNS
     assert columns["occurred_at"] == datetime(2026, 11, 23, 6, 0, 0, 123_000, tzinfo=UTC)
     assert columns["reason"] == "bucket"

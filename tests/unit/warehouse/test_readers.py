@@ -3,9 +3,16 @@ from pathlib import Path
 import pytest
 
 from fairlot.engine.model import Reason
-from fairlot.warehouse.log import ExposureGroup, UnusableLogFile, count_exposures, read_exposures
+from fairlot.warehouse.log import (
+    ExposureGroup,
+    UnusableLogFile,
+    count_exposures,
+    read_conversions,
+    read_exposures,
+    read_identities,
+)
 from fairlot.warehouse.log_file import LogFile
-from unit.warehouse.records import NOW_MS, exposure
+from unit.warehouse.records import NOW_MS, conversion, exposure, identity, received
 
 
 def write(directory: Path, worker: int, *exposures: object) -> None:
@@ -87,3 +94,27 @@ def test_readers__a_file_that_is_damaged__say_which(tmp_path: Path) -> None:
     with pytest.raises(UnusableLogFile) as caught:
         list(read_exposures(tmp_path))
     assert caught.value.path.name == "worker-3.sqlite"
+
+
+def test_read_conversions__several_files__once_each_by_time_and_name(tmp_path: Path) -> None:
+    twice = conversion("twice", received_at_ms=NOW_MS + 1)
+    late = conversion("late", received_at_ms=NOW_MS + 2, event_name="refund")
+    for worker, events in enumerate([(late, twice), (conversion("first"), twice)]):
+        file = LogFile(tmp_path / f"worker-{worker}.sqlite")
+        file.append([], [], [received(*events)])
+        file.close()
+    assert [each.subject_id for each in read_conversions(tmp_path)] == ["first", "twice", "late"]
+    refunds = read_conversions(tmp_path, event_name="refund", project_id="prj_1")
+    assert list(refunds) == [late]
+    assert list(read_conversions(tmp_path, project_id="prj_2")) == []
+
+
+def test_read_identities__several_files__once_each(tmp_path: Path) -> None:
+    twice = identity("twice")
+    for worker in range(2):
+        file = LogFile(tmp_path / f"worker-{worker}.sqlite")
+        file.append([], [], [received(twice, identity(f"{worker}"))])
+        file.close()
+    found = sorted(each.subject_id for each in read_identities(tmp_path))
+    assert found == ["0", "1", "twice"]
+    assert list(read_identities(tmp_path, project_id="prj_2")) == []

@@ -1,0 +1,59 @@
+"""What the properties of an event may hold."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from fairlot.events.rows import is_sound
+from fairlot.events.sent import MAX_PROPERTIES_BYTES
+
+MAX_DEPTH: Final = 32
+RESERVED: Final = "fairlot."
+_encode = msgspec.json.Encoder().encode
+
+_TOO_LARGE: Final = f"over {MAX_PROPERTIES_BYTES} bytes as JSON; send fewer of them"
+_TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels; flatten them"
+_UNSOUND: Final = "a text holds U+0000 or half a surrogate pair; send whole characters"
+_NO_NUMBER: Final = "NaN or an infinite number; send null, or leave it out"
+
+
+def properties_problem(properties: Mapping[str, Any]) -> str | None:
+    """What is wrong with them and what to do, if anything.
+
+    They are looked through only when their JSON says that there may be something to find.
+    """
+    for name in properties:
+        if name.startswith(RESERVED):
+            return f"{name[:80]!r}: names that begin with {RESERVED} are the server's; rename it"
+    try:
+        encoded = _encode(properties)
+    except RecursionError:
+        return _TOO_DEEP
+    except UnicodeEncodeError:
+        return _UNSOUND
+    if len(encoded) > MAX_PROPERTIES_BYTES:
+        return _TOO_LARGE
+    nested = encoded.count(b"{") + encoded.count(b"[") > MAX_DEPTH
+    # the encoder writes NaN and infinity as null
+    if nested or b"\\u0000" in encoded or b"null" in encoded:
+        return _problem_in(properties, MAX_DEPTH)
+    return None
+
+
+def _problem_in(value: Any, levels_left: int) -> str | None:
+    if isinstance(value, str):
+        return None if is_sound(value) else _UNSOUND
+    if isinstance(value, float):
+        return None if math.isfinite(value) else _NO_NUMBER
+    if isinstance(value, Mapping):
+        parts = [*value, *value.values()]
+    elif isinstance(value, list):
+        parts = value
+    else:
+        return None
+    if levels_left == 0:
+        return _TOO_DEEP
+    found = (_problem_in(part, levels_left - 1) for part in parts)
+    return next((problem for problem in found if problem is not None), None)
