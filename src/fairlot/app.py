@@ -273,6 +273,7 @@ def _open_services(settings: Settings, store: Store) -> Services:
                 log,
                 durable=settings.durable_impressions,
             ),
+            store=store,
             store_generation=store.generation,
             log=log,
             counts=Counts(),

@@ -1,6 +1,7 @@
 """Every operation of openapi.json under generated requests, against a running server."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from fairlot.service.access import Scope
 from support.commands import SHOP
-from support.processes import ServerProcess, published, serving
+from support.processes import ServerProcess, fairlot, published, serving
 
 pytestmark = pytest.mark.slow
 
@@ -29,6 +31,11 @@ CHECKS = [
 ]
 OPERATIONS = {
     "POST /api/v1/experiments/assignments/{experiment_key}",
+    "POST /api/v1/orgs/{org}/projects/{project}/events",
+    "POST /api/v1/orgs/{org}/preview/sign",
+    "POST /api/v1/orgs/{org}/preview/revoke",
+    "GET /v1/{org}/preview.json",
+    "GET /v1/{org}/{project}/preview.json",
     "GET /v1/{org}/manifest.json",
     "GET /v1/{org}/{project}/manifest.json",
     "GET /.well-known/jwks/{org}",
@@ -39,20 +46,37 @@ OPERATIONS = {
     "GET /openapi.json",
 }
 Operation = schemathesis.schemas.APIOperation[Any, Any, Any, Any]
+TOKEN_IN_BODY = "POST /api/v1/experiments/assignments/{experiment_key}"
+SIGN_PREVIEW = "POST /api/v1/orgs/{org}/preview/sign"
+PREVIEWED: dict[str, Any] = {"experimentKey": "free-delivery", "variantKey": "control"}
 PATHS = {"org": "default", "project": "default", "experiment_key": "free-delivery"}
 
 
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """`key` is an API key with all scopes, `preview` a preview token."""
+
+    server: ServerProcess
+    token: str
+    key: str
+    preview: str
+
+
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, str]]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     data_dir = tmp_path_factory.mktemp("data")
     token = published(data_dir, SHOP)
+    scopes = [word for scope in Scope for word in ("--scope", scope)]
+    key = fairlot("keys", "create", *scopes, "--data", str(data_dir))["key"]
+    words = (*PREVIEWED.values(), "--data", str(data_dir))
+    preview = fairlot("preview", *words)["token"]
     with serving(data_dir) as server:
-        yield server, token
+        yield Shop(server, token, key, preview)
 
 
 @pytest.fixture(scope="module")
-def operations(shop: tuple[ServerProcess, str]) -> dict[str, Operation]:
-    schema = schemathesis.openapi.from_url(f"{shop[0].url}/api/v1/openapi")
+def operations(shop: Shop) -> dict[str, Operation]:
+    schema = schemathesis.openapi.from_url(f"{shop.server.url}/api/v1/openapi")
     found = (result.ok() for result in schema.get_all_operations() if isinstance(result, Ok))
     return {operation.label: operation for operation in found}
 
@@ -66,7 +90,7 @@ def test_openapi__operations__just_those_of_this_list(
 @pytest.mark.parametrize("label", sorted(OPERATIONS))
 @pytest.mark.parametrize("known", [False, True], ids=["generated ids", "known ids"])
 def test_openapi__generated_requests__no_undocumented_answer_and_no_5xx(
-    shop: tuple[ServerProcess, str],
+    shop: Shop,
     operations: dict[str, Operation],
     label: str,
     known: bool,
@@ -88,8 +112,12 @@ def test_openapi__generated_requests__no_undocumented_answer_and_no_5xx(
             case.path_parameters = {
                 name: PATHS[name] for name in case.path_parameters or {} if name in PATHS
             }
-            if isinstance(case.body, dict):
-                case.body["token"] = shop[1]
+            credential = shop.preview if label.endswith("preview.json") else shop.key
+            case.headers["Authorization"] = f"Bearer {credential}"
+            if label == SIGN_PREVIEW:
+                case.body = PREVIEWED
+            if label == TOKEN_IN_BODY and isinstance(case.body, dict):
+                case.body["token"] = shop.token
         statuses.append(case.call_and_validate(checks=CHECKS).status_code)
 
     ask()

@@ -94,7 +94,10 @@ def test_application__published_experiment__is_served_and_recorded(
         assert answer.json["in_experiment"] is True
         assert client.get("/v1/default/manifest.json").status == 200
         assert client.get("/.well-known/jwks/default").json["keys"]
-        assert client.get("/.well-known/revocations/default").json == {"revoked": {}}
+        assert client.get("/.well-known/revocations/default").json == {
+            "revoked": {},
+            "previews": [],
+        }
         assert client.get("/readyz").status == 200
         assert "fairlot_manifest_version" in client.get("/metrics").body.decode()
     (exposure,) = read_exposures(settings.events_dir)

@@ -17,10 +17,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("fairlot.cli.server:serve", "Run the decision server."),
     "demo": ("fairlot.cli.demo:demo", "Serve the demo shop to simulated visitors."),
     "decide": ("fairlot.cli.decision:decide", "Decide for a subject, recording nothing."),
-    "events": ("fairlot.cli.events:events", "Print the recorded exposures."),
+    "events": ("fairlot.cli.events:events", "Print the recorded events, and what was lost."),
     "token": ("fairlot.cli.token:token", "Show the experiment token."),
     "keys": ("fairlot.cli.keys:keys", "Create, list and revoke API keys."),
     "manifest": ("fairlot.cli.manifest:manifest", "Show or verify the signed manifest."),
+    "preview": ("fairlot.cli.preview:preview", "Make a link that shows a variant, or revoke one."),
     "openapi": ("fairlot.cli.openapi:openapi", "Print the OpenAPI document of the server."),
 }
 

@@ -24,6 +24,7 @@ from fairlot.engine.step import LastRun, Seen, Step, asking_step, first_answer
 from fairlot.engine.steps import (
     CONTEXT_STEPS,
     GATED_STEPS,
+    OVERRIDE_STEPS,
     Parts,
     gated,
     holdout_draw,
@@ -35,11 +36,13 @@ from fairlot.engine.steps import (
 class CompiledExperiment:
     """The steps that can answer, in order, and why the other rows of the table cannot.
 
-    `answer_plain` runs the steps that need no overrides and no memory, `answer` runs all.
+    `answer_plain` runs the steps that need no overrides and no memory, `answer_remembering` those
+    that need no overrides, `answer` runs all.
     """
 
     by_subject: bool
     answer_plain: LastRun
+    answer_remembering: LastRun
     answer: LastRun
     steps: tuple[Step, ...]
     order: tuple[str, ...]
@@ -120,6 +123,7 @@ def bind(parts: Parts) -> CompiledExperiment:
     return CompiledExperiment(
         by_subject=parts.experiment.unit is Unit.SUBJECT,
         answer_plain=first_answer([s for s in steps if s.name not in CONTEXT_STEPS]),
+        answer_remembering=first_answer([s for s in steps if s.name not in OVERRIDE_STEPS]),
         answer=first_answer(steps),
         steps=steps,
         order=tuple(built),
@@ -132,4 +136,4 @@ def constant(key: str, reason: Reason) -> CompiledExperiment:
     decision = Decision(key, None, reason)
     step = asking_step("manifest", lambda *_: decision, lambda *_: Seen(f"experiment {key}", {}))
     answer = first_answer((step,))
-    return CompiledExperiment(True, answer, answer, (step,), (step.name,), {})
+    return CompiledExperiment(True, answer, answer, answer, (step,), (step.name,), {})

@@ -21,9 +21,11 @@ def decide(
     except KeyError:
         return Decision(experiment_key, None, Reason.UNKNOWN)
     unit_id = subject_id if experiment.by_subject else context.account_id or ""
-    if context.sticky is None and context.overrides is None:
-        return experiment.answer_plain(unit_id, subject_id, context)
-    return experiment.answer(unit_id, subject_id, context)
+    if context.overrides is not None:
+        return experiment.answer(unit_id, subject_id, context)
+    if context.sticky is not None:
+        return experiment.answer_remembering(unit_id, subject_id, context)
+    return experiment.answer_plain(unit_id, subject_id, context)
 
 
 def explain(
@@ -35,7 +37,7 @@ def explain(
     if experiment is None:
         experiment = constant(experiment_key, Reason.UNKNOWN)
     answer = first_answer([trace.recorded(step) for step in experiment.steps])
-    recorded = replace(experiment, answer_plain=answer, answer=answer)
+    recorded = replace(experiment, answer_plain=answer, answer_remembering=answer, answer=answer)
     watched = replace(compiled, experiments={experiment_key: recorded})
     decision = decide(watched, experiment_key, subject_id, context)
     return Explanation(decision, tuple(trace.steps(experiment.order, experiment.omitted)))

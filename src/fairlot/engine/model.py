@@ -233,7 +233,10 @@ class BrokenExperiment:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that is needed to decide for one project."""
+    """All that is needed to decide for one project.
+
+    `keys` are the ids of the keys that may sign the next one; none says nothing about them.
+    """
 
     org: str
     project: str
@@ -243,6 +246,7 @@ class Manifest:
     holdout: Holdout | None = None
     layers: tuple[Layer, ...] = ()
     segments: tuple[Segment, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,8 +258,10 @@ DECISION_TABLE: Final[tuple[tuple[str, Builder], ...]] = (
     ("adapter", adapter_step),
     ("bucket", bucket_step),
 )
-# These answer only when the context brings overrides or a memory; plain calls leave them out.
-CONTEXT_STEPS: Final = frozenset({"preview", "excluded", "sticky", "adapter"})
+# These answer only when the context brings overrides, the second set also when it brings a memory;
+# calls without leave them out.
+OVERRIDE_STEPS: Final = frozenset({"preview", "excluded", "adapter"})
+CONTEXT_STEPS: Final = OVERRIDE_STEPS | {"sticky"}
 # What these answer still has to pass the variant's recipe sample rate, the table's last row.
 GATED_STEPS: Final = frozenset({"sticky", "adapter", "bucket"})
 RECIPE: Final = "recipe"

@@ -6,9 +6,15 @@ from hashlib import sha256
 from urllib.parse import parse_qsl
 
 from fairlot.http.asgi import Scope, header
+from fairlot.http.problems import Problem, ProblemCode, Refused, not_found
 from fairlot.http.services import Services
 from fairlot.service.access import KEY_PREFIX, verify_key
-from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Snapshot
+from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Snapshot, Tenant
+
+_NO_KEY = (
+    "the API key is missing, wrong, expired or revoked; send it as `Authorization: Bearer`"
+    " or X-API-Key"
+)
 
 
 def project_of_token(snapshot: Snapshot, token: str) -> ProjectServing | None:
@@ -55,9 +61,66 @@ def live_key(services: Services, scope: Scope) -> ApiKeyRecord | None:
     return record
 
 
-def may(record: ApiKeyRecord | None, scope_name: str, project: ProjectServing) -> bool:
+def may(record: ApiKeyRecord | None, scope_name: str, project: ProjectServing | Tenant) -> bool:
     """Whether a key has a scope in a project."""
-    if record is None or scope_name not in record.scopes or record.org != project.org:
+    return record is not None and scope_name in record.scopes and _reaches(record, project)
+
+
+def authorized(services: Services, scope: Scope, scope_name: str) -> tuple[Tenant, str]:
+    """The project that the path names, and the key that may do what `scope_name` says there.
+
+    Raises Refused: 401 without a live key, 404 for a project that is not there for the key, so
+    that it learns nothing of others, 403 for a key of the project that lacks the scope.
+    """
+    record = live_key(services, scope)
+    text = api_key_of(scope)
+    if record is None or text is None:
+        raise Refused(Problem(401, ProblemCode.UNAUTHORIZED, _NO_KEY))
+    path = scope["path_params"]
+    tenant = services.decisions.snapshot.tenants.get((path["org"], path["project"]))
+    if tenant is None or not _reaches(record, tenant):
+        raise not_found("no such organization or project for this key; check their spelling")
+    if scope_name not in record.scopes:
+        raise _lacks(scope_name)
+    return tenant, text
+
+
+def authorized_in_organization(
+    services: Services, scope: Scope, scope_name: str, org: str
+) -> ApiKeyRecord:
+    """The key that may do what `scope_name` says somewhere in `org`; Refused as `authorized`."""
+    record = live_key(services, scope)
+    if record is None:
+        raise Refused(Problem(401, ProblemCode.UNAUTHORIZED, _NO_KEY))
+    if record.org != org:
+        raise not_found("no such organization for this key; check its spelling")
+    if scope_name not in record.scopes:
+        raise _lacks(scope_name)
+    return record
+
+
+def reached_project(services: Services, record: ApiKeyRecord, org: str, project: str) -> Tenant:
+    """A project that a request names beside its path; Refused (404) if it is not there for the
+    key."""
+    tenant = services.decisions.snapshot.tenants.get((org, project))
+    if tenant is None or not _reaches(record, tenant):
+        raise not_found("no such project for this key; check its spelling")
+    return tenant
+
+
+def _lacks(scope_name: str) -> Refused:
+    return Refused(
+        Problem(
+            403,
+            ProblemCode.FORBIDDEN,
+            f"the API key lacks the scope {scope_name}; make one that has it with"
+            f" `fairlot keys create --scope {scope_name}`",
+        )
+    )
+
+
+def _reaches(record: ApiKeyRecord, project: ProjectServing | Tenant) -> bool:
+    if record.org != project.org:
         return False
     return record.project_ids is None or project.project_id in record.project_ids
 

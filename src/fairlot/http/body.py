@@ -1,10 +1,15 @@
 """Read a request body, never holding more than a cap of it."""
 
+from typing import TypeVar
+
+import msgspec
+
 from fairlot.engine.errors import FairlotError
 from fairlot.http.asgi import Message, Receive, Scope
-from fairlot.http.problems import Problem, ProblemCode, Refused
+from fairlot.http.problems import Problem, ProblemCode, Refused, invalid_fields
 
 BODY_LIMIT = 64 * 1024
+_Document = TypeVar("_Document")
 
 
 class ClientGone(FairlotError):
@@ -33,6 +38,20 @@ async def read_body(scope: Scope, receive: Receive, limit: int = BODY_LIMIT) -> 
     if len(body) > limit:
         raise too_large(limit)
     return body
+
+
+async def read_json(
+    scope: Scope, receive: Receive, decoder: msgspec.json.Decoder[_Document]
+) -> _Document:
+    """The body as what the decoder makes of it. Refused (400) for anything else."""
+    body = await read_body(scope, receive)
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise invalid_fields(f"the body does not fit: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        detail = f"the body is not valid JSON: {error}; send a JSON object in UTF-8"
+        raise Refused(Problem(400, ProblemCode.MALFORMED_JSON, detail)) from None
 
 
 async def _gather(message: Message, receive: Receive, limit: int) -> bytes:

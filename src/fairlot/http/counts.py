@@ -25,6 +25,16 @@ _FAMILIES = {
         "counter",
         "Answers refused because the event log could not take them.",
     ),
+    "fairlot_events_total": ("counter", "Events of senders recorded, repeats too, by kind."),
+    "fairlot_events_rejected_total": ("counter", "Rows of senders that were refused."),
+    "fairlot_event_batches_refused_total": (
+        "counter",
+        "Batches of senders refused because the event log could not take them.",
+    ),
+    "fairlot_event_batches_repeated_total": (
+        "counter",
+        "Batches of senders that the worker which took them had recorded before.",
+    ),
     "fairlot_requests_total": ("counter", "Answered requests by status."),
     "fairlot_refresh_failures_total": ("counter", "Polls of the store that failed."),
     "fairlot_log_queued": ("gauge", "Events accepted and not yet on disk."),
@@ -47,14 +57,21 @@ class Counts:
     impressions: int = 0
     impressions_refused: int = 0
     refresh_failures: int = 0
+    events: Counter[str] = field(default_factory=Counter)
+    events_rejected: int = 0
+    event_batches_refused: int = 0
 
     def samples(self) -> Samples:
         found: Samples = {
             ("fairlot_impressions_total", ()): self.impressions,
             ("fairlot_impressions_refused_total", ()): self.impressions_refused,
             ("fairlot_refresh_failures_total", ()): self.refresh_failures,
+            ("fairlot_events_rejected_total", ()): self.events_rejected,
+            ("fairlot_event_batches_refused_total", ()): self.event_batches_refused,
             ("fairlot_workers", ()): 1,
         }
+        for kind, count in self.events.copy().items():
+            found["fairlot_events_total", (("kind", kind),)] = count
         for (kind, reason), count in self.decisions.copy().items():
             labels = (("type", kind), ("reason", reason))
             found["fairlot_decisions_total", labels] = count

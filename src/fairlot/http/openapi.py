@@ -61,15 +61,23 @@ _SECURITY_SCHEMES = {
     },
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "query": {"type": "apiKey", "in": "query", "name": "apiKey"},
+    "preview": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A preview token of the experiment.",
+    },
 }
 _Requirements = list[dict[str, list[str]]]
 _NOTHING: _Requirements = [{}]
-_KEYS: _Requirements = [{name: []} for name in _SECURITY_SCHEMES]
+_KEYS: _Requirements = [{name: []} for name in ("bearer", "basic", "header", "query")]
 _ANY_KEY = _NOTHING + _KEYS
 _SECURITY: dict[Auth, _Requirements] = {
     Auth.NONE: [],
     Auth.TOKEN_IN_BODY: _ANY_KEY,
     Auth.BEARER_WHEN_PRIVATE: _ANY_KEY,
+    Auth.API_KEY: _KEYS,
+    Auth.PREVIEW_TOKEN: [{"preview": []}],
 }
 
 

@@ -97,3 +97,18 @@ def face_reply(problem: Problem) -> Reply:
 
 def not_found(what: str) -> Refused:
     return Refused(Problem(404, ProblemCode.NOT_FOUND, what))
+
+
+def invalid_fields(detail: str) -> Refused:
+    return Refused(Problem(400, ProblemCode.INVALID_FIELDS, detail))
+
+
+def store_unavailable() -> Refused:
+    return Refused(
+        Problem(
+            503,
+            ProblemCode.UNAVAILABLE,
+            "the store cannot be used now; nothing was changed, try again",
+            headers=((b"retry-after", b"1"),),
+        )
+    )

@@ -29,6 +29,8 @@ class Auth(Enum):
     NONE = "none"
     TOKEN_IN_BODY = "token_in_body"  # noqa: S105 - a name
     BEARER_WHEN_PRIVATE = "bearer_when_private"
+    API_KEY = "api_key"
+    PREVIEW_TOKEN = "preview_token"  # noqa: S105 - a name
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 import msgspec
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from fairlot.http.api import health
+from fairlot.events.sent import SentBatch
+from fairlot.http.api import events, health, previews
 from fairlot.http.asgi import Handler
-from fairlot.http.faces import assignments, manifest
+from fairlot.http.faces import assignments, drafts, manifest
 from fairlot.http.faces.assignment_wire import AssignmentRequest, InExperiment, OutOfExperiment
 from fairlot.http.openapi import openapi_document, openapi_handler
-from fairlot.http.problems import PROBLEM_JSON, face_reply
+from fairlot.http.problems import PROBLEM_JSON, ProblemDetails, face_reply
 from fairlot.http.registry import Answer, Auth, Registry, Route
 from fairlot.http.services import Services
 
@@ -30,8 +31,33 @@ _JWKS = {
     304: _NOT_MODIFIED,
 }
 _REVOKED = {
-    200: Answer("The revoked versions.", (manifest.Revocations,), headers=_CACHED),
+    200: Answer("What is revoked.", (manifest.Revocations,), headers=_CACHED),
     304: _NOT_MODIFIED,
+}
+_INGESTED = {
+    200: Answer("Every row is on disk.", (events.Accepted,), headers=("Cache-Control",)),
+    207: Answer(
+        "The rows that are not among `rejected` are on disk.",
+        (events.Accepted,),
+        headers=("Cache-Control",),
+    ),
+    413: Answer("Over 1 MiB, or over 1,000 events.", (ProblemDetails,), PROBLEM_JSON),
+}
+_DRAFT = {
+    200: Answer(
+        "The experiment in a signed document of its own, as if it were running.",
+        (manifest.SignedManifest,),
+        manifest.JOSE,
+        ("Cache-Control",),
+    )
+}
+_PREVIEW_SIGNED = {200: Answer("The token.", (previews.SignedPreview,), headers=("Cache-Control",))}
+_PREVIEW_REVOKED = {
+    200: Answer(
+        "The token is in the list of revocations.",
+        (previews.RevokedPreview,),
+        headers=("Cache-Control",),
+    )
 }
 _ALIVE = {200: Answer("The process answers.", (health.Health,))}
 _READY = {
@@ -90,10 +116,58 @@ ROUTES = (
     Route(
         "GET",
         "/.well-known/revocations/{org}",
-        "The manifest versions that are revoked",
+        "The manifest versions and preview tokens that are revoked",
         manifest.revocations,
         _REVOKED,
         errors=(404,),
+    ),
+    Route(
+        "POST",
+        "/api/v1/orgs/{org}/projects/{project}/events",
+        "Record a batch of exposures, conversions and identities",
+        events.post_events,
+        _INGESTED,
+        request=SentBatch,
+        auth=Auth.API_KEY,
+        errors=(400, 401, 403, 404, 429, 503),
+    ),
+    Route(
+        "POST",
+        "/api/v1/orgs/{org}/preview/sign",
+        "Sign a token that previews a variant of an experiment",
+        previews.sign,
+        _PREVIEW_SIGNED,
+        request=previews.SignPreview,
+        auth=Auth.API_KEY,
+        errors=(400, 401, 403, 404, 413, 503),
+    ),
+    Route(
+        "POST",
+        "/api/v1/orgs/{org}/preview/revoke",
+        "Revoke a preview token",
+        previews.revoke,
+        _PREVIEW_REVOKED,
+        request=previews.RevokePreview,
+        auth=Auth.API_KEY,
+        errors=(400, 401, 403, 404, 413, 503),
+    ),
+    Route(
+        "GET",
+        "/v1/{org}/preview.json",
+        "An experiment of the project default that is previewed, draft or not",
+        drafts.draft,
+        _DRAFT,
+        auth=Auth.PREVIEW_TOKEN,
+        errors=(401, 404, 503),
+    ),
+    Route(
+        "GET",
+        "/v1/{org}/{project}/preview.json",
+        "An experiment that is previewed, draft or not",
+        drafts.draft,
+        _DRAFT,
+        auth=Auth.PREVIEW_TOKEN,
+        errors=(401, 404, 503),
     ),
     Route("GET", "/healthz", "Whether the process lives", health.healthz, _ALIVE),
     Route("GET", "/readyz", "Whether store, log and manifest are usable", health.readyz, _READY),

@@ -7,16 +7,18 @@ from fairlot.http.addresses import Addresses
 from fairlot.http.counts import Counts, WorkerFiles
 from fairlot.http.throttle import Policy, Throttle
 from fairlot.service.decisions import Decisions
+from fairlot.store import Store
 from fairlot.warehouse.log import EventLog
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`store_generation` asks the store, and may block. `address_policy` None leaves client
-    addresses unthrottled, `default_tier` is for projects without a tier of their own. `keys_used`
-    says when API keys, by their ids, were last used."""
+    """`store` and `store_generation` may block: use them in a thread. `address_policy` None leaves
+    client addresses unthrottled, `default_tier` is for projects without a tier of their own.
+    `keys_used` says when API keys, by their ids, were last used."""
 
     decisions: Decisions
+    store: Store
     store_generation: Callable[[], int]
     log: EventLog
     counts: Counts

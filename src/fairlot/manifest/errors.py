@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from fairlot.engine import FairlotError
+from fairlot.engine.errors import shorten
 
 
 class InvalidManifest(FairlotError):
@@ -56,6 +57,7 @@ class RefusalReason(StrEnum):
     BAD_SIGNATURE = "bad_signature"
     WRONG_SCHEMA = "wrong_schema"
     INVALID_PAYLOAD = "invalid_payload"
+    OTHER_PROJECT = "other_project"
     LOWER_VERSION = "lower_version"
     REVOKED = "revoked"
 
@@ -66,6 +68,48 @@ class ManifestRefused(FairlotError):
     code = "manifest_refused"
 
     def __init__(self, reason: RefusalReason, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason}: {detail}")
+
+
+class InvalidPreview(FairlotError):
+    """A preview token that cannot be made as asked."""
+
+    code = "invalid_preview"
+
+    def __init__(self, field: str, value: object, fix: str) -> None:
+        self.field = field
+        self.value = value
+        self.fix = fix
+        super().__init__(f"{field}: {shorten(value)}: {fix}")
+
+
+class PreviewRefusal(StrEnum):
+    """Why a preview token is not believed; the reasons of `conformance/RULES.md`."""
+
+    TOO_LARGE = "too_large"
+    MALFORMED = "malformed"
+    UNSUPPORTED_HEADER = "unsupported_header"
+    WRONG_TYPE = "wrong_type"
+    WRONG_ALGORITHM = "wrong_algorithm"
+    UNKNOWN_KEY = "unknown_key"
+    BAD_SIGNATURE = "bad_signature"
+    WRONG_ISSUER = "wrong_issuer"
+    WRONG_AUDIENCE = "wrong_audience"
+    WRONG_SUBJECT = "wrong_subject"
+    TOO_LONG = "too_long"
+    NOT_YET_VALID = "not_yet_valid"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class PreviewRefused(FairlotError):
+    """A preview token that is not believed: decide as if there were none. Never holds the token."""
+
+    code = "preview_refused"
+
+    def __init__(self, reason: PreviewRefusal, detail: str) -> None:
         self.reason = reason
         self.detail = detail
         super().__init__(f"{reason}: {detail}")

@@ -54,5 +54,11 @@ def verified_payload(document: jws.FlattenedJSONSerialization, x: str) -> bytes:
         raise ManifestRefused(RefusalReason.UNSUPPORTED_HEADER, str(error)) from None
 
 
+def has_signed(x: str, content: bytes, signature: bytes) -> bool:
+    """Whether the key with the public half `x` has made a raw signature of `content`."""
+    key = OKPKey.import_key({"kty": "OKP", "crv": ALGORITHM, "x": x})
+    return _registry.get_alg(ALGORITHM).verify(content, signature, key)
+
+
 def _private_key(seed: bytes) -> OKPKey:
     return OKPKey.import_key(OKPKey.binding.from_private_bytes(ALGORITHM, seed))

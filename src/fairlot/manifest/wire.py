@@ -121,6 +121,7 @@ class WireManifest(_Wire, kw_only=True):
     project: str
     version: int
     published_at: str
+    keys: tuple[str, ...] = ()
     holdout: WireHoldout | None = None
     layers: tuple[WireLayer, ...] = ()
     segments: tuple[WireSegment, ...] = ()

@@ -71,6 +71,7 @@ def manifest_from_json(payload: bytes) -> Manifest:
         holdout=_holdout(wire.holdout, wire.project),
         layers=tuple(map(_layer, wire.layers)),
         segments=tuple(map(_segment, wire.segments)),
+        keys=wire.keys,
     )
 
 

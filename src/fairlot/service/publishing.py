@@ -31,7 +31,7 @@ from fairlot.manifest.instants import write_instant
 from fairlot.service.access import UnknownTenant
 from fairlot.service.planning import Change, ChangeKind, Plan, Planner, problem_of
 from fairlot.store import Store, Vault
-from fairlot.store.credentials import read_signing_keys
+from fairlot.store.credentials import SigningKeyRow, read_signing_keys
 from fairlot.store.experiments import (
     ExperimentRow,
     ManifestRow,
@@ -145,6 +145,7 @@ def publish(
     """
     rows = [row for row in experiments_of(connection, project.id).values() if _is_served(row)]
     newest = newest_manifest(connection, project.id)
+    keys = keys_of_organization(connection, project)
     served = [_experiment_of(row) for row in rows]
     manifest = Manifest(
         project.organization_key,
@@ -153,6 +154,7 @@ def publish(
         published_at=write_instant(now_ms if newest is None else newest.published_at_ms),
         experiments=tuple(served),
         layers=_used_layers(served, layers_of(connection, project.id)),
+        keys=tuple(key.kid for key in keys),
     )
     if newest is not None:
         if newest.revoked_at_ms is None and manifest_to_json(manifest) == newest.payload:
@@ -160,7 +162,7 @@ def publish(
         manifest = replace(manifest, version=newest.version + 1, published_at=write_instant(now_ms))
     payload = manifest_to_json(manifest)
     _refuse_newly_broken(payload, newest, specs)
-    key = _signing_key(connection, vault, project)
+    key = current_key(keys, vault, project)
     add_manifest(
         connection,
         ManifestRow(
@@ -311,9 +313,15 @@ def _refuse_newly_broken(
         raise Refused([each for found in problems.values() for each in found])
 
 
-def _signing_key(connection: Connection, vault: Vault, project: ProjectRow) -> SigningKey:
-    for row in read_signing_keys(connection):
-        if row.organization_id == project.organization_id and row.state == "current":
+def keys_of_organization(connection: Connection, project: ProjectRow) -> list[SigningKeyRow]:
+    """All that its JWKS holds: what clients may meet as the signer of the next manifest."""
+    owner = project.organization_id
+    return [key for key in read_signing_keys(connection) if key.organization_id == owner]
+
+
+def current_key(keys: Iterable[SigningKeyRow], vault: Vault, project: ProjectRow) -> SigningKey:
+    for row in keys:
+        if row.state == "current":
             return SigningKey.from_private_bytes(
                 vault.unseal(seal_name(row.kid), row.sealed_private)
             )

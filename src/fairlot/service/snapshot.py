@@ -1,5 +1,6 @@
 """All that serving needs of the store, read at one moment and never changed."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,6 +19,7 @@ from fairlot.store.experiments import (
     read_manifest,
     revoked_versions,
 )
+from fairlot.store.previews import read_revoked_previews
 from fairlot.store.tenants import ProjectRow, all_projects, organization_keys, read_generation
 
 _log = structlog.get_logger()
@@ -42,6 +44,16 @@ class ProjectServing:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenant:
+    """A project, published or not. `tier` as in `ProjectServing`."""
+
+    org: str
+    project: str
+    project_id: str
+    tier: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKeyRecord:
     """`project_ids` None is every project of the organization."""
 
@@ -56,7 +68,8 @@ class ApiKeyRecord:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """`projects` by organization and project key, `tokens` by the SHA-256 of the experiment token,
-    `api_keys` by the 8 characters of their id, `jwks` and `revocations` by organization key."""
+    `api_keys` by the 8 characters of their id, `jwks` and `revocations` by organization key.
+    `tenants` are all projects, by organization and project key."""
 
     generation: int
     projects: Mapping[tuple[str, str], ProjectServing]
@@ -64,9 +77,12 @@ class Snapshot:
     api_keys: Mapping[str, ApiKeyRecord]
     jwks: Mapping[str, bytes]
     revocations: Mapping[str, bytes]
+    tenants: Mapping[tuple[str, str], Tenant]
 
 
-def load_snapshot(store: Store, previous: Snapshot | None = None) -> Snapshot:
+def load_snapshot(
+    store: Store, previous: Snapshot | None = None, *, now_ms: int | None = None
+) -> Snapshot:
     """The newest state; what `previous` has compiled and is still current is taken over.
 
     A project whose newest manifest cannot be read keeps the version that `previous` served, unless
@@ -74,6 +90,7 @@ def load_snapshot(store: Store, previous: Snapshot | None = None) -> Snapshot:
     other projects are not affected.
     """
     served = {} if previous is None else previous.projects
+    at_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     with store.reading() as connection:
         rows = all_projects(connection)
         found = [
@@ -90,7 +107,13 @@ def load_snapshot(store: Store, previous: Snapshot | None = None) -> Snapshot:
             tokens={digest: by_id[owner] for digest, owner in digests.items() if owner in by_id},
             api_keys=_api_keys(connection, orgs),
             jwks=_key_sets(connection, orgs),
-            revocations=_revocations(connection, orgs, rows),
+            revocations=_revocations(connection, orgs, rows, at_ms),
+            tenants={
+                (row.organization_key, row.key): Tenant(
+                    row.organization_key, row.key, row.id, row.tier
+                )
+                for row in rows
+            },
         )
 
 
@@ -167,10 +190,12 @@ def _key_sets(connection: Connection, orgs: Mapping[str, str]) -> dict[str, byte
 
 
 def _revocations(
-    connection: Connection, orgs: Mapping[str, str], projects: list[ProjectRow]
+    connection: Connection, orgs: Mapping[str, str], projects: list[ProjectRow], now_ms: int
 ) -> dict[str, bytes]:
-    """`{"revoked": {"<project>": [<version>, ...]}}`, with the projects that have some."""
+    """`{"revoked": {"<project>": [<version>, ...]}, "previews": [<jti>, ...]}`, with the projects
+    that have some, and the tokens that may not have expired."""
     versions = revoked_versions(connection)
+    previews = read_revoked_previews(connection, now_ms)
     return {
         org: msgspec.json.encode(
             {
@@ -178,7 +203,8 @@ def _revocations(
                     project.key: versions[project.id]
                     for project in projects
                     if project.organization_id == owner and project.id in versions
-                }
+                },
+                "previews": previews.get(owner, []),
             }
         )
         for owner, org in orgs.items()

@@ -154,3 +154,13 @@ manifests = Table(
     Column("published_at_ms", BigInteger, nullable=False),
     Column("revoked_at_ms", BigInteger),
 )
+
+# `expires_at_ms` is when no token of that id can be valid any more.
+revoked_previews = Table(
+    "revoked_previews",
+    metadata,
+    Column("organization_id", ForeignKey("organizations.id"), primary_key=True),
+    Column("jti", String(64), primary_key=True),
+    Column("expires_at_ms", BigInteger, nullable=False),
+    Column("revoked_at_ms", BigInteger, nullable=False),
+)

@@ -47,7 +47,7 @@ def test_readyz__parts_unusable__is_a_503_problem_that_names_each(desk: Desk) ->
 def test_readyz__nothing_published__names_the_manifest(tmp_path: Path) -> None:
     snapshot = a_snapshot(a_project(an_experiment()))
     with a_desk(tmp_path, snapshot) as desk:
-        desk.publish(type(snapshot)(2, {}, {}, {}, {}, {}))
+        desk.publish(type(snapshot)(2, {}, {}, {}, {}, {}, {}))
         answer = desk.client.get("/readyz")
         assert [part["part"] for part in answer.json["unusable"]] == ["manifest"]
 

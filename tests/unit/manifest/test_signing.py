@@ -17,6 +17,7 @@ from joserfc.errors import UnsupportedAlgorithmError
 
 from fairlot.engine import Experiment, Manifest, Variant
 from fairlot.manifest import (
+    DocumentType,
     InvalidManifest,
     ManifestRefused,
     RefusalReason,
@@ -25,6 +26,7 @@ from fairlot.manifest import (
     jwks_json,
     manifest_to_json,
     sign_manifest,
+    signer_of,
     verify_manifest,
 )
 from fairlot.manifest.base64url import base64url, from_base64url
@@ -109,6 +111,14 @@ def test_signed_manifest__older_name_of_the_algorithm__verifies() -> None:
     assert verify_manifest(msgspec.json.encode(signed_with(alg="EdDSA")), JWKS) == MANIFEST
 
 
+def test_signed_draft__read_as_one__verifies_and_as_a_manifest_it_is_refused() -> None:
+    draft = sign_manifest(PAYLOAD, KEY, DocumentType.DRAFT)
+    assert verify_manifest(draft, JWKS, document_type=DocumentType.DRAFT) == MANIFEST
+    assert refusal_of(draft).reason is RefusalReason.WRONG_TYPE
+    refused = refusal_of(SIGNED, document_type=DocumentType.DRAFT)
+    assert refused.detail == "typ is 'fairlot-manifest+jws', not 'fairlot-draft+jws'"
+
+
 @given(st.data())
 def test_signed_manifest__any_signed_character_changed__is_refused(data: st.DataObject) -> None:
     document = msgspec.json.decode(SIGNED)
@@ -156,18 +166,26 @@ def test_signed_manifest__cut_short__is_malformed(cut: int) -> None:
             "unprotected",
         ),
         ({**signed_with(), "protected": "e30="}, RefusalReason.MALFORMED, "cannot be read"),
-        ({**signed_with(), "protected": "e30"}, RefusalReason.MALFORMED, "required field"),
+        ({**signed_with(), "protected": "e30"}, RefusalReason.WRONG_TYPE, "typ is None"),
+        ({**signed_with(), "protected": "W10"}, RefusalReason.MALFORMED, "not an object"),
         (
             {**signed_with(), "protected": base64url(b"[" * 100_000)},
             RefusalReason.MALFORMED,
             "cannot be read",
         ),
+        (
+            {**signed_with(), "protected": base64url(b'{"alg":"none","alg":"Ed25519"}')},
+            RefusalReason.MALFORMED,
+            "a member is named twice",
+        ),
         (signed_with(typ="JWT"), RefusalReason.WRONG_TYPE, "typ is 'JWT'"),
-        (signed_with(typ=None), RefusalReason.MALFORMED, "`typ`"),
+        (signed_with(typ="fairlot-draft+jws"), RefusalReason.WRONG_TYPE, "not 'fairlot-manifest"),
+        (signed_with(typ=None), RefusalReason.WRONG_TYPE, "typ is None"),
         (signed_with(alg="none"), RefusalReason.WRONG_ALGORITHM, "alg is 'none'"),
         (signed_with(alg="HS256"), RefusalReason.WRONG_ALGORITHM, "alg is 'HS256'"),
         (signed_with(alg="Ed448"), RefusalReason.WRONG_ALGORITHM, "alg is 'Ed448'"),
-        (signed_with(kid=None), RefusalReason.MALFORMED, "`kid`"),
+        (signed_with(alg=None), RefusalReason.WRONG_ALGORITHM, "alg is None"),
+        (signed_with(kid=None), RefusalReason.UNKNOWN_KEY, "kid is None"),
         (signed_with(crit=["exp"]), RefusalReason.UNSUPPORTED_HEADER, "crit and b64"),
         (signed_with(b64=False), RefusalReason.UNSUPPORTED_HEADER, "crit and b64"),
         (signed_with(b64=True), RefusalReason.UNSUPPORTED_HEADER, "crit and b64"),
@@ -274,6 +292,34 @@ def test_signed_manifest__other_keys_pinned__is_not_trusted(trusted: Any) -> Non
     refused = refusal_of(SIGNED, trusted_keys=trusted)
     assert refused.reason is RefusalReason.UNTRUSTED_KEY
     assert KEY.kid in refused.detail
+
+
+@pytest.mark.parametrize(
+    "wanted", [{}, {"org": "o"}, {"project": "p"}, {"org": "o", "project": "p"}]
+)
+def test_signed_manifest__of_whom_it_should_be__verifies(wanted: dict[str, Any]) -> None:
+    assert verify_manifest(SIGNED, JWKS, **wanted) == MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("wanted", "detail"),
+    [
+        ({"org": "x"}, "it is of project o/p, not x/p"),
+        ({"project": "x"}, "it is of project o/p, not o/x"),
+        ({"org": "x", "project": "p", "lowest_version": 8}, "it is of project o/p, not x/p"),
+    ],
+)
+def test_signed_manifest__of_another_project__is_refused(
+    wanted: dict[str, Any], detail: str
+) -> None:
+    refused = refusal_of(SIGNED, **wanted)
+    assert (refused.reason, refused.detail) == (RefusalReason.OTHER_PROJECT, detail)
+
+
+def test_signer_of__signed_document__is_the_key_id_it_names() -> None:
+    assert signer_of(SIGNED) == KEY.kid
+    with pytest.raises(ManifestRefused):
+        signer_of(b"{}")
 
 
 def test_signed_manifest__older_than_one_seen__is_refused() -> None:

@@ -301,6 +301,27 @@ def test_manifest__salts_at_their_defaults__are_left_out_and_restored() -> None:
     assert manifest_from_json(payload) == manifest
 
 
+def test_manifest__keys__are_written_in_their_order_and_read_back() -> None:
+    manifest = replace(EMPTY, keys=("kid-2", "kid-1"))
+    payload = manifest_to_json(manifest)
+    assert msgspec.json.decode(payload)["keys"] == ["kid-2", "kid-1"]
+    assert manifest_from_json(payload) == manifest
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("kid", "$.keys: Expected `array`, got `str`"),
+        (["kid", 5], "$.keys[1]: Expected `str`, got `int`"),
+        (None, "$.keys: Expected `array`, got `null`"),
+    ],
+)
+def test_manifest__keys_that_are_no_texts__is_invalid(keys: Any, message: str) -> None:
+    with pytest.raises(InvalidManifest) as caught:
+        manifest_from_json(document_of(keys=keys))
+    assert str(caught.value) == message
+
+
 def test_manifest__segments_of_all_kinds__read_back_equal() -> None:
     segments = (
         RuleSegment("pros", {"tier": "pro"}),

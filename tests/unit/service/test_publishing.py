@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import text
 
 from fairlot.engine import Audience, Experiment
-from fairlot.manifest import manifest_from_json, read_experiments, verify_manifest
+from fairlot.manifest import SigningKey, manifest_from_json, read_experiments, verify_manifest
 from fairlot.service.access import UnknownTenant
 from fairlot.service.publishing import (
     Change,
@@ -17,6 +17,8 @@ from fairlot.service.publishing import (
 )
 from fairlot.service.snapshot import ProjectServing, load_snapshot
 from fairlot.store import Store
+from fairlot.store.credentials import SigningKeyRow, add_signing_key
+from fairlot.store.tenants import add_organization
 from unit.service.conftest import NOW_MS, Apply
 
 
@@ -62,6 +64,22 @@ def test_apply__new_experiment__is_published_signed_and_served(store: Store, app
     assert {variant.id[:4] for variant in experiment.variants} == {"var_"}
     assert experiment.salt == "button"
     assert b"Secret" not in serving.signed
+
+
+def test_apply__keys_of_the_organization__are_in_the_manifest(store: Store, apply: Apply) -> None:
+    apply(yaml())
+    first = served(store).compiled.manifest.keys
+    published = json.loads(load_snapshot(store).jwks["default"])["keys"]
+    assert first == tuple(key["kid"] for key in published)
+    added, foreign = SigningKey.generate(), SigningKey.generate()
+    with store.writing() as connection:
+        owner = connection.execute(text("SELECT id FROM organizations")).scalar_one()
+        add_organization(connection, "org_2", "second", NOW_MS)
+        for key, organization in ((added, owner), (foreign, "org_2")):
+            row = SigningKeyRow(key.kid, organization, "next", key.public_jwk(), b"")
+            add_signing_key(connection, row, NOW_MS + 1)
+    assert apply(yaml()).version == 2
+    assert served(store).compiled.manifest.keys == (*first, added.kid)
 
 
 def test_apply__same_again__publishes_nothing(store: Store, apply: Apply) -> None:

@@ -133,7 +133,8 @@ def test_snapshot__revoked_version__is_listed_and_not_served(store: Store, apply
         connection.execute(text("UPDATE manifests SET revoked_at_ms = 1 WHERE version = 2"))
     snapshot = load_snapshot(store)
     assert snapshot.projects[HERE].version == 1
-    assert json.loads(snapshot.revocations["default"]) == {"revoked": {"default": [2]}}
+    revoked = {"revoked": {"default": [2]}, "previews": []}
+    assert json.loads(snapshot.revocations["default"]) == revoked
 
 
 def test_snapshot__version_with_a_changed_draw_revoked__is_still_looked_up(

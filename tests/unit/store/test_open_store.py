@@ -14,6 +14,7 @@ from sqlalchemy import inspect, text
 
 from fairlot.store import NewerStore, StoreFailed, StoreUnusable, WrongSecret, open_store
 from fairlot.store.migrations import LATEST, REVISIONS, downgrade, upgrade
+from fairlot.store.previews import add_revoked_preview, read_revoked_previews
 from fairlot.store.tables import metadata
 
 SECRET = "a secret of the operator"
@@ -109,6 +110,33 @@ def test_open_store__older_database__is_migrated_with_its_rows(
         assert connection.execute(text("SELECT key FROM organizations")).scalar_one() == "acme"
     store.close()
     assert revision_of(path) == LATEST
+
+
+def test_open_store__database_of_version_2__keeps_its_experiments_and_manifests(
+    tmp_path: Path,
+) -> None:
+    rows = {
+        "organizations": ("org_1", "acme", 5),
+        "projects": ("prj_1", "org_1", "shop", 0, None, 5),
+        "manifests": ("prj_1", 7, b"{}", b"signed", "kid", 6, None),
+    }
+    path = make(tmp_path)
+    store = open_store(tmp_path, None)
+    with store.writing() as connection:
+        downgrade(connection, "0002")
+        assert not inspect(connection).has_table("revoked_previews")
+    store.close()
+    with closing(sqlite3.connect(path)) as old:
+        for table, row in rows.items():
+            old.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+        old.commit()
+    store = open_store(tmp_path, None)
+    with store.writing() as connection:
+        for table, row in rows.items():
+            assert tuple(connection.exec_driver_sql(f"SELECT * FROM {table}").one()) == row  # noqa: S608
+        assert add_revoked_preview(connection, "org_1", "prv_1", 10, 1)
+        assert read_revoked_previews(connection, 9) == {"org_1": ["prv_1"]}
+    store.close()
 
 
 def test_open_store__newer_database__is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def figures(services: Services) -> Samples:
     samples["fairlot_log_queued", ()] = stats.queued
     samples["fairlot_log_committed_total", ()] = stats.committed
     samples["fairlot_log_failed_total", ()] = stats.failed
+    samples["fairlot_event_batches_repeated_total", ()] = stats.repeated_batches
     for (org, project), serving in decisions.snapshot.projects.items():
         labels = (("org", org), ("project", project))
         samples["fairlot_manifest_version", labels] = serving.version

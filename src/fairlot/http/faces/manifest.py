@@ -34,9 +34,10 @@ class JwkSet(msgspec.Struct, frozen=True):
 
 
 class Revocations(msgspec.Struct, frozen=True):
-    """By project, the manifest versions that a client must refuse."""
+    """What a client must refuse: manifest versions, by project, and preview tokens by `jti`."""
 
     revoked: dict[str, list[int]]
+    previews: list[str]
 
 
 def manifest(services: Services) -> Handler:

@@ -1,0 +1,182 @@
+"""Previews: tokens that show one variant ahead of its experiment, and the drafts that they open."""
+
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Final
+
+from sqlalchemy import Connection
+
+from fairlot.engine import Experiment, FairlotError, Layer, Manifest, Status
+from fairlot.engine.errors import shorten
+from fairlot.events import new_ulid
+from fairlot.manifest import (
+    DocumentType,
+    TargetStatus,
+    UnreadableExperiment,
+    experiment_from_json,
+    manifest_to_json,
+    sign_manifest,
+    sign_preview,
+)
+from fairlot.manifest.instants import write_instant
+from fairlot.manifest.previews import (
+    DEFAULT_TTL_S,
+    LONGEST_TTL_S,
+    SKEW_S,
+    check_token_id,
+    link_query,
+)
+from fairlot.service.access import UnknownTenant
+from fairlot.service.publishing import current_key, keys_of_organization
+from fairlot.store import Store
+from fairlot.store.experiments import (
+    ExperimentRow,
+    experiments_of,
+    layers_of,
+    newest_manifest,
+)
+from fairlot.store.previews import add_revoked_preview, forget_expired_previews
+from fairlot.store.tenants import ProjectRow, find_project, organization_id, raise_generation
+
+_PREVIEWABLE: Final = frozenset(TargetStatus)
+# From the latest moment at which a token that is valid now can have been made.
+_LONGEST_LIFE_MS: Final = (LONGEST_TTL_S + 2 * SKEW_S) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class MintedPreview:
+    """`expires_at_ms` is what the token says; readers allow a minute more."""
+
+    token: str
+    jti: str
+    kid: str
+    experiment_key: str
+    variant_key: str
+    expires_at_ms: int
+
+    @property
+    def query(self) -> str:
+        """What to add to the query of a page's URL."""
+        return link_query(self.experiment_key, self.variant_key, self.token)
+
+
+class NotPreviewable(FairlotError):
+    """There is no such experiment or variant to preview; `field` says which of the two."""
+
+    code = "not_previewable"
+
+    def __init__(self, field: str, value: str, fix: str) -> None:
+        self.field = field
+        self.value = value
+        self.fix = fix
+        super().__init__(f"{field}: {shorten(value)}: {fix}")
+
+
+def mint_preview(
+    store: Store,
+    org: str,
+    project: str,
+    experiment: str,
+    variant_key: str,
+    *,
+    now_ms: int,
+    ttl_s: int = DEFAULT_TTL_S,
+    jti: str | None = None,
+) -> MintedPreview:
+    """A token for an experiment, named by its key or its id, in whatever state but deleted.
+
+    Raises NotPreviewable, UnknownTenant, or InvalidPreview for a `ttl_s` out of range.
+    """
+    with store.reading() as connection:
+        tenant = _tenant(connection, org, project)
+        row, _ = _previewed(connection, tenant, experiment, variant_key)
+        key = current_key(keys_of_organization(connection, tenant), store.vault, tenant)
+    now_s = now_ms // 1000
+    own_id = f"prv_{new_ulid(now_ms)}" if jti is None else jti
+    token = sign_preview(
+        key,
+        org=tenant.organization_key,
+        project=tenant.key,
+        experiment_key=row.key,
+        variant_key=variant_key,
+        now_s=now_s,
+        ttl_s=ttl_s,
+        jti=own_id,
+    )
+    expires_at_ms = (now_s + ttl_s) * 1000
+    return MintedPreview(token, own_id, key.kid, row.key, variant_key, expires_at_ms)
+
+
+def revoke_preview(store: Store, org: str, jti: str, *, now_ms: int) -> None:
+    """For good, whether or not a token of that id was ever made. Repeating it changes nothing."""
+    check_token_id(jti)
+    with store.writing() as connection:
+        owner = organization_id(connection, org)
+        if owner is None:
+            raise UnknownTenant(org)
+        forget_expired_previews(connection, now_ms)
+        if add_revoked_preview(connection, owner, jti, now_ms + _LONGEST_LIFE_MS, now_ms):
+            raise_generation(connection)
+
+
+def draft_document(
+    store: Store, org: str, project: str, experiment_key: str, variant_key: str
+) -> bytes:
+    """A signed manifest of this one experiment, as if it were running.
+
+    For whoever holds a valid token for it. Raises NotPreviewable or UnknownTenant.
+    """
+    with store.reading() as connection:
+        tenant = _tenant(connection, org, project)
+        row, experiment = _previewed(connection, tenant, experiment_key, variant_key)
+        newest = newest_manifest(connection, tenant.id)
+        salts = layers_of(connection, tenant.id)
+        key = current_key(keys_of_organization(connection, tenant), store.vault, tenant)
+    own = experiment.layer
+    manifest = Manifest(
+        tenant.organization_key,
+        tenant.key,
+        version=0 if newest is None else newest.version,
+        published_at=write_instant(row.updated_at_ms),
+        experiments=(replace(experiment, status=Status.RUNNING),),
+        layers=() if own is None else (Layer(own.key, salts[own.key]),),
+    )
+    return sign_manifest(manifest_to_json(manifest), key, DocumentType.DRAFT)
+
+
+def _tenant(connection: Connection, org: str, project: str) -> ProjectRow:
+    tenant = find_project(connection, org, project)
+    if tenant is None:
+        raise UnknownTenant(org, project)
+    return tenant
+
+
+def _previewed(
+    connection: Connection, tenant: ProjectRow, named: str, variant_key: str
+) -> tuple[ExperimentRow, Experiment]:
+    rows = [row for row in experiments_of(connection, tenant.id).values() if _is_previewable(row)]
+    row = next((row for row in rows if named in (row.key, row.id)), None)
+    if row is None:
+        where = f"{tenant.organization_key}/{tenant.key} has no such experiment"
+        raise NotPreviewable("experiment", named, where + _nearest(named, [r.key for r in rows]))
+    try:
+        experiment = experiment_from_json(row.document)
+    except UnreadableExperiment as error:
+        fix = f"its stored document cannot be read ({error}); apply its file again"
+        raise NotPreviewable("experiment", named, fix) from error
+    if experiment.variant(variant_key) is None:
+        known = [variant.key for variant in experiment.variants]
+        fix = f"{row.key} has no such variant{_nearest(variant_key, known)}"
+        raise NotPreviewable("variant", variant_key, fix)
+    return row, experiment
+
+
+def _is_previewable(row: ExperimentRow) -> bool:
+    return row.deleted_at_ms is None and row.status in _PREVIEWABLE
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; there are {', '.join(sorted(known)[:20])}" if known else "; it has none yet"
