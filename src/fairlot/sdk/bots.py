@@ -1,0 +1,30 @@
+"""Leaving programs out of experiments."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from fairlot.sdk.context import RequestContext
+
+# Cubot makes telephones.
+_BOT: Final = re.compile(
+    r"(?<!cu)bot\b|crawl|spider|slurp|fetcher|preview|monitor|headless|lighthouse|curl/|wget/|python-"
+    r"|java/|go-http|okhttp|libwww|httpclient|facebookexternalhit|mediapartners|embedly|pingdom",
+    re.IGNORECASE,
+)
+
+
+def exclude_bots(*, without_user_agent: bool = True) -> Callable[[RequestContext | None], bool]:
+    """For the option `excluded`: leaves out requests whose User-Agent names a program, and those
+    that name none unless `without_user_agent` is False.
+
+    Calls without a context, or with one that has no headers, are not excluded: nothing is known.
+    """
+
+    def is_bot(context: RequestContext | None) -> bool:
+        if context is None or context.headers is None:
+            return False
+        agent = context.header("user-agent")
+        return _BOT.search(agent) is not None if agent else without_user_agent
+
+    return is_bot

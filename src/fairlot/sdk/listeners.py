@@ -1,0 +1,33 @@
+"""Who wants to know when a client has refreshed its manifest."""
+
+from collections.abc import Callable
+from typing import Final
+
+from fairlot.sdk.faults import Faults
+
+Listener = Callable[[bool], object]
+
+
+class RefreshListeners:
+    """Called in whichever thread refreshed; what a listener raises is reported."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults: Final = faults
+        self._listeners: tuple[Listener, ...] = ()
+
+    def add(self, listener: Listener) -> Callable[[], None]:
+        """The function that takes it off again."""
+        entry: Listener = lambda succeeded: listener(succeeded)  # noqa: E731 - told from its equals
+        self._listeners = (*self._listeners, entry)
+
+        def remove() -> None:
+            self._listeners = tuple(each for each in self._listeners if each is not entry)
+
+        return remove
+
+    def tell(self, succeeded: bool) -> None:
+        for listener in self._listeners:
+            try:
+                listener(succeeded)
+            except Exception as fault:  # noqa: BLE001 - the edge to the listener's own code
+                self._faults.report("callback", fault)
