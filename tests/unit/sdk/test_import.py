@@ -8,13 +8,14 @@ from importlib.metadata import packages_distributions, requires
 
 import pytest
 
+import fairlot
+
 LOADED = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 
 
-def loaded_by(*modules: str) -> list[str]:
-    words = [f"import {module}; " for module in modules]
+def loaded_by(statement: str) -> list[str]:
     ran = subprocess.run(
-        [sys.executable, "-c", "".join(words) + LOADED],
+        [sys.executable, "-c", statement + "; " + LOADED],
         capture_output=True,
         text=True,
         check=True,
@@ -46,19 +47,29 @@ def found_in(loaded: list[str], packages: set[str]) -> set[str]:
 def test_search__planted_package__found() -> None:
     packages = server_packages()
     assert {"click", "structlog", "sqlalchemy", "uvicorn", "yaml"} <= packages
-    assert found_in(loaded_by("click"), packages) == {"click"}
+    assert found_in(loaded_by("import click"), packages) == {"click"}
 
 
 @pytest.mark.parametrize(
-    "module", ["fairlot", "fairlot.manifest", "fairlot.events", "fairlot.sdk.client"]
+    "statement",
+    ["from fairlot import *", "import fairlot.manifest", "import fairlot.events"],
 )
-def test_import__sdk__no_server_package(module: str) -> None:
-    assert found_in(loaded_by(module), server_packages()) == set()
+def test_import__sdk__no_server_package(statement: str) -> None:
+    loaded = loaded_by(statement)
+    assert ("fairlot.sdk.client" in loaded) is ("*" in statement)
+    assert found_in(loaded, server_packages()) == set()
+
+
+def test_import__fairlot_alone__loads_none_of_it_until_a_name_is_asked_for() -> None:
+    assert "fairlot.engine" not in loaded_by("import fairlot")
+    assert set(fairlot.__all__) == set(fairlot._HOMES) <= set(dir(fairlot))
+    with pytest.raises(AttributeError, match="'Klient'"):
+        _ = fairlot.Klient  # type: ignore[attr-defined]
 
 
 def test_import__fairlot__nothing_that_is_slow_and_needed_later() -> None:
     late = {"joserfc", "cryptography", "ssl", "asyncio", "multiprocessing"}
-    loaded = loaded_by("fairlot")
+    loaded = loaded_by("from fairlot import *")
     assert found_in(loaded, late) == set()
     assert {"http.client", "urllib.request"} & set(loaded) == set()
 
