@@ -108,7 +108,7 @@ class Settings:
         int,
         Doc(
             "Requests a second that one client address outside this machine may make with a "
-            "publishable token; 0 sets no limit.",
+            "publishable token or a preview link; 0 sets no limit.",
             low=0,
             high=1_000_000,
         ),

@@ -5,8 +5,6 @@ insists that some kills hit an open transaction.
 """
 
 import os
-import threading
-import time
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
@@ -15,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fairlot.warehouse.log import read_exposures
-from support.kills import kill_in_transaction
+from support.kills import kill_under_load
 from support.processes import ServerProcess, ask, published, serving
 
 pytestmark = pytest.mark.slow
@@ -52,19 +50,8 @@ class Client:
                 self.acknowledged.append(visitor)
 
 
-def kill_under_load(server: ServerProcess, token: str, name: str) -> tuple[list[Client], bool]:
-    """Load the server, kill all of it, and say whether a worker was in a transaction."""
-    clients = [Client(f"{name}-{number}") for number in range(CLIENTS)]
-    threads = [threading.Thread(target=each.run, args=(server, token)) for each in clients]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.5)
-    hit = kill_in_transaction(server)
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
-    assert all(each.acknowledged for each in clients)
-    return clients, hit
+def clients_named(name: str) -> list[Client]:
+    return [Client(f"{name}-{number}") for number in range(CLIENTS)]
 
 
 def recorded(data_dir: Path) -> list[str]:
@@ -87,8 +74,8 @@ def test_durable_impressions__killed_under_load__every_acknowledged_one_recorded
     hits = acknowledged = 0
     for kill in range(KILLS):
         with serving(data_dir, workers=WORKERS, FAIRLOT_DURABLE_IMPRESSIONS="true") as server:
-            clients, hit = kill_under_load(server, token, f"kill{kill}")
-        hits += hit
+            clients = clients_named(f"kill{kill}")
+            hits += kill_under_load(server, token, clients)
         with serving(data_dir, workers=WORKERS):  # the restart finishes what was left
             there = set(recorded(data_dir))
         missing = [each for client in clients for each in client.acknowledged if each not in there]
@@ -104,7 +91,8 @@ def test_plain_impressions__killed_under_load__only_a_bounded_tail_missing(
 ) -> None:
     data_dir, token = folder
     with serving(data_dir, workers=1, FAIRLOT_LOG_QUEUE_BOUND="500") as server:
-        clients, _ = kill_under_load(server, token, "plain")
+        clients = clients_named("plain")
+        kill_under_load(server, token, clients)
     with serving(data_dir):
         there = set(recorded(data_dir))
     lost = 0

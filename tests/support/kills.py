@@ -8,8 +8,11 @@ import fcntl
 import os
 import signal
 import struct
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from support.processes import ServerProcess
 
@@ -17,6 +20,28 @@ MOST_STOPS = 200
 # SQLite's WAL-index keeps its locks from byte 120 on; the first one is the writer's.
 WAL_WRITE_LOCK = 120
 FLOCK = struct.Struct("hhqqi4x")
+
+
+class Load(Protocol):
+    """One client; `run` asks until the server is gone, and notes what was acknowledged."""
+
+    acknowledged: list[str]
+
+    def run(self, server: ServerProcess, credential: str, /) -> None: ...
+
+
+def kill_under_load(server: ServerProcess, credential: str, loads: Sequence[Load]) -> bool:
+    """Load the server, kill all of it, and say whether a worker was in a transaction."""
+    threads = [threading.Thread(target=each.run, args=(server, credential)) for each in loads]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    hit = kill_in_transaction(server)
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert all(each.acknowledged for each in loads)
+    return hit
 
 
 def kill_in_transaction(server: ServerProcess) -> bool:

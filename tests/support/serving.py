@@ -77,7 +77,9 @@ def a_project(
 
 
 def an_api_key(*scopes: str, **fields: Any) -> ApiKeyRecord:
+    """Its id is what it is called in the snapshot."""
     plain = ApiKeyRecord(
+        id="",
         secret_sha256=sha256(KEY_SECRET.encode()).digest(),
         scopes=frozenset(scopes),
         project_ids=None,
@@ -100,7 +102,7 @@ def a_snapshot(
         generation=generation,
         projects={(each.org, each.project): each for each in (project, *others)},
         tokens={sha256(token.encode()).digest(): each for token, each in tokens.items()},
-        api_keys=api_keys or {},
+        api_keys={name: replace(key, id=name) for name, key in (api_keys or {}).items()},
         jwks={"default": b'{"keys":[]}'},
         revocations={"default": b'{"revoked":{},"previews":[]}'},
         tenants={

@@ -12,7 +12,7 @@ import click
 from fairlot.cli.data import existing_store
 from fairlot.cli.errors import InvalidArgument
 from fairlot.cli.options import data_option, json_option
-from fairlot.cli.output import print_json, print_note, print_table
+from fairlot.cli.output import print_json, print_note, print_table, printable
 from fairlot.events import Event, event_columns
 from fairlot.manifest.instants import write_instant
 from fairlot.manifest.problems import suggestion
@@ -132,7 +132,7 @@ def _print_json_rows(rows: Iterator[dict[str, Any]]) -> None:
 def _print_lines(columns: tuple[str, ...], rows: Iterator[dict[str, Any]]) -> None:
     click.echo("\t".join(columns))
     for row in rows:
-        click.echo("\t".join(str(row.get(name, "")) for name in columns))
+        click.echo("\t".join(printable(row.get(name, "")) for name in columns))
 
 
 def _print_senders(found: Iterator[SenderFigures], as_json: bool) -> None:

@@ -17,8 +17,19 @@ def print_note(text: str) -> None:
     click.echo(text, err=True)
 
 
+def printable(value: object) -> str:
+    """What a terminal would obey, or what would end a cell, stands there as an escape: events hold
+    what strangers have written."""
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_rich_table(columns, cells)
         return

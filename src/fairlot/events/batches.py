@@ -4,9 +4,7 @@ A good batch is decoded once, strictly. Only another one is read again row by ro
 row never spoils the others.
 """
 
-import json
 import re
-from collections.abc import Iterator
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +13,7 @@ import msgspec
 from fairlot.engine.errors import FairlotError
 from fairlot.engine.model import Reason
 from fairlot.events.ids import derived_event_id
+from fairlot.events.loose_json import read_loosely
 from fairlot.events.properties import properties_problem
 from fairlot.events.records import Conversion, Exposure, Identity, ReceivedBatch, Trust
 from fairlot.events.rows import Complaint, batch_complaints, is_sound, read_row
@@ -33,10 +32,6 @@ SENT_AT: Final = "fairlot.sent_at_ms"
 """The property that flags a set-back `at`: it holds what was sent."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_LONGEST_INTEGER: Final = 400
-_KEPT_LEVELS: Final = 100
-# strings are taken whole, also one that never ends
-_TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[\[\]{}]', re.DOTALL)
 
 _decode_strictly = msgspec.json.Decoder(SentBatch).decode
 
@@ -213,7 +208,11 @@ def _id_of(row: Any) -> str | None:
 
 def _fields_of(body: bytes) -> dict[str, Any]:
     """The members of a body that did not decode, all but its rows checked."""
-    found = _read_loosely(body)
+    try:
+        found = read_loosely(body)
+    except ValueError as error:
+        detail = f"the body is not valid JSON: {error}; send a JSON object"
+        raise BatchRefused(BatchRefusal.MALFORMED, detail) from None
     if not isinstance(found, dict):
         raise BatchRefused(
             BatchRefusal.MALFORMED,
@@ -230,43 +229,3 @@ def _fields_of(body: bytes) -> dict[str, Any]:
             f"events: {len(found['events'])} of them; send at most {MAX_EVENTS} at once",
         )
     return found
-
-
-def _read_loosely(body: bytes) -> Any:
-    """JSON, and what senders take for it: NaN, half surrogate pairs, bytes that are not UTF-8. The
-    rows that hold such are refused on their own."""
-    text = body.decode("utf-8", "surrogateescape")
-    try:
-        try:
-            return _from_json(text)
-        except RecursionError:
-            return _from_json("".join(_cut_deep_parts(text)))
-    except ValueError as error:
-        raise BatchRefused(
-            BatchRefusal.MALFORMED,
-            f"the body is not valid JSON: {error}; send a JSON object",
-        ) from None
-
-
-def _from_json(text: str) -> Any:
-    return json.loads(text, parse_int=_integer)
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
-
-
-def _cut_deep_parts(text: str) -> Iterator[str]:
-    """The text without what is nested deeper than any row may be, so that it can be read."""
-    depth = kept_to = 0
-    for token in _TOKEN.finditer(text):
-        if token[0] in "[{":
-            depth += 1
-            if depth == _KEPT_LEVELS + 1:
-                yield text[kept_to : token.start()]
-        elif token[0] in "]}":
-            if depth == _KEPT_LEVELS + 1:
-                kept_to = token.end()
-                yield "null"
-            depth -= 1
-    yield text[kept_to:] if depth <= _KEPT_LEVELS else ""

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -81,13 +81,17 @@ def batch_complaints(fields: Mapping[str, Any]) -> list[Complaint]:
 
 
 def unknown_member(fields: Iterable[str], known: Iterable[str]) -> Complaint | None:
-    names = list(known)
+    names = tuple(known)
     for name in fields:
         if name not in names:
-            near = difflib.get_close_matches(name.lower(), names, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
-            return Complaint(shorten(name)[1:-1], f"not known; {hint}")
+            return Complaint(shorten(name)[1:-1], f"not known; {_hint(name[:64], *names)}")
     return None
+
+
+@lru_cache(maxsize=256)  # a sender makes the same mistake in every row, and comparing is slow
+def _hint(name: str, *names: str) -> str:
+    near = difflib.get_close_matches(name.lower(), names, n=1)
+    return f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
 
 
 def instant_of(text: str) -> int | None:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from fairlot.http.asgi import Scope, header
 from fairlot.http.problems import Problem, ProblemCode, Refused, not_found
 from fairlot.http.services import Services
-from fairlot.service.access import KEY_PREFIX, verify_key
+from fairlot.service.access import verify_key
 from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Snapshot, Tenant
 
 _NO_KEY = (
@@ -57,7 +57,7 @@ def live_key(services: Services, scope: Scope) -> ApiKeyRecord | None:
     now_ms = services.clock_ms()
     record = verify_key(services.decisions.snapshot.api_keys, text, now_ms)
     if record is not None:
-        services.keys_used[key_id_of(text)] = now_ms
+        services.keys_used[record.id] = now_ms
     return record
 
 
@@ -66,67 +66,56 @@ def may(record: ApiKeyRecord | None, scope_name: str, project: ProjectServing | 
     return record is not None and scope_name in record.scopes and _reaches(record, project)
 
 
-def authorized(services: Services, scope: Scope, scope_name: str) -> tuple[Tenant, str]:
+def authorized(services: Services, scope: Scope, scope_name: str) -> tuple[Tenant, ApiKeyRecord]:
     """The project that the path names, and the key that may do what `scope_name` says there.
 
     Raises Refused: 401 without a live key, 404 for a project that is not there for the key, so
     that it learns nothing of others, 403 for a key of the project that lacks the scope.
     """
-    record = live_key(services, scope)
-    text = api_key_of(scope)
-    if record is None or text is None:
-        raise Refused(Problem(401, ProblemCode.UNAUTHORIZED, _NO_KEY))
+    record = _key_of(services, scope)
     path = scope["path_params"]
-    tenant = services.decisions.snapshot.tenants.get((path["org"], path["project"]))
-    if tenant is None or not _reaches(record, tenant):
-        raise not_found("no such organization or project for this key; check their spelling")
-    if scope_name not in record.scopes:
-        raise _lacks(scope_name)
-    return tenant, text
+    tenant = reached_project(services, record, path["org"], path["project"])
+    _demand(record, scope_name)
+    return tenant, record
 
 
 def authorized_in_organization(
     services: Services, scope: Scope, scope_name: str, org: str
 ) -> ApiKeyRecord:
     """The key that may do what `scope_name` says somewhere in `org`; Refused as `authorized`."""
-    record = live_key(services, scope)
-    if record is None:
-        raise Refused(Problem(401, ProblemCode.UNAUTHORIZED, _NO_KEY))
+    record = _key_of(services, scope)
     if record.org != org:
         raise not_found("no such organization for this key; check its spelling")
-    if scope_name not in record.scopes:
-        raise _lacks(scope_name)
+    _demand(record, scope_name)
     return record
 
 
 def reached_project(services: Services, record: ApiKeyRecord, org: str, project: str) -> Tenant:
-    """A project that a request names beside its path; Refused (404) if it is not there for the
-    key."""
+    """Refused (404) if the project is not there for the key."""
     tenant = services.decisions.snapshot.tenants.get((org, project))
     if tenant is None or not _reaches(record, tenant):
-        raise not_found("no such project for this key; check its spelling")
+        raise not_found("no such organization or project for this key; check their spelling")
     return tenant
 
 
-def _lacks(scope_name: str) -> Refused:
-    return Refused(
-        Problem(
-            403,
-            ProblemCode.FORBIDDEN,
-            f"the API key lacks the scope {scope_name}; make one that has it with"
-            f" `fairlot keys create --scope {scope_name}`",
-        )
-    )
+def _key_of(services: Services, scope: Scope) -> ApiKeyRecord:
+    record = live_key(services, scope)
+    if record is None:
+        raise Refused(Problem(401, ProblemCode.UNAUTHORIZED, _NO_KEY))
+    return record
+
+
+def _demand(record: ApiKeyRecord, scope_name: str) -> None:
+    if scope_name not in record.scopes:
+        detail = f"the API key lacks the scope {scope_name}; make one that has it with"
+        fix = f"`fairlot keys create --scope {scope_name}`"
+        raise Refused(Problem(403, ProblemCode.FORBIDDEN, f"{detail} {fix}"))
 
 
 def _reaches(record: ApiKeyRecord, project: ProjectServing | Tenant) -> bool:
     if record.org != project.org:
         return False
     return record.project_ids is None or project.project_id in record.project_ids
-
-
-def key_id_of(text: str) -> str:
-    return text.partition(".")[0].removeprefix(KEY_PREFIX)
 
 
 def _from_basic(encoded: bytes) -> str | None:

@@ -103,12 +103,9 @@ def invalid_fields(detail: str) -> Refused:
     return Refused(Problem(400, ProblemCode.INVALID_FIELDS, detail))
 
 
+def unavailable(detail: str) -> Refused:
+    return Refused(Problem(503, ProblemCode.UNAVAILABLE, detail, headers=((b"retry-after", b"1"),)))
+
+
 def store_unavailable() -> Refused:
-    return Refused(
-        Problem(
-            503,
-            ProblemCode.UNAVAILABLE,
-            "the store cannot be used now; nothing was changed, try again",
-            headers=((b"retry-after", b"1"),),
-        )
-    )
+    return unavailable("the store cannot be used now; nothing was changed, try again")

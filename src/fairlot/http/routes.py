@@ -139,7 +139,7 @@ ROUTES = (
         _PREVIEW_SIGNED,
         request=previews.SignPreview,
         auth=Auth.API_KEY,
-        errors=(400, 401, 403, 404, 413, 503),
+        errors=(400, 401, 403, 404, 413, 429, 503),
     ),
     Route(
         "POST",
@@ -149,7 +149,7 @@ ROUTES = (
         _PREVIEW_REVOKED,
         request=previews.RevokePreview,
         auth=Auth.API_KEY,
-        errors=(400, 401, 403, 404, 413, 503),
+        errors=(400, 401, 403, 404, 413, 429, 503),
     ),
     Route(
         "GET",
@@ -158,7 +158,7 @@ ROUTES = (
         drafts.draft,
         _DRAFT,
         auth=Auth.PREVIEW_TOKEN,
-        errors=(401, 404, 503),
+        errors=(401, 404, 429, 503),
     ),
     Route(
         "GET",
@@ -167,7 +167,7 @@ ROUTES = (
         drafts.draft,
         _DRAFT,
         auth=Auth.PREVIEW_TOKEN,
-        errors=(401, 404, 503),
+        errors=(401, 404, 429, 503),
     ),
     Route("GET", "/healthz", "Whether the process lives", health.healthz, _ALIVE),
     Route("GET", "/readyz", "Whether store, log and manifest are usable", health.readyz, _READY),

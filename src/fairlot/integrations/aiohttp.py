@@ -61,7 +61,7 @@ def get_or_create_subject_id(
     request: web.Request, *, consent: bool = True, client: Client | None = None
 ) -> str:
     """The subject id in the request's cookie, else a new one, whose cookie goes on the response if
-    there is consent. `client` is the middleware's unless given: it names the cookie."""
+    there is consent. `client` is that of `setup` unless given: it names the cookie."""
     return _carried_by(request).subject_id(request_context(request), consent, client)
 
 

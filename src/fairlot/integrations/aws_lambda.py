@@ -71,7 +71,7 @@ def get_or_create_subject_id(
     event: Event, *, consent: bool = True, client: Client | None = None
 ) -> str:
     """The subject id in the request's cookie, else a new one, whose cookie goes on the response if
-    there is consent. `client` is the middleware's unless given: it names the cookie."""
+    there is consent. `client` is the decorator's unless given: it names the cookie."""
     return _carried_by(event).subject_id(request_context(event), consent, client)
 
 

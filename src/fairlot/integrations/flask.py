@@ -52,6 +52,6 @@ def get_or_create_subject_id(
     request: flask.Request | None = None, *, consent: bool = True, client: Client | None = None
 ) -> str:
     """The subject id in the request's cookie, else a new one, whose cookie goes on the response if
-    there is consent. `client` is the middleware's unless given: it names the cookie."""
+    there is consent. `client` is the extension's unless given: it names the cookie."""
     environ = (request or flask.request).environ
     return wsgi.get_or_create_subject_id(environ, consent=consent, client=client)

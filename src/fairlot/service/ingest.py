@@ -7,7 +7,7 @@ from fairlot.events.batches import ReadBatch, read_batch
 from fairlot.warehouse.log import EventLog
 
 # What is read in a millisecond or so does not need a thread.
-_READ_AT_ONCE_BYTES = 64 * 1024
+_READ_AT_ONCE_BYTES = 16 * 1024
 
 
 async def ingest(

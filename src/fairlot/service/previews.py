@@ -81,7 +81,6 @@ def mint_preview(
     *,
     now_ms: int,
     ttl_s: int = DEFAULT_TTL_S,
-    jti: str | None = None,
 ) -> MintedPreview:
     """A token for an experiment, named by its key or its id, in whatever state but deleted.
 
@@ -92,7 +91,7 @@ def mint_preview(
         row, _ = _previewed(connection, tenant, experiment, variant_key)
         key = current_key(keys_of_organization(connection, tenant), store.vault, tenant)
     now_s = now_ms // 1000
-    own_id = f"prv_{new_ulid(now_ms)}" if jti is None else jti
+    jti = f"prv_{new_ulid(now_ms)}"
     token = sign_preview(
         key,
         org=tenant.organization_key,
@@ -101,10 +100,10 @@ def mint_preview(
         variant_key=variant_key,
         now_s=now_s,
         ttl_s=ttl_s,
-        jti=own_id,
+        jti=jti,
     )
     expires_at_ms = (now_s + ttl_s) * 1000
-    return MintedPreview(token, own_id, key.kid, row.key, variant_key, expires_at_ms)
+    return MintedPreview(token, jti, key.kid, row.key, variant_key, expires_at_ms)
 
 
 def revoke_preview(store: Store, org: str, jti: str, *, now_ms: int) -> None:

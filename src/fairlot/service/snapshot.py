@@ -55,8 +55,9 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyRecord:
-    """`project_ids` None is every project of the organization."""
+    """`id` is its 8 characters; `project_ids` None is every project of the organization."""
 
+    id: str
     secret_sha256: bytes
     scopes: frozenset[str]
     project_ids: frozenset[str] | None
@@ -170,6 +171,7 @@ def _newest_readable(
 def _api_keys(connection: Connection, orgs: Mapping[str, str]) -> dict[str, ApiKeyRecord]:
     return {
         row.id: ApiKeyRecord(
+            id=row.id,
             secret_sha256=row.secret_sha256,
             scopes=row.scopes,
             project_ids=row.project_ids,

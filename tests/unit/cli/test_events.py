@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from fairlot.engine import Reason
-from fairlot.events import Assignment, Conversion, Exposure, Identity, ReceivedBatch
+from fairlot.events import Assignment, Conversion, Exposure, Identity
 from fairlot.warehouse.log import EventLog
 from support.commands import Run
+from unit.warehouse.records import received
 
 
 def exposure(number: int, experiment_key: str = "free-delivery") -> Exposure:
@@ -83,7 +84,10 @@ def test_events__none__is_an_empty_list(shop: Run) -> None:
 def ingested(shop: Run) -> Run:
     log = EventLog.open(Path(".fairlot/events"))
     log.record_batch(
-        ReceivedBatch(
+        received(
+            exposure(1),
+            Conversion("event-2", "p", "ada", "order", 9.5, 2_000, 2_000),
+            Identity("event-3", "p", "ada", "user-1", 3_000, 3_000),
             project_id="p",
             sender_id="web-1",
             batch_seq=3,
@@ -91,11 +95,7 @@ def ingested(shop: Run) -> Run:
             rejected=1,
             events_before=10,
             dropped_total=2,
-            source="sdk-python",
             received_at_ms=1_000,
-            exposures=[exposure(1)],
-            conversions=[Conversion("event-2", "p", "ada", "order", 9.5, 2_000, 2_000)],
-            identities=[Identity("event-3", "p", "ada", "user-1", 3_000, 3_000)],
         )
     )
     log.close(10)
@@ -123,24 +123,26 @@ def test_events__kind__prints_only_such(ingested: Run) -> None:
 def test_events__conversion_without_a_value__has_an_empty_cell(shop: Run) -> None:
     log = EventLog.open(Path(".fairlot/events"))
     conversion = Conversion("event-1", "p", "ada", "visit", None, 0, 0)
-    log.record_batch(
-        ReceivedBatch(
-            project_id="p",
-            sender_id="s",
-            batch_seq=1,
-            sent=1,
-            rejected=0,
-            events_before=0,
-            dropped_total=0,
-            source=None,
-            received_at_ms=0,
-            conversions=[conversion],
-        )
-    )
+    log.record_batch(received(conversion, source=None))
     log.close(10)
     line = shop("events", "--kind", "conversions").out.splitlines()[1]
     assert line.split("\t") == ["1970-01-01T00:00:00+00:00", "visit", "", "ada", "event-1"]
     assert shop("events", "--senders").out.splitlines()[1].split()[1] == "-"
+
+
+def test_events__texts_that_a_terminal_obeys__are_escaped(shop: Run) -> None:
+    log = EventLog.open(Path(".fairlot/events"))
+    hostile = "a\x1b[2J\tb\nc"
+    log.record_batch(
+        received(Conversion("event-1", "p", hostile, "visit", None, 0, 0), sender_id=hostile)
+    )
+    log.close(10)
+    for command in (("--kind", "conversions"), ("--senders",)):
+        lines = shop("events", *command).out.splitlines()
+        assert len(lines) == 2
+        assert r"a\x1b[2J\tb\nc" in lines[1]
+    (event,) = shop("events", "--kind", "conversions", "--json").json["events"]
+    assert event["subject_id"] == hostile
 
 
 def test_events__senders__are_a_table(ingested: Run) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fairlot.engine import Experiment
-from fairlot.http.auth import key_id_of
+from fairlot.http.throttle import Policy
 from fairlot.manifest import (
     DocumentType,
     SigningKey,
@@ -126,7 +126,8 @@ def test_sign__ttl_and_project__are_those_asked_for(bench: Bench) -> None:
 
 def test_sign__key_used__is_noted(bench: Bench) -> None:
     signed(bench)
-    assert key_id_of(bench.keys["writer"]) in bench.desk.services.keys_used
+    (used,) = bench.desk.services.keys_used
+    assert bench.keys["writer"].startswith(f"fx_key_{used}.")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_sign__body_over_64_kib__is_a_413_problem(bench: Bench) -> None:
     [
         ({"experimentKey": "hreo"}, "did you mean hero?"),
         ({"variantKey": "bald"}, "did you mean bold?"),
-        ({"project": "nope"}, "no such project for this key"),
+        ({"project": "nope"}, "no such organization or project for this key"),
     ],
 )
 def test_sign__no_such_thing__is_a_404_problem(
@@ -290,6 +291,18 @@ def test_draft__experiment_or_variant_gone__is_a_404_problem(bench: Bench) -> No
     answer = bench.draft(token)
     assert answer.status == 404
     assert "bold" in answer.json["detail"]
+
+
+def test_previews__asked_too_often__are_throttled(bench: Bench, tmp_path: Path) -> None:
+    snapshot = bench.desk.services.decisions.snapshot
+    limits: dict[str, Any] = {"default_tier": "free", "address_policy": Policy("address", 1, 2)}
+    with a_desk(tmp_path / "second", snapshot, store=bench.store, **limits) as desk:
+        busy = Bench(desk, bench.store, bench.keys)
+        drafts = [desk.client.request("GET", DRAFT, address="203.0.113.9").status for _ in range(3)]
+        signed_or_revoked = [busy.post(REVOKE, {"jti": "prv_1"}).status for _ in range(100)]
+        assert busy.post(SIGN, ASKED).status == 429
+    assert drafts == [401, 401, 429]
+    assert signed_or_revoked == [200] * 100
 
 
 class BrokenStore(NoStore):

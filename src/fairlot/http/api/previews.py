@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 
+from fairlot.http.admission import admit_key
 from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope, header
 from fairlot.http.auth import authorized_in_organization, reached_project
 from fairlot.http.body import read_json
@@ -15,10 +16,10 @@ from fairlot.manifest.instants import write_instant
 from fairlot.manifest.previews import DEFAULT_TTL_S, LONGEST_TTL_S, TOKEN_ID
 from fairlot.service.access import Scope as AccessScope
 from fairlot.service.access import UnknownTenant
+from fairlot.service.bootstrap import DEFAULT
 from fairlot.service.previews import MintedPreview, NotPreviewable, mint_preview, revoke_preview
 from fairlot.store import StoreFailed
 
-_DEFAULT_PROJECT = "default"
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
@@ -66,7 +67,7 @@ def sign(services: Services) -> Handler:
         key = authorized_in_organization(services, scope, AccessScope.WRITE, org)
         asked = await read_json(scope, receive, _sign_decoder)
         project = asked.project or _named_project(scope)
-        reached_project(services, key, org, project)
+        admit_key(services, key, reached_project(services, key, org, project).tier)
         minted = await asyncio.to_thread(_mint, services, org, project, asked)
         return _reply(
             SignedPreview(
@@ -90,7 +91,8 @@ def revoke(services: Services) -> Handler:
 
     async def answer(scope: Scope, receive: Receive) -> Reply:
         org: str = scope["path_params"]["org"]
-        authorized_in_organization(services, scope, AccessScope.WRITE, org)
+        key = authorized_in_organization(services, scope, AccessScope.WRITE, org)
+        admit_key(services, key, None)
         asked = await read_json(scope, receive, _revoke_decoder)
         await asyncio.to_thread(_revoke, services, org, asked.jti)
         return _reply(RevokedPreview(asked.jti))
@@ -131,7 +133,7 @@ def _revoke(services: Services, org: str, jti: str) -> None:
 
 def _named_project(scope: Scope) -> str:
     named = header(scope, b"x-fairlot-project")
-    return _DEFAULT_PROJECT if named is None else named.decode("latin-1")
+    return DEFAULT if named is None else named.decode("latin-1")
 
 
 def _reply(document: msgspec.Struct) -> Reply:

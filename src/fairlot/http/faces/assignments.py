@@ -7,7 +7,7 @@ its struct; only a bad one is read again, loosely, to find out which complaint c
 from urllib.parse import unquote
 
 from fairlot.engine import Context, Decision, Reason, decide, explain
-from fairlot.http.addresses import is_loopback, throttle_key
+from fairlot.http.admission import admit_address, admit_tier
 from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope
 from fairlot.http.auth import live_key, may, project_of_token
 from fairlot.http.body import read_body
@@ -20,15 +20,13 @@ from fairlot.http.faces.assignment_wire import (
     malformed,
     read_loosely,
 )
-from fairlot.http.problems import Problem, ProblemCode, Refused, not_found
+from fairlot.http.problems import Problem, ProblemCode, Refused, not_found, unavailable
 from fairlot.http.services import Services
-from fairlot.http.throttle import TIERS
 from fairlot.service.access import Scope as AccessScope
 from fairlot.service.snapshot import ProjectServing, Snapshot
 from fairlot.warehouse.log import LogUnavailable
 
 PREFIX = "/api/v1/experiments/assignments/"
-RETRY_AFTER_S = 1
 _HEADERS = (JSON, NO_STORE)
 _NOT_RUNNING = frozenset({Reason.UNKNOWN, Reason.SCHEDULED, Reason.ENDED})
 _OUT = Reply(200, b'{"success":true,"in_experiment":false}', _HEADERS)
@@ -86,7 +84,7 @@ class AssignmentFace:
                 properties=_UNTRUSTED if context.attributes else None,
             )
         except LogUnavailable:
-            raise _unavailable() from None
+            raise unavailable("the event log cannot take the impression; try again") from None
         except RecursionError:
             raise malformed("context.attributes: nested too deeply; flatten it") from None
         experiment = decision.experiment
@@ -114,15 +112,9 @@ class AssignmentFace:
         return may(live_key(self._services, scope), AccessScope.READ, project)
 
     def _throttle(self, scope: Scope, project: ProjectServing, key: str) -> None:
-        services = self._services
-        policy = TIERS.get(project.tier or services.default_tier)
         try:
-            if policy is not None:
-                services.throttle.admit(policy, project.project_id)
-            if services.address_policy is not None:
-                address = services.addresses.client_of(scope)
-                if not is_loopback(address):
-                    services.throttle.admit(services.address_policy, throttle_key(address))
+            admit_tier(self._services, project.tier, project.project_id)
+            admit_address(self._services, scope)
         except Refused:
             if self._is_running(project, key):
                 raise
@@ -170,14 +162,3 @@ def _unauthorized(detail: str) -> Refused:
 
 def _not_running(key: str) -> Refused:
     return not_found(f"no experiment {key[:64]!r} is running here; render the default")
-
-
-def _unavailable() -> Refused:
-    return Refused(
-        Problem(
-            503,
-            ProblemCode.UNAVAILABLE,
-            "the event log cannot take the impression; try again",
-            headers=((b"retry-after", b"%d" % RETRY_AFTER_S),),
-        )
-    )

@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 
+from fairlot.http.admission import admit_address
 from fairlot.http.asgi import Handler, Receive, Reply, Scope
 from fairlot.http.auth import bearer_of
 from fairlot.http.faces.manifest import JOSE, PRIVATE, Revocations
@@ -12,10 +13,10 @@ from fairlot.http.services import Services
 from fairlot.manifest import PreviewClaims, PreviewRefused
 from fairlot.manifest.previews import check_preview, read_preview
 from fairlot.service.access import UnknownTenant
+from fairlot.service.bootstrap import DEFAULT
 from fairlot.service.previews import NotPreviewable, draft_document
 from fairlot.store import StoreFailed
 
-_DEFAULT_PROJECT = "default"
 _HEADERS = ((b"content-type", JOSE.encode()), (b"cache-control", PRIVATE.encode()))
 _NO_KEYS = b'{"keys":[]}'
 _NOTHING_REVOKED = b'{"revoked":{},"previews":[]}'
@@ -25,11 +26,12 @@ def draft(services: Services) -> Handler:
     """GET /v1/{org}/preview.json and /v1/{org}/{project}/preview.json"""
 
     async def answer(scope: Scope, _receive: Receive) -> Reply:
+        admit_address(services, scope)
         names = scope["path_params"]
         token = bearer_of(scope)
         if token is None:
             raise _unauthorized("send the preview token as Authorization: Bearer")
-        project = names.get("project", _DEFAULT_PROJECT)
+        project = names.get("project", DEFAULT)
         # The first check of a process imports joserfc: not on the loop.
         document = await asyncio.to_thread(_draft, services, names["org"], project, token)
         return Reply(200, document, _HEADERS)

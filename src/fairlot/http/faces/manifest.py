@@ -9,13 +9,13 @@ from fairlot.http.auth import bearer_of, live_key, may, project_of_token
 from fairlot.http.problems import not_found
 from fairlot.http.services import Services
 from fairlot.service.access import Scope as AccessScope
+from fairlot.service.bootstrap import DEFAULT
 from fairlot.service.snapshot import ProjectServing
 
 JOSE = "application/jose+json"
 JWK_SET = "application/jwk-set+json"
 PUBLIC = "public, max-age=30, stale-while-revalidate=60, stale-if-error=86400"
 PRIVATE = "private, no-store"
-_DEFAULT_PROJECT = "default"
 _READING_SCOPES = (AccessScope.READ, AccessScope.DECIDE)
 
 
@@ -46,7 +46,7 @@ def manifest(services: Services) -> Handler:
     async def answer(scope: Scope, _receive: Receive) -> Reply:
         names = scope["path_params"]
         snapshot = services.decisions.snapshot
-        project = snapshot.projects.get((names["org"], names.get("project", _DEFAULT_PROJECT)))
+        project = snapshot.projects.get((names["org"], names.get("project", DEFAULT)))
         if project is None or (project.private and not _may_read(services, scope, project)):
             raise not_found(
                 "no manifest is published here, or it is private and the request carries no "
