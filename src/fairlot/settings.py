@@ -208,9 +208,9 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
         if not variable.startswith(ENV_PREFIX) or variable in ENV_NOT_SETTINGS:
             continue
         if variable not in known:
-            raise InvalidSetting(
-                "environment", variable, "(not shown)", _nearest(variable, tuple(known))
-            )
+            nearest = _nearest(variable, tuple(known))
+            fix = f"{nearest}. Variables that begin with {ENV_PREFIX} are settings: rename yours"
+            raise InvalidSetting("environment", variable, "(not shown)", fix)
         values[known[variable]] = _read(known[variable], env[variable], variable)
     return values
 

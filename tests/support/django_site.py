@@ -19,14 +19,7 @@ def set_up() -> None:
         INSTALLED_APPS=["fairlot.integrations.django"],
         MIDDLEWARE=["fairlot.integrations.django.FairlotMiddleware"],
         SECRET_KEY="for tests",
-        TEMPLATES=[
-            {
-                "BACKEND": "django.template.backends.django.DjangoTemplates",
-                "OPTIONS": {
-                    "context_processors": ["django.template.context_processors.request"],
-                },
-            }
-        ],
+        TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
     )
     django.setup()
 

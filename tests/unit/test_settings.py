@@ -88,6 +88,7 @@ def test_variable__wrong_value__names_source_field_value_and_fix(
 def test_variable__unknown_name__is_refused_with_the_nearest() -> None:
     message = refused(env={"FAIRLOT_SECRTE": SECRET})
     assert "did you mean FAIRLOT_SECRET?" in message
+    assert "Variables that begin with FAIRLOT_ are settings: rename yours" in message
     assert SECRET not in message
 
 
