@@ -42,6 +42,7 @@ types: setup ## mypy --strict over everything
 bench: setup ## Benchmarks with their peers (the HTTP one needs wrk and node)
 	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --inexact --all-extras --group bench
 	@$(BIN)/python benchmarks/decide.py
+	@$(BIN)/python benchmarks/sdk.py
 	@$(BIN)/python benchmarks/memory.py
 	@$(BIN)/python benchmarks/http.py
 

@@ -4,22 +4,21 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar
 
 from fairlot.engine import (
-    Decision,
     Explanation,
     Manifest,
     Reason,
     compile_manifest,
 )
+from fairlot.events.sent import MAX_SUBJECT_CHARS
 from fairlot.sdk.clock import Clock, SystemClock
 from fairlot.sdk.context import RequestContext
 from fairlot.sdk.deciding import Deciding, is_id
-from fairlot.sdk.delivery import Delivery
-from fairlot.sdk.endpoints import Endpoints
 from fairlot.sdk.errors import InvalidOption
 from fairlot.sdk.faults import Faults
 from fairlot.sdk.holding import Holding
@@ -33,14 +32,16 @@ from fairlot.sdk.options import (
     RecordExposure,
     RefreshErrorCallback,
 )
-from fairlot.sdk.previews import Previews
 from fairlot.sdk.recording import Recording
 from fairlot.sdk.result import TreatmentResult, copied
 from fairlot.sdk.serving import NOTHING_KNOWN, Forced
-from fairlot.sdk.source import ManifestSource
 from fairlot.sdk.storage import CookieStorage, StickyStorage
 from fairlot.sdk.subject import SUBJECT_COOKIE, SubjectCookie
 from fairlot.sdk.transport import Transport, UrllibTransport
+from fairlot.sdk.wiring import delivery_of, previews_of, source_of
+
+if TYPE_CHECKING:
+    from fairlot.sdk.previews import Previews
 
 _WITHIN_S: Final = 5.0
 P = ParamSpec("P")
@@ -132,53 +133,13 @@ class Client:
         else:
             self.subject_cookie = SubjectCookie(options.subject_cookie)
         self._deciding = Deciding(options, self._faults)
-        self._holding = Holding(is_plain=self._deciding.is_plain, faults=self._faults)
-        endpoints = options.endpoints()
-        cache = options.manifest_cache
-        self._source = ManifestSource(
-            endpoints,
-            transport=transport,
-            clock=clock,
-            refresh_interval_s=options.refresh_interval_s,
-            timeout_s=options.timeout_s,
-            accept=self._holding.accept,
-            report=self._faults.report_refresh,
-            trusted_keys=options.trusted_keys,
-            cache=None if cache is None else Path(cache),
-            api_key=options.api_key,
-            refreshed=self._listeners.tell,
-        )
-        self._holding.fetch_by(self._source)
-        self._delivery = self._delivery_of(options, endpoints, transport)
+        self._holding = Holding(self._faults)
+        told = self._listeners.tell
+        self._source = source_of(options, transport, self._holding, self._faults, told)
+        self._delivery = delivery_of(options, transport, self._faults)
         self._recording = Recording(options, self._delivery, self._faults)
-        given_keys = options.preview_jwks
-        self._previews = Previews(
-            endpoints,
-            keys=lambda: self._source.keys if given_keys is None else given_keys,
-            revoked=lambda: self._source.revoked_previews,
-            fetch_keys_soon=self._source.fetch_keys_soon,
-            transport=transport,
-            clock=clock,
-            timeout_s=options.timeout_s,
-            report=self.report,
-        )
-
-    def _delivery_of(
-        self, options: Options, endpoints: Endpoints, transport: Transport
-    ) -> Delivery | None:
-        if options.api_key is None or endpoints.events is None:
-            return None
-        return Delivery(
-            endpoints.events,
-            options.api_key,
-            transport=transport,
-            clock=options.clock,
-            queue_bound=options.queue_bound,
-            timeout_s=options.timeout_s,
-            report=self.report,
-        )
-
-    # Life
+        self._previews: Previews | None = None
+        self._make_previews = partial(previews_of, options, transport, self._source, self._faults)
 
     def init(self) -> bool:
         """Start from the saved manifest if there is one, then fetch; whether there is a manifest to
@@ -223,7 +184,8 @@ class Client:
         self._source.start_afresh()
         if self._delivery is not None:
             self._delivery.start_afresh()
-        self._previews.start_afresh()
+        if self._previews is not None:
+            self._previews.start_afresh()
 
     def __enter__(self) -> Self:
         self.init()
@@ -261,8 +223,6 @@ class Client:
     ) -> None:
         await self.aclose()
 
-    # Deciding
-
     def treatment(
         self, experiment_key: str, subject_id: str, context: RequestContext | None = None
     ) -> TreatmentResult:
@@ -276,15 +236,25 @@ class Client:
         try:
             if self._monotonic_s() >= holding.freshness.due_at_s:
                 holding.freshness.refresh_soon()
-            if context is None:
-                answer = serving.plain.get(experiment_key)
-                if answer is not None and type(subject_id) is str and 0 < len(subject_id) <= 400:
-                    decision = answer(subject_id, subject_id, NOTHING_KNOWN)
+            deciding = self._deciding
+            if context is not None:
+                if deciding.only_cookies:
+                    known = deciding.recognise(serving, experiment_key, subject_id, context)
+                    if known is not None:
+                        return known
+            elif deciding.is_plain:
+                experiment = serving.plain.get(experiment_key)
+                if (
+                    experiment is not None
+                    and type(subject_id) is str
+                    and 0 < len(subject_id) <= MAX_SUBJECT_CHARS
+                ):
+                    decision = experiment.answer_plain(subject_id, subject_id, NOTHING_KNOWN)
                     return serving.results.get(id(decision)) or serving.result(decision)
-            return self._deciding.treat(serving, experiment_key, subject_id, context)
+            return deciding.treat(serving, experiment_key, subject_id, context)
         except Exception as fault:  # noqa: BLE001 - the SDK fails open
             self._faults.report("decision", fault)
-            return serving.none(str(experiment_key), Reason.INVALID)
+            return serving.none(experiment_key, Reason.INVALID)
 
     def treatment_with_preview(
         self, experiment_key: str, subject_id: str, context: RequestContext
@@ -298,6 +268,8 @@ class Client:
         serving = self._holding.serving
         try:
             if not serving.forced.get(experiment_key):
+                if self._previews is None:
+                    self._previews = self._make_previews()
                 verdict = self._previews.of(experiment_key, context.url, serving.manifest)
                 if verdict.variant_key is not None:
                     previewed = self._deciding.preview(
@@ -322,6 +294,8 @@ class Client:
 
     def metadata(self, experiment_key: str) -> dict[str, Any] | None:
         """The metadata of an experiment, a copy; None when it has none or is unknown."""
+        if not isinstance(experiment_key, str):
+            return None
         experiment = self._holding.serving.models.get(experiment_key)
         found = None if experiment is None else experiment.metadata
         return None if found is None else copied(dict(found))
@@ -336,9 +310,7 @@ class Client:
             return self._deciding.explain(serving, experiment_key, subject_id, context)
         except Exception as fault:  # noqa: BLE001 - the SDK fails open
             self._faults.report("decision", fault)
-            return Explanation(Decision(str(experiment_key), None, Reason.INVALID), ())
-
-    # Recording
+            return Explanation(serving.none(experiment_key, Reason.INVALID).decision, ())
 
     def exposure(
         self,
@@ -445,8 +417,6 @@ class Client:
             faults=self._faults.counts,
         )
 
-    # For tests and integrations
-
     @contextmanager
     def forced(self, experiment_key: str, variant_key: str, payload: Any = None) -> Iterator[None]:
         """Everybody gets the variant inside the block, with reason `divert`, whatever the manifest
@@ -469,7 +439,7 @@ class Client:
 
     def report(self, kind: str, error: BaseException | str) -> None:
         """Count a fault, and tell it once a minute a kind."""
-        self._faults.report(kind, error)
+        self._faults.tell(kind, error)
 
     def _settle(self, is_current: bool) -> bool:
         """After a fetch that was asked for, what was set by hand holds no more."""

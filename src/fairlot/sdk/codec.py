@@ -4,9 +4,10 @@ Section S of `conformance/RULES.md`. A blank is a space or a tab and nothing els
 """
 
 import re
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from types import MappingProxyType
 from typing import Final
 
 from fairlot.engine.checks import EXPERIMENT_KEY, VARIANT_KEY
@@ -117,19 +118,21 @@ def _past_blanks(header: str, at: int) -> int:
     return at
 
 
-class StickyCookies:
-    """What cookies with one prefix say of experiments.
+class StickyCookies(dict[str, str]):
+    """The variant keys by experiment key that cookies of one prefix hold, with what was written.
 
-    `found` holds the variant keys by experiment key, and is changed when one is written; `present`
-    what follows the prefix in the name of every such cookie, in order, whatever its value.
+    (A dictionary with two marks, because making any other object would cost as much again.)
     """
 
-    __slots__ = ("found", "is_swept", "present")
+    is_swept = False
+    """Whether what has vanished was looked for."""
+    useless: Mapping[str, object] = MappingProxyType({})
+    """What follows the prefix in the names of cookies, in order, if there is any of no use."""
 
-    def __init__(self, found: dict[str, str], present: Collection[str]) -> None:
-        self.found = found
-        self.present = present
-        self.is_swept = False
+    @property
+    def present(self) -> Mapping[str, object]:
+        """What follows the prefix in the name of each cookie, in order, whatever its value."""
+        return self.useless or self
 
 
 def sticky_cookies_reader(prefix: str) -> Callable[[str], StickyCookies]:
@@ -144,17 +147,17 @@ def sticky_cookies_reader(prefix: str) -> Callable[[str], StickyCookies]:
 
     def read(header: str) -> StickyCookies:
         pairs = find_all(header)
-        found = dict(pairs)
+        found = StickyCookies(pairs)
         if "" in found or len(found) != len(pairs):
             return _sticky_cookies(header, prefix)
-        return StickyCookies(found, found)
+        return found
 
     return read
 
 
 def _sticky_cookies(header: str, prefix: str) -> StickyCookies:
     """The same for any header: blanks, useless values, repeated names, a prefix inside a value."""
-    found: dict[str, str] = {}
+    found = StickyCookies()
     present: dict[str, None] = {}
     at = header.find(prefix)
     while at >= 0:
@@ -168,7 +171,9 @@ def _sticky_cookies(header: str, prefix: str) -> StickyCookies:
                 if VARIANT_KEY.fullmatch(value):
                     found[key] = value
         at = header.find(prefix, start)
-    return StickyCookies(found, present)
+    if len(present) != len(found):
+        found.useless = present
+    return found
 
 
 def vanished(present: Iterable[str], known: Container[str], kept: str | None = None) -> list[str]:

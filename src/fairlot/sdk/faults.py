@@ -32,6 +32,10 @@ class Faults:
         with self._lock:
             return dict(self._counts)
 
+    def tell(self, kind: str, error: BaseException | str) -> None:
+        """`report`, for those who do not ask."""
+        self.report(kind, error)
+
     def report_refresh(self, error: Exception) -> None:
         """What went wrong with a manifest is told to the user's own callback too, as often."""
         kind = getattr(error, "code", "refresh")

@@ -27,15 +27,11 @@ class _AlwaysFresh:
 
 class Holding:
     """Whoever decides reads `serving` once, and uses what was read to the end. The lock is for
-    those who change it. In a forked child call `start_afresh`.
+    those who change it. In a forked child call `start_afresh`."""
 
-    `is_plain`: see `Serving.of`.
-    """
-
-    def __init__(self, *, is_plain: bool, faults: Faults) -> None:
+    def __init__(self, faults: Faults) -> None:
         self.serving = Serving()
         self.freshness: Freshness = _AlwaysFresh()
-        self._is_plain = is_plain
         self._faults = faults
         self._fetching: Freshness = self.freshness
         self._fetched: CompiledManifest | None = None
@@ -88,7 +84,7 @@ class Holding:
 
     def _swap(self) -> None:
         compiled = self._fetched if self._given is None else self._given
-        self.serving = Serving.of(compiled, dict(self._forced), is_plain=self._is_plain)
+        self.serving = Serving.of(compiled, dict(self._forced))
 
     def _report_broken(self, compiled: CompiledManifest | None) -> None:
         broken = {} if compiled is None else compiled.broken

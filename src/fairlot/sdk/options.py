@@ -36,7 +36,7 @@ Excluded = bool | Callable[[RequestContext | None], bool]
 DecisionAdapter = Callable[[AdapterRequest], str | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Options:
     """The options of a client; raises InvalidOption for the first that cannot be used."""
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -28,11 +28,13 @@ from fairlot.events.sent import (
     SentIdentity,
 )
 from fairlot.sdk.context import RequestContext
-from fairlot.sdk.delivery import Delivery
 from fairlot.sdk.faults import Faults
 from fairlot.sdk.options import Options
 from fairlot.sdk.pending import PendingExposures
 from fairlot.sdk.result import TreatmentResult
+
+if TYPE_CHECKING:
+    from fairlot.sdk.delivery import Delivery
 
 # Answers without a subject having been evaluated for a running experiment.
 _NOT_EVALUATED: Final = frozenset(
@@ -59,7 +61,7 @@ class Recording:
     """Makes the events of one client and hands them to the callbacks, the server, or both. Nothing
     here waits, and nothing raises but for arguments of a wrong type."""
 
-    def __init__(self, options: Options, delivery: Delivery | None, faults: Faults) -> None:
+    def __init__(self, options: Options, delivery: "Delivery | None", faults: Faults) -> None:
         self._record_exposure = options.record_exposure
         self._record_conversion = options.record_conversion
         self._delivery = delivery

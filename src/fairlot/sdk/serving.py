@@ -15,7 +15,6 @@ from fairlot.engine import (
     Variant,
     compile_manifest,
 )
-from fairlot.engine.step import LastRun
 from fairlot.sdk.result import TreatmentResult, result_of
 
 # The engine never changes a context, so all calls that know nothing may share one.
@@ -29,28 +28,27 @@ class Forced:
     payload: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Serving:
     """`version` is None while there is no manifest; then no experiment is known.
 
-    `plain` holds what decides without a context: everything that draws by subject and has no
-    schedule, unless it is forced. `results` fills with one result for each decision that the
-    engine shares; an entry keeps its decision alive, so that no other can have its id."""
+    `plain` holds what decides without looking at the clock or the account: everything that draws by
+    subject and has no schedule, unless it is forced. `results` fills with one result for each
+    decision that the engine shares; an entry keeps its decision alive, so that no other can have
+    its id.
+    """
 
     compiled: CompiledManifest = _NO_MANIFEST
     experiments: Mapping[str, CompiledExperiment] = field(default_factory=dict)
     models: Mapping[str, Experiment] = field(default_factory=dict)
     version: int | None = None
-    plain: Mapping[str, LastRun] = field(default_factory=dict)
+    plain: Mapping[str, CompiledExperiment] = field(default_factory=dict)
     scheduled: frozenset[str] = frozenset()
     forced: Mapping[str, TreatmentResult] = field(default_factory=dict)
     results: dict[int, TreatmentResult] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, compiled: CompiledManifest | None, forced: Mapping[str, Forced], *, is_plain: bool
-    ) -> Self:
-        """`is_plain`: a call without a context needs no memory, adapter or exclusion."""
+    def of(cls, compiled: CompiledManifest | None, forced: Mapping[str, Forced]) -> Self:
         if compiled is None:
             none: Mapping[str, Experiment] = {}
             return cls(forced={key: _forced(key, each, none, None) for key, each in forced.items()})
@@ -59,9 +57,9 @@ class Serving:
         }
         scheduled = frozenset(key for key, each in known.items() if each.schedule is not None)
         plain = {
-            key: experiment.answer_plain
+            key: experiment
             for key, experiment in compiled.experiments.items()
-            if is_plain and experiment.by_subject and key not in scheduled and key not in forced
+            if experiment.by_subject and key not in scheduled and key not in forced
         }
         return cls(
             compiled,
@@ -84,9 +82,10 @@ class Serving:
             result = self.results[id(decision)] = result_of(decision, self.version)
         return result
 
-    def none(self, experiment_key: str, reason: Reason) -> TreatmentResult:
-        """A result that is made for one call."""
-        return result_of(Decision(experiment_key, None, reason), self.version)
+    def none(self, experiment_key: object, reason: Reason) -> TreatmentResult:
+        """A result that is made for one call, also for a key that is no text."""
+        key = experiment_key if isinstance(experiment_key, str) else ""
+        return result_of(Decision(key, None, reason), self.version)
 
 
 def _forced(

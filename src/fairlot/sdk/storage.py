@@ -77,7 +77,7 @@ class CookieStorage:
     def read(self, context: RequestContext | None, subject_id: str) -> Mapping[str, str]:
         if context is None:
             return _NOTHING
-        return self.cookies_of(context).found
+        return self.cookies_of(context)
 
     def cookies_of(self, context: RequestContext) -> StickyCookies:
         """What the request's cookies say, with what was written since."""
@@ -95,14 +95,14 @@ class CookieStorage:
     ) -> None:
         if context is None or context.response is None:
             return
-        found = self.cookies_of(context).found
+        found = self.cookies_of(context)
         if found.get(experiment_key) != variant_key and is_assignment(experiment_key, variant_key):
             name = self.prefix + experiment_key
             put_cookie(context, name, self.attributes.line(name, variant_key))
             found[experiment_key] = variant_key
 
     def forget(self, context: RequestContext | None, subject_id: str, experiment_key: str) -> None:
-        if context is not None and experiment_key in self.cookies_of(context).found:
+        if context is not None and experiment_key in self.cookies_of(context):
             self._expire(context, experiment_key)
 
     def expire_vanished(
@@ -114,11 +114,6 @@ class CookieStorage:
         if memory.is_swept or context.response is None:
             return
         memory.is_swept = True
-        for key in memory.present:
-            if key not in known:
-                break
-        else:
-            return
         ours = kept is not None and kept.startswith(self.prefix)
         kept_key = kept[len(self.prefix) :] if kept is not None and ours else None
         for key in vanished(tuple(memory.present), known, kept_key):
@@ -128,7 +123,7 @@ class CookieStorage:
         if context.response is not None:
             name = self.prefix + key
             put_cookie(context, name, self.attributes.expiry(name))
-            self.cookies_of(context).found.pop(key, None)
+            self.cookies_of(context).pop(key, None)
 
 
 class HeaderStorage:

@@ -1,12 +1,14 @@
 """What a client decides; the engine's own tests say why."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
+from itertools import product
 from typing import Any
 
 import pytest
 
-from fairlot import Client, NoopStorage, Reason, RequestContext
+from fairlot import Client, CookieStorage, NoopStorage, Reason, RequestContext
 from fairlot.engine import (
     BrokenExperiment,
     Context,
@@ -124,6 +126,7 @@ def test_treatment__key_that_is_no_text__no_variant_and_no_error(site: Site, key
         result = site.client.exposure(key, "anna", context)
         assert result.variant_key is None
     assert site.client.payload(key, "anna") is None
+    assert site.client.metadata(key) is None
     assert site.sink.exposures == []
 
 
@@ -394,3 +397,55 @@ def test_client__default_options__made_from_a_url_alone() -> None:
     client = Client("https://m.example/v1/acme/manifest.json")
     assert client.subject_cookie.name == "fx_sid"
     assert client.close()
+
+
+class OtherCookies(CookieStorage):
+    """The same, but the client does not know it for its own."""
+
+
+ATTRIBUTES: dict[str, Any] = {
+    "user": [None, {"tier": "pro"}, {"tier": "free"}],
+    "account_id": [None, "acc-1"],
+    "url": [None, "https://shop.example/cart"],
+    "cookie": [
+        None,
+        "",
+        "a=b",
+        "fx.hero=bold",
+        "fx.hero=control; fx.page=bold; fx.team=bold",
+        "fx.hero=nobody; fx.page=control",
+        "fx.hero=%; fx.recheck=bold",
+        "fx.later=bold; fx.recipe=bold; fx.paused=bold; fx.diverted=control",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "fields", [dict(zip(ATTRIBUTES, each, strict=True)) for each in product(*ATTRIBUTES.values())]
+)
+def test_treatment__visitor_that_the_client_recognises__as_by_the_long_way(
+    fields: dict[str, Any],
+) -> None:
+    """The short way is taken with cookie storage and nothing else around the engine."""
+    pro = only_for(tier="pro")
+    bare = an_experiment().variants
+    experiments = (
+        an_experiment(),
+        an_experiment("recheck", audience=pro, recheck_audience=True),
+        an_experiment("page", audience=replace(pro, url_patterns=("/cart",))),
+        an_experiment("team", unit=Unit.ACCOUNT),
+        an_experiment("later", schedule=Schedule(start_ms=2_000_000_000_000)),
+        an_experiment("paused", status=Status.PAUSED),
+        an_experiment("diverted", divert_to="bold"),
+        an_experiment("recipe", variants=(bare[0], replace(bare[1], recipe_sample_rate_bp=0))),
+    )
+    with a_site(*experiments) as short, a_site(*experiments, storage=OtherCookies()) as long:
+        requests = [a_request(**fields) for _ in range(2)]
+        for experiment in (*experiments, *experiments):
+            answers = [
+                site.client.treatment(experiment.key, "anna", request)
+                for site, request in zip((short, long), requests, strict=True)
+            ]
+            assert answers[0] == answers[1]
+        assert cookies_of(requests[0]) == cookies_of(requests[1])
+        assert short.faults == long.faults == {}

@@ -56,7 +56,7 @@ def test_cookies__any_header__read_as_by_the_rules(header: str) -> None:
     cookies = split_slowly(header)
     read = sticky_cookies_reader("fx.")(header)
     slowly = _sticky_cookies(header, "fx.")
-    assert read.found == slowly.found
+    assert read == slowly
     assert list(read.present) == list(slowly.present)
     assert list(read.present) == list(
         dict.fromkeys(name[3:] for name, _ in cookies if name.startswith("fx."))
@@ -88,12 +88,12 @@ def test_cookies__any_header__read_as_by_the_rules(header: str) -> None:
     ],
 )
 def test_cookies__value_or_place_of_no_use__as_if_absent(header: str, variant: str | None) -> None:
-    assert sticky_cookies_reader("fx.")(header).found.get("hero") == variant
+    assert sticky_cookies_reader("fx.")(header).get("hero") == variant
 
 
 def test_cookies__two_hundred__each_found() -> None:
     header = "; ".join(f"fx.e{number}=v{number}" for number in range(200))
-    found = sticky_cookies_reader("fx.")(header).found
+    found = sticky_cookies_reader("fx.")(header)
     assert found == {f"e{number}": f"v{number}" for number in range(200)}
 
 
@@ -102,7 +102,7 @@ def test_cookies__two_hundred__each_found() -> None:
 )
 def test_cookies__sixty_four_kilobytes__read_to_the_end(filler: str) -> None:
     header = filler * (65_536 // len(filler)) + "; fx.hero=bold"
-    assert sticky_cookies_reader("fx.")(header).found["hero"] == "bold"
+    assert sticky_cookies_reader("fx.")(header)["hero"] == "bold"
     assert read_cookie(header, "fx.hero") == "bold"
 
 

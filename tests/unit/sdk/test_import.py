@@ -1,4 +1,4 @@
-"""What `import fairlot` loads."""
+"""What importing the SDK loads."""
 
 import json
 import re
@@ -76,7 +76,7 @@ def test_import__fairlot__nothing_that_is_slow_and_needed_later() -> None:
 
 def test_import__fairlot__starts_no_thread_and_opens_nothing() -> None:
     program = (
-        "import threading, fairlot; fairlot.Client('https://m.example/v1/a/manifest.json');"
+        "import threading; from fairlot import Client; Client('https://m.example/v1/a/manifest.json');"
         " assert threading.active_count() == 1"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)

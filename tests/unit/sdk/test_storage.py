@@ -319,7 +319,9 @@ def test_own_cookies__subclass__its_methods_are_used() -> None:
             return {"hero": "control"}
 
     with a_site(all_to("bold"), storage=Renamed()) as site:
-        assert site.client.treatment("hero", "anna", a_request()).variant_key == "control"
+        request = a_request("fx.gone=1")
+        assert site.client.treatment("hero", "anna", request).variant_key == "control"
+        assert cookies_of(request) == ["fx.gone="]
 
 
 def test_identify__keep__the_variant_follows_the_user() -> None:
