@@ -22,7 +22,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from fairlot import Client, RequestContext, ResponseHeaders
-from fairlot.integrations.carried import KEY, Carried, warn_that_nothing_is_sent
+from fairlot.integrations.carried import KEY, Carried, finish, warn_that_nothing_is_sent
 from fairlot.integrations.header_lines import SET_COOKIE, waiting_lines
 from fairlot.integrations.visible_url import escaped_path, visible_url
 
@@ -44,7 +44,7 @@ async def _living(app: web.Application) -> AsyncIterator[None]:
     if client.manifest() is None:
         await client.ainit()
     yield
-    await client.aflush()
+    await finish(client)
 
 
 def request_context(

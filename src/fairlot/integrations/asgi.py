@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from fairlot import Client, RequestContext, ResponseHeaders
-from fairlot.integrations.carried import KEY, Carried, carried_in
+from fairlot.integrations.carried import KEY, Carried, carried_in, finish
 from fairlot.integrations.header_lines import SET_COOKIE, waiting_lines
 from fairlot.integrations.visible_url import encoded_path, visible_url
 
@@ -70,7 +70,7 @@ class FairlotMiddleware:
 
         async def end_first(message: Message) -> None:
             if message["type"].startswith(("lifespan.shutdown.", "lifespan.startup.failed")):
-                await client.aflush()
+                await finish(client)
             await send(message)
 
         await self.app(scope, begin_first, end_first)

@@ -65,3 +65,10 @@ def begin(client: Client | None) -> None:
     """Fetch the manifest, unless one is there already."""
     if client is not None and client.manifest() is None:
         client.init()
+
+
+async def finish(client: Client) -> None:
+    """Deliver before the server ends the process, maybe by a signal that lets nothing else run."""
+    if not await client.aflush():
+        left = client.stats().queued
+        client.report("events_left", f"{left} wait at shutdown; a process ended now loses them")

@@ -137,7 +137,7 @@ class Client:
         told = self._listeners.tell
         self._source = source_of(options, transport, self._holding, self._faults, told)
         self._delivery = delivery_of(options, transport, self._faults)
-        self._recording = Recording(options, self._delivery, self._faults)
+        self._recording = Recording(options, self._delivery, self._holding, self._faults)
         self._previews: Previews | None = None
         self._make_previews = partial(previews_of, options, transport, self._source, self._faults)
 
@@ -253,7 +253,7 @@ class Client:
                     return serving.results.get(id(decision)) or serving.result(decision)
             return deciding.treat(serving, experiment_key, subject_id, context)
         except Exception as fault:  # noqa: BLE001 - the SDK fails open
-            self._faults.report("decision", fault)
+            self._report_in_request("decision", fault, context)
             return serving.none(experiment_key, Reason.INVALID)
 
     def treatment_with_preview(
@@ -265,8 +265,11 @@ class Client:
         nothing is recorded or remembered. Waits for the network only for a valid link to an
         experiment that the manifest does not have.
         """
-        serving = self._holding.serving
+        holding = self._holding
+        serving = holding.serving
         try:
+            if self._monotonic_s() >= holding.freshness.due_at_s:
+                holding.freshness.refresh_soon()  # with the manifest come the revoked links
             if not serving.forced.get(experiment_key):
                 if self._previews is None:
                     self._previews = self._make_previews()
@@ -278,7 +281,7 @@ class Client:
                     if previewed is not None:
                         return previewed
         except Exception as fault:  # noqa: BLE001 - the SDK fails open
-            self._faults.report("preview", fault)
+            self._report_in_request("preview", fault, context)
         return self.treatment(experiment_key, subject_id, context)
 
     async def atreatment_with_preview(
@@ -309,7 +312,7 @@ class Client:
         try:
             return self._deciding.explain(serving, experiment_key, subject_id, context)
         except Exception as fault:  # noqa: BLE001 - the SDK fails open
-            self._faults.report("decision", fault)
+            self._report_in_request("decision", fault, context)
             return Explanation(serving.none(experiment_key, Reason.INVALID).decision, ())
 
     def exposure(
@@ -331,7 +334,7 @@ class Client:
             compiled = self._holding.serving.manifest
             self._recording.shown(compiled, result, subject_id, context, tenant_id)
         except Exception as fault:  # noqa: BLE001 - the SDK fails open
-            self._faults.report("recording", fault)
+            self._report_in_request("recording", fault, context)
         return result or self.treatment(experiment_key, subject_id, context)
 
     def expose(
@@ -346,8 +349,8 @@ class Client:
         """Record that the subject was shown what `exposure` decided, now; whether it was.
 
         With nothing pending (in another process, or after an hour) it takes `decision`, a result
-        that you kept, or decides again by the memory in `context`. With neither nothing is
-        recorded, which `stats()` counts.
+        that you kept, or what `context` remembers. With neither nothing is recorded, which
+        `stats()` counts: nobody is drawn here.
         """
         try:
             previewed = self._deciding.previewed(experiment_key, context)
@@ -361,12 +364,13 @@ class Client:
                 if recording.shown_later(experiment_key, subject_id, tenant_id):
                     return True
                 if context is not None:
-                    decision = self.treatment(experiment_key, subject_id, context)
+                    serving = self._holding.serving
+                    decision = self._deciding.undrawn(serving, experiment_key, subject_id, context)
             elif decision.experiment_key != experiment_key:
                 decision = None
             return recording.shown_at_last(decision, subject_id, context, tenant_id)
         except Exception as fault:  # noqa: BLE001 - the SDK fails open
-            self._faults.report("recording", fault)
+            self._report_in_request("recording", fault, context)
             return False
 
     def track(
@@ -389,7 +393,7 @@ class Client:
                     event_name, subject_id, value, tenant_id, context, properties
                 )
         except Exception as fault:  # noqa: BLE001 - the SDK fails open
-            self._faults.report("recording", fault)
+            self._report_in_request("recording", fault, context)
 
     def identify(
         self, subject_id: str, user_id: str, context: RequestContext | None = None
@@ -403,7 +407,7 @@ class Client:
                 self._deciding.log_in(self._holding.serving, subject_id, user_id, context)
                 self._recording.identity(subject_id, user_id, context)
         except Exception as fault:  # noqa: BLE001 - the SDK fails open
-            self._faults.report("recording", fault)
+            self._report_in_request("recording", fault, context)
 
     def stats(self) -> ClientStats:
         counted = None if self._delivery is None else self._delivery.stats
@@ -440,6 +444,15 @@ class Client:
     def report(self, kind: str, error: BaseException | str) -> None:
         """Count a fault, and tell it once a minute a kind."""
         self._faults.tell(kind, error)
+
+    def _report_in_request(
+        self, kind: str, fault: Exception, context: RequestContext | None
+    ) -> None:
+        if context is None or isinstance(context, RequestContext):
+            self._faults.report(kind, fault)
+        else:
+            what = f"a {type(context).__name__} is no RequestContext"
+            self._faults.report("context", f"{what}: make one, or use request_context(request)")
 
     def _settle(self, is_current: bool) -> bool:
         """After a fetch that was asked for, what was set by hand holds no more."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fairlot.sdk.previews import PreviewVerdict
 
 EXCLUDED: Final = Overrides(excluded=True)
+_UNDRAWN: Final = frozenset({Reason.STICKY, Reason.DIVERT})
 _NO_ATTRIBUTES: Final[MappingProxyType[str, Any]] = MappingProxyType({})
 _PREVIEW_HEADERS: Final = (
     ("Cache-Control", "private, no-store"),
@@ -239,6 +240,19 @@ class Deciding:
             overrides = None if self._adapter is None else self._asking(context)
             engine_context = self._context(serving, key, context, remembered, overrides)
         return explain(serving.compiled, key, subject_id, engine_context)
+
+    def undrawn(
+        self, serving: Serving, key: str, subject_id: str, context: RequestContext
+    ) -> TreatmentResult | None:
+        """What was decided in this request, or is remembered or the same for everybody; None where
+        the subject would have to be drawn. Nothing is remembered."""
+        decided: _Decided | None = context.memo.get(self)
+        if decided is not None and (key, subject_id) in decided.stored:
+            return decided.stored[key, subject_id]
+        decision = self.explain(serving, key, subject_id, context).decision
+        if decision.reason not in _UNDRAWN:
+            return None
+        return result_of(decision, serving.version)
 
     def log_in(
         self, serving: Serving, subject_id: str, user_id: str, context: RequestContext | None

@@ -130,7 +130,7 @@ def _has(*methods: str) -> Callable[[object], bool]:
 _A_FUNCTION: Final = (_is_function_or_none, "give a plain function (no `async def`), or None")
 _SECONDS: Final = (_is_seconds, "give seconds, more than 0")
 _RULES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
-    "api_key": (_is_key, "give an API key of scope ingest in plain ASCII, or None"),
+    "api_key": (_is_key, "give an API key of scope ingest, without spaces or a line end, or None"),
     "refresh_interval_s": _SECONDS,
     "timeout_s": _SECONDS,
     "queue_bound": (_is_whole, "give a whole number of events, 1 or more"),

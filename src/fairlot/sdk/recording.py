@@ -29,6 +29,7 @@ from fairlot.events.sent import (
 )
 from fairlot.sdk.context import RequestContext
 from fairlot.sdk.faults import Faults
+from fairlot.sdk.holding import Holding
 from fairlot.sdk.options import Options
 from fairlot.sdk.pending import PendingExposures
 from fairlot.sdk.result import TreatmentResult
@@ -58,13 +59,17 @@ _NO_SINK: Final = (
 
 
 class Recording:
-    """Makes the events of one client and hands them to the callbacks, the server, or both. Nothing
-    here waits, and nothing raises but for arguments of a wrong type."""
+    """Makes the events of one client and hands them to the callbacks, the server, or both; to the
+    server none while a variant is forced, for then a test runs. Nothing here waits, and nothing
+    raises but for arguments of a wrong type."""
 
-    def __init__(self, options: Options, delivery: "Delivery | None", faults: Faults) -> None:
+    def __init__(
+        self, options: Options, delivery: "Delivery | None", holding: Holding, faults: Faults
+    ) -> None:
         self._record_exposure = options.record_exposure
         self._record_conversion = options.record_conversion
         self._delivery = delivery
+        self._holding = holding
         self._clock = options.clock
         self._faults = faults
         self._pending = PendingExposures(options.clock)
@@ -260,7 +265,7 @@ class Recording:
                 callback(event)
             except Exception as fault:  # noqa: BLE001 - the edge to the user's own callback
                 self._faults.report("callback", fault)
-        if self._delivery is not None:
+        if self._delivery is not None and not self._holding.serving.forced:
             self._delivery.put(event)
 
     def _session_of(self, context: RequestContext | None) -> str | None:

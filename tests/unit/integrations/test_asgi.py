@@ -182,6 +182,16 @@ def test_lifespan__given_a_client__initialised_and_flushed(
     assert client.asked == asked
 
 
+def test_lifespan__not_all_delivered__how_much_is_told() -> None:
+    class Stuck(SpyClient):
+        async def aflush(self, within_s: float = 5.0) -> bool:
+            return False
+
+    client = Stuck(has_manifest=True)
+    exchange(FairlotMiddleware(living, client), {"type": "lifespan"}, LIFE)
+    assert client.stats().faults["events_left"] == 1
+
+
 def test_lifespan__no_client__passed_on() -> None:
     assert len(exchange(FairlotMiddleware(living), {"type": "lifespan"}, LIFE)) == 2
 

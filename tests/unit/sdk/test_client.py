@@ -138,7 +138,7 @@ def test_treatment__context_that_is_none__no_variant_and_no_error(site: Site, co
     assert not site.client.expose("hero", "anna", context=context)
     site.client.track("order", "anna", context=context)
     site.client.identify("anna", "user-1", context)
-    assert site.faults["decision"] >= 1
+    assert site.faults["context"] >= 1
 
 
 def test_treatment__attributes_too_deep__no_variant_and_no_error() -> None:

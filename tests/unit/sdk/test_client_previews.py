@@ -6,8 +6,20 @@ from typing import Any
 import pytest
 
 from fairlot import Reason, RequestContext
+from fairlot.engine import compile_manifest
 from fairlot.manifest import SigningKey, sign_preview
-from support.sdk_clients import Site, a_request, a_site, all_to, an_experiment, cookies_of, sent_by
+from support.sdk_clients import (
+    URL,
+    Site,
+    a_manifest,
+    a_request,
+    a_site,
+    all_to,
+    an_experiment,
+    cookies_of,
+    sent_by,
+)
+from support.waiting import wait_for
 
 KEY = SigningKey.from_private_bytes(bytes(range(32)))
 JWKS = {"keys": [KEY.public_jwk()]}
@@ -117,3 +129,11 @@ def test_preview__awaited__the_same() -> None:
         request = a_preview(site)
         asked = site.client.atreatment_with_preview("hero", "anna", request)
         assert asyncio.run(asked).variant_key == "bold"
+
+
+def test_preview__answered_while_the_manifest_is_stale__refreshed_behind_it() -> None:
+    with a_site(preview_jwks=JWKS) as site:
+        site.client._holding.accept(compile_manifest(a_manifest(all_to("control"))))
+        result = site.client.treatment_with_preview("hero", "anna", a_preview(site))
+        assert result.reason is Reason.PREVIEW
+        wait_for(lambda: [request.url for request in site.requests] == [URL])

@@ -13,7 +13,7 @@ from fairlot.events.sent import SentExposure
 from fairlot.sdk.pending import KEPT_S, MOST_PENDING, PendingExposures
 from fairlot.testing import FrozenClock
 from support.event_server import EventServer, an_exposure
-from support.sdk_clients import a_request, a_site, all_to, an_experiment
+from support.sdk_clients import a_request, a_site, all_to, an_experiment, sent_by
 
 API_KEY = "fx_key_12345678.secretsecretsecretsecretsecretsecret"
 HALF_HELD = Holdout("winter", "holdout.winter", 5000)
@@ -143,6 +143,35 @@ def test_expose__context_with_the_cookie__what_it_says() -> None:
         assert site.client.expose("hero", "anna", context=a_request("fx.hero=bold"))
         (event,) = site.sink.exposures
         assert (event.variant_key, event.reason) == ("bold", Reason.STICKY)
+
+
+def test_expose__context_without_the_cookie__counted_and_nobody_drawn() -> None:
+    with a_site(all_to("bold")) as site:
+        request = a_request("fx.other=bold")
+        assert not site.client.expose("hero", "anna", context=request)
+        assert site.client.stats().expose_without_decision == 1
+        assert site.sink.exposures == []
+        assert sent_by(request) == []
+
+
+def test_expose__context_of_the_request_that_decided__as_it_was_drawn() -> None:
+    with a_site(all_to("bold")) as site:
+        request = a_request()
+        site.client.treatment("hero", "anna", request)
+        assert site.client.expose("hero", "anna", context=request)
+        assert [event.reason for event in site.sink.exposures] == [Reason.BUCKET]
+
+
+def test_forced__client_with_a_server__callbacks_only() -> None:
+    server = EventServer()
+    with a_site(all_to("bold"), api_key=API_KEY, transport=server) as site:
+        with site.client.forced("hero", "control"):
+            site.client.exposure("hero", "anna")
+            site.client.track("order", "anna")
+        assert site.client.stats().queued == 0
+        site.client.track("order", "bert")
+        assert site.client.stats().queued == 1
+        assert [event.subject_id for event in site.sink.conversions] == ["anna", "bert"]
 
 
 def test_expose__decision_that_was_kept__recorded() -> None:

@@ -5,8 +5,8 @@
     {{ cta.variant_key }} {{ cta.payload.title }}
 
 Both need the setting FAIRLOT_CLIENT, and a template that is rendered for a request. The subject id
-is that of the request's cookie unless one is given. Where there is no request, as in the page for an
-unhandled exception, nothing is decided without a subject id, and the result is None.
+is that of the request's cookie unless one is given. Where there is no request, as in the page for
+an unhandled exception, nothing is decided without a subject id, and the result is None.
 """
 
 from typing import Any
@@ -45,7 +45,7 @@ def exposure(
 def _asked(
     context: Context, subject_id: Any, client: Client
 ) -> tuple[RequestContext | None, str | None]:
-    # Only the context processor `request` puts it among the names; the context itself has it always.
+    # Among the names only with the context processor `request`.
     request = context.get("request") or getattr(context, "request", None)
     subject = None if subject_id is None else str(subject_id)
     if request is None:
