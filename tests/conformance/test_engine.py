@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import mmh3
+import msgspec
 import pytest
 
 from fairlot.engine import (
@@ -77,7 +77,9 @@ def decided(manifest: Case, experiment: str, subject: str, context: Case) -> dic
     compiled = compile_manifest(manifest_from_json(json.dumps(manifest).encode()))
     plain = context_of(context)
     decision = decide(compiled, experiment, subject, plain)
-    full = replace(plain, sticky=plain.sticky or {}, overrides=plain.overrides or Overrides())
+    full = msgspec.structs.replace(
+        plain, sticky=plain.sticky or {}, overrides=plain.overrides or Overrides()
+    )
     assert decide(compiled, experiment, subject, full) == decision
     variant = None if decision.variant is None else decision.variant.key
     return {

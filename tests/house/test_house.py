@@ -22,6 +22,7 @@ ENGINE_MAY_IMPORT = {
     "ipaddress",
     "itertools",
     "mmh3",
+    "msgspec",
     "re",
     "re2",
     "typing",

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,8 +65,8 @@ def test_explain__every_draw_in_a_trace__recomputed_from_its_hash_text(
 def test_decide__empty_memory_and_overrides__change_nothing(
     manifest: Manifest, subject: str, context: Context
 ) -> None:
-    bare = replace(context, sticky=None, overrides=None)
-    full = replace(context, sticky={}, overrides=Overrides())
+    bare = msgspec.structs.replace(context, sticky=None, overrides=None)
+    full = msgspec.structs.replace(context, sticky={}, overrides=Overrides())
     assert decided(manifest, subject, bare) == decided(manifest, subject, full)
 
 
@@ -84,7 +85,7 @@ def test_decide__stored_answer__kept_when_weights_change(
         experiment,
         variants=tuple(replace(arm, weight=w) for arm, w in zip(arms, moved, strict=True)),
     )
-    remembering = replace(context, sticky={"e": first.variant.key})
+    remembering = msgspec.structs.replace(context, sticky={"e": first.variant.key})
     after = decided(replace(manifest, experiments=(changed,)), subject, remembering)
     expected = Reason.STICKY if first.reason is Reason.BUCKET else None
     if context.overrides is None or context.overrides.adapter is None:

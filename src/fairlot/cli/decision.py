@@ -4,10 +4,10 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import click
+import msgspec
 
 from fairlot.cli.data import (
     Stored,
@@ -201,7 +201,7 @@ def _print_many(
     stored: Stored,
 ) -> None:
     for subject in subjects:
-        context = replace(asked, now_ms=_now_ms())
+        context = msgspec.structs.replace(asked, now_ms=_now_ms())
         decision = decide_with_memory(
             serving, experiment_key, checked_subject(subject), context, stored
         )
