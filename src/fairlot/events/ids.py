@@ -3,7 +3,10 @@
 import os
 import threading
 import uuid
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import count
+from typing import NamedTuple
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PROJECTS = uuid.UUID("6f1c5d0e-8a7b-5e7e-9d43-0b6f2f4b8f11")
@@ -20,25 +23,34 @@ class EventIds:
         self.start_afresh()
 
     def start_afresh(self) -> None:
-        self._lock = threading.Lock()
-        self._latest_ms = -1
-        self._prefix = ""
-        self._counter = 0
+        # Not a plain lock: a signal handler that records may have interrupted one who holds it.
+        self._lock = threading.RLock()
+        self._latest = _Millisecond(-1, "", count())
 
     def next(self, now_ms: int) -> str:
-        with self._lock:
-            if now_ms > self._latest_ms:
-                self._begin_millisecond(now_ms)
-            self._counter += 1
-            return f"{self._prefix}{self._counter:012x}"
+        latest = self._latest
+        if now_ms > latest.now_ms:
+            with self._lock:
+                if now_ms > self._latest.now_ms:
+                    self._latest = _begin_millisecond(now_ms)
+                latest = self._latest
+        return f"{latest.prefix}{next(latest.counted):012x}"
 
-    def _begin_millisecond(self, now_ms: int) -> None:
-        chance = int.from_bytes(os.urandom(10), "big")
-        high, low = now_ms >> 16, now_ms & 0xFFFF
-        rand_a, rand_b = chance >> 68, 0x8000 | (chance >> 54 & 0x3FFF)
-        self._prefix = f"{high:08x}-{low:04x}-7{rand_a:03x}-{rand_b:04x}-"
-        self._counter = chance & 0x7FFF_FFFF_FFFF
-        self._latest_ms = now_ms
+
+class _Millisecond(NamedTuple):
+    """`counted` gives every number once, whoever asks."""
+
+    now_ms: int
+    prefix: str
+    counted: Iterator[int]
+
+
+def _begin_millisecond(now_ms: int) -> _Millisecond:
+    chance = int.from_bytes(os.urandom(10), "big")
+    high, low = now_ms >> 16, now_ms & 0xFFFF
+    rand_a, rand_b = chance >> 68, 0x8000 | (chance >> 54 & 0x3FFF)
+    prefix = f"{high:08x}-{low:04x}-7{rand_a:03x}-{rand_b:04x}-"
+    return _Millisecond(now_ms, prefix, count((chance & 0x7FFF_FFFF_FFFF) + 1))
 
 
 _event_ids = EventIds()

@@ -5,6 +5,7 @@ from threading import Lock
 from typing import Protocol
 
 from fairlot.engine import CompiledManifest
+from fairlot.sdk.errors import InvalidOption
 from fairlot.sdk.faults import Faults
 from fairlot.sdk.serving import Forced, Serving
 
@@ -72,7 +73,10 @@ class Holding:
             return True
 
     def force(self, key: str, forced: Forced) -> None:
-        """Of several for one experiment the last holds."""
+        """Of several for one experiment the last holds. Raises InvalidOption."""
+        for name, given in (("experiment_key", key), ("variant_key", forced.variant_key)):
+            if not isinstance(given, str):
+                raise InvalidOption(name, given, "give its key, a text")
         with self._changing:
             self._forced = (*self._forced, (key, forced))
             self._swap()

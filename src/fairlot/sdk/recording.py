@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 import msgspec
 
@@ -51,7 +51,6 @@ _NOT_EVALUATED: Final = frozenset(
         Reason.NO_UNIT,
     }
 )
-_HOLDOUTS_REMEMBERED: Final = 50_000
 _NO_SINK: Final = (
     "nothing is recorded: give the client an api_key of scope ingest, or record_exposure and"
     " record_conversion"
@@ -76,7 +75,6 @@ class Recording:
         self.without_decision = 0
         """How often `expose` found nothing to record."""
         self._said_no_sink = False
-        self._holdouts_seen: dict[tuple[str, str], None] = {}
 
     def shown(
         self,
@@ -165,26 +163,18 @@ class Recording:
         subject_id: str,
         context: RequestContext | None,
     ) -> None:
-        """The exposure of the holdout itself, once a unit and process. Its id is derived, so that
-        those of other processes count once with it."""
+        """The exposure of the holdout itself. Its id is derived, so that all of them count once."""
         holdout = None if compiled is None else compiled.manifest.holdout
         experiment = result.decision.experiment
         if compiled is None or holdout is None or experiment is None:
             return
         unit_id = _unit_of(experiment, subject_id, context)
-        seen = (holdout.key, unit_id)
-        if result.reason in _NOT_EVALUATED or not unit_id or seen in self._holdouts_seen:
+        if result.reason in _NOT_EVALUATED or not unit_id:
             return
         arm = holdout_arm(compiled, unit_id)
         if arm is not None:
-            self._hand_over(
-                self._record_exposure,
-                self._holdout_exposure(compiled, holdout, experiment, subject_id, unit_id, arm),
-            )
-            while len(self._holdouts_seen) >= _HOLDOUTS_REMEMBERED:
-                with suppress(RuntimeError, StopIteration):
-                    self._holdouts_seen.pop(next(iter(self._holdouts_seen)), None)
-            self._holdouts_seen[seen] = None
+            event = self._holdout_exposure(compiled, holdout, experiment, subject_id, unit_id, arm)
+            self._hand_over(self._record_exposure, event)
 
     def _holdout_exposure(
         self,
@@ -281,8 +271,12 @@ class Recording:
         return None
 
     def _url(self, url: str) -> str | None:
-        """Without its query when that holds a preview token, which is a credential."""
-        kept = url.partition("?")[0] if "fxtoken=" in url else url
+        """Without its query when that holds a preview token, which is a credential: in whatever
+        spelling, and also inside the value of another parameter."""
+        kept = url
+        if "%" in url or "fxtoken" in url:
+            names_token = "fxtoken" in unquote(unquote(url))
+            kept = url.partition("?")[0].partition("#")[0] if names_token else url
         return _sound(kept) if len(kept) <= MAX_URL_CHARS else None
 
     def _properties(self, properties: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -19,7 +19,8 @@ class force:  # noqa: N801 - read as a verb: `with force("checkout", "bold"):`
 
     It holds in all clients of the process, those made meanwhile too, or in `client` only. No
     manifest is needed; where one has the experiment, but not the variant, InvalidOption names those
-    that there are. `payload` takes the place of the variant's own. Exposures are recorded.
+    that there are. `payload` takes the place of the variant's own. Callbacks get what is
+    recorded, a server nothing.
     """
 
     def __init__(
@@ -46,10 +47,14 @@ class force:  # noqa: N801 - read as a verb: `with force("checkout", "bold"):`
             forced = client.forced(self._experiment_key, self._variant_key, self._payload)
             block.enter_context(forced)
 
-        if self._client is None:
-            block.enter_context(watching_openings(hold))
-        for client in clients:
-            hold(client)
+        try:
+            if self._client is None:
+                block.enter_context(watching_openings(hold))
+            for client in clients:
+                hold(client)
+        except InvalidOption:
+            block.close()
+            raise
         self._blocks.append(block)
         return self
 

@@ -290,7 +290,7 @@ def test_draft__experiment_or_variant_gone__is_a_404_problem(bench: Bench) -> No
     apply_specs(bench.store, "default", "default", specs, now_ms=NOW_MS)
     answer = bench.draft(token)
     assert answer.status == 404
-    assert "bold" in answer.json["detail"]
+    assert answer.json["detail"] == "the experiment or the variant of this link does not exist"
 
 
 def test_previews__asked_too_often__are_throttled(bench: Bench, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from fairlot.events.sent import SentExposure
 from fairlot.sdk.pending import KEPT_S, MOST_PENDING, PendingExposures
 from fairlot.testing import FrozenClock
 from support.event_server import EventServer, an_exposure
-from support.sdk_clients import a_request, a_site, all_to, an_experiment, sent_by
+from support.sdk_clients import Site, a_request, a_site, all_to, an_experiment, sent_by
 
 API_KEY = "fx_key_12345678.secretsecretsecretsecretsecretsecret"
 HALF_HELD = Holdout("winter", "holdout.winter", 5000)
@@ -296,6 +297,11 @@ def test_identify__recorded_with_conversions() -> None:
     [
         ("https://a.example/x?q=1", "https://a.example/x?q=1"),
         ("https://a.example/x?fxpreview=a:b&fxtoken=secret", "https://a.example/x"),
+        ("https://a.example/x?fxpreview=a:b&fxt%6Fken=secret", "https://a.example/x"),
+        ("https://a.example/in?next=%2F%3Ffxtoken%3Dsecret", "https://a.example/in"),
+        ("https://a.example/in?next=%252F%253Ffxtoken%253Dsecret", "https://a.example/in"),
+        ("https://a.example/x#fxtoken=secret", "https://a.example/x"),
+        ("https://a.example/x?q=50%25", "https://a.example/x?q=50%25"),
         ("https://a.example/" + "x" * 9000, None),
         ("https://a.example/\ud800", "https://a.example/\N{REPLACEMENT CHARACTER}"),
         (None, None),
@@ -309,7 +315,7 @@ def test_exposure__url__bounded_and_without_a_preview_token(
         assert site.sink.exposures[0].url == recorded
 
 
-def test_holdout__first_evaluation__recorded_once_a_unit_with_the_server_s_own_id() -> None:
+def test_holdout__every_evaluation__recorded_with_one_id_a_unit_which_is_the_server_s() -> None:
     with a_site(an_experiment(), an_experiment("other"), holdout=HALF_HELD) as site:
         for number in range(50):
             for key in ("hero", "other", "hero"):
@@ -317,7 +323,7 @@ def test_holdout__first_evaluation__recorded_once_a_unit_with_the_server_s_own_i
         holdouts = [
             event for event in site.sink.exposures if event.experiment_key.startswith("holdout")
         ]
-        assert len(holdouts) == 50
+        assert len({event.event_id for event in holdouts}) == 50
         assert {event.experiment_key for event in holdouts} == {"holdout.winter"}
         held = {event.subject_id for event in holdouts if event.variant_key == "held"}
         shown = {event.subject_id for event in site.sink.exposures} - held
@@ -335,6 +341,25 @@ def test_holdout__first_evaluation__recorded_once_a_unit_with_the_server_s_own_i
         assert derived_event_id("prj_1", first.event_id) == derived_event_id(
             "prj_1", f"holdout.winter:{first.unit_id}"
         )
+
+
+def test_holdout__given_up_while_too_many_waited__recorded_again() -> None:
+    server = EventServer()
+    subjects = [f"user-{number}" for number in range(40)]
+    site = Site(
+        an_experiment(), holdout=HALF_HELD, api_key=API_KEY, transport=server, queue_bound=10
+    )
+    with closing(site.client):
+        for subject in subjects:
+            site.client.exposure("hero", subject)
+        assert site.client.stats().dropped > 0
+        for subject in subjects:
+            site.client.flush()
+            site.client.exposure("hero", subject)
+        site.client.flush()
+        assert site.client.stats().repeated > 0
+    holdouts = {each for each in server.arrived if each.startswith("holdout.")}
+    assert holdouts == {f"holdout.winter:{subject}" for subject in subjects}
 
 
 def test_holdout__long_unit_id__an_id_that_fits() -> None:

@@ -165,3 +165,12 @@ def test_force__exposure__recorded_with_its_reason() -> None:
         client.exposure("checkout", "anna")
     (exposure,) = sink.exposures
     assert (exposure.variant_key, exposure.reason) == ("bold", Reason.DIVERT)
+
+
+@pytest.mark.parametrize(("experiment", "variant"), [(["hero"], "bold"), ("hero", 5)])
+def test_force__key_that_is_no_text__refused_and_forgotten(experiment: Any, variant: Any) -> None:
+    with Client("https://m.example/v1/acme/manifest.json") as client:
+        with pytest.raises(InvalidOption, match="give its key, a text"), force(experiment, variant):
+            pass
+        client.set_manifest(manifest_of({"hero": ["control", "bold"]}))
+        assert client.treatment("hero", "anna").variant_key in ("control", "bold")

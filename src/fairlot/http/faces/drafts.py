@@ -46,8 +46,9 @@ def _draft(services: Services, org: str, project: str, token: str) -> bytes:
         return draft_document(services.store, org, project, experiment_key, variant_key)
     except PreviewRefused as refused:
         raise _unauthorized(f"the preview token is not accepted: {refused}") from None
-    except (NotPreviewable, UnknownTenant) as error:
-        raise not_found(str(error)) from None
+    except (NotPreviewable, UnknownTenant):
+        # What else there is, is nothing that the holder of a link may know.
+        raise not_found("the experiment or the variant of this link does not exist") from None
     except StoreFailed:
         raise store_unavailable() from None
 
