@@ -145,7 +145,7 @@ class FairlotProvider(AbstractProvider):
             return failed(default, ErrorCode.TARGETING_KEY_MISSING, fix)
         try:
             subject_id, request = _subject_of(context), _request_of(context)
-        except ValueError as error:
+        except (ValueError, TypeError, OverflowError) as error:
             return failed(default, ErrorCode.INVALID_CONTEXT, str(error))
         return details_of(self._decide(key, subject_id, request), default, typed)
 

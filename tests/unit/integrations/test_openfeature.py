@@ -249,6 +249,7 @@ def not_text() -> Any:
         (EvaluationContext("x" * 401), "targeting_key: 401 characters: give a text of 1 to 400"),
         (EvaluationContext(not_text()), "targeting_key: int: give a text"),
         (EvaluationContext("anna", {REQUEST: "GET /"}), "fairlot.request: str: give a fairlot"),
+        (EvaluationContext("anna", {"until": datetime.max.replace(tzinfo=UTC)}), "out of range"),
     ],
 )
 def test_resolve__context_that_cannot_be_used__invalid_context(
