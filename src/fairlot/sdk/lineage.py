@@ -67,6 +67,11 @@ class Lineage:
             floor=max(self.floor, manifest.version),
         )
 
+    def gone_back_to(self, document: bytes) -> "Lineage":
+        """What is known once an earlier manifest is used again, because the newest was revoked: its
+        signer is believed again, or a restart would refuse it."""
+        return replace(self, trust=self.trust.believing(signer_of(document)))
+
     def is_of(self, saved: SavedManifest) -> bool:
         return (self.org or saved.org, self.project or saved.project) == (saved.org, saved.project)
 

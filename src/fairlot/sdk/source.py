@@ -297,7 +297,10 @@ class ManifestSource:
         if previous is not None and state.lineage.is_revoked(previous.version):
             previous = None
         self._accept(None if previous is None else previous.compiled)
-        self._state = replace(state, held=previous, previous=None, etag=None)
+        lineage = state.lineage
+        if previous is not None:
+            lineage = lineage.gone_back_to(previous.document)
+        self._state = replace(state, lineage=lineage, held=previous, previous=None, etag=None)
         then = "no earlier one is held" if previous is None else f"using {previous.version} again"
         detail = f"version {state.held.version}, which was in use, has been revoked; {then}"
         self._report(ManifestRefused(RefusalReason.REVOKED, detail))

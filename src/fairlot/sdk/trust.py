@@ -43,6 +43,10 @@ class Trust:
         known = self.keys or frozenset()
         return Trust(frozenset((kid, *manifest.keys)) if manifest.keys else known | {kid})
 
+    def believing(self, kid: str) -> "Trust":
+        """The same, and one key more."""
+        return self if self.pinned else Trust((self.keys or frozenset()) | {kid})
+
     @property
     def fix(self) -> str:
         """What to do about a key that is not believed."""

@@ -1,6 +1,7 @@
 """Which keys and whose manifests the source believes."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -68,6 +69,25 @@ def test_refresh__manifest_without_a_list__takes_no_trust_away(bench: Bench) -> 
     bench.host.publish(5, NEXT_KEY)
     assert bench.source.refresh()
     assert bench.versions == [3, 4, 5]
+
+
+def test_cache__gone_back_over_a_change_of_keys__believed_after_a_restart(
+    host: ManifestHost, tmp_path: Path
+) -> None:
+    cache = tmp_path / "manifest.json"
+    host.serve_keys(KEY, NEXT_KEY)
+    host.publish(6, keys=(KEY.kid, NEXT_KEY.kid))
+    bench = Bench(host, cache=cache)
+    bench.source.init()
+    host.publish(7, NEXT_KEY, keys=(NEXT_KEY.kid,))
+    bench.source.refresh()
+    host.revoke(7)
+    bench.source.refresh()
+    assert bench.versions == [6, 7, 6]
+    host.failure = OSError("down")
+    restarted = Bench(host, cache=cache)
+    assert restarted.source.init()
+    assert restarted.versions == [6]
 
 
 def test_trusted_keys__pinned__are_all_that_is_believed(host: ManifestHost) -> None:
