@@ -171,10 +171,12 @@ class Client:
     def close(self, within_s: float = _WITHIN_S) -> bool:
         """Deliver what is queued and stop fetching; whether all was delivered in time. Decisions go
         on by the manifest that is held. Called by itself when the process ends."""
-        closed(self)
         give_up_at_s = time.monotonic() + within_s
-        delivered = self._delivery is None or self._delivery.close(within_s)
-        self._source.close(max(give_up_at_s - time.monotonic(), 0.0))
+        try:
+            delivered = self._delivery is None or self._delivery.close(within_s)
+            self._source.close(max(give_up_at_s - time.monotonic(), 0.0))
+        finally:  # not before: a child that is forked meanwhile still has to deliver its own
+            closed(self)
         return delivered
 
     def start_afresh(self) -> None:

@@ -67,7 +67,7 @@ class Delivery:
 
     def _begin(self) -> None:
         self._sending = threading.Lock()
-        self._changed = threading.Condition()
+        self._counting = threading.RLock()
         self._callers = 0
         self._backoff = Backoff()
         self._not_before_s = self._clock.monotonic_s()
@@ -121,12 +121,12 @@ class Delivery:
 
     def _deliver(self, goal: Goal, within_s: float, *, try_now: bool) -> bool:
         self._report_given_up()
-        with self._changed:
+        with self._counting:
             self._callers += 1
         try:
             return self._deliver_until(goal, time.monotonic() + within_s, try_now=try_now)
         finally:
-            with self._changed:
+            with self._counting:
                 self._callers -= 1
             if self._outbox.stats.queued:
                 self._background.wake()  # it has left the work to us
@@ -147,8 +147,7 @@ class Delivery:
                 self._sending.release()
             if pause_s >= left_s:
                 break
-            with self._changed:
-                self._changed.wait(pause_s)
+            time.sleep(pause_s)
         return self._outbox.is_delivered(goal)
 
     def _tell_losses(self, give_up_at_s: float) -> None:
@@ -192,10 +191,10 @@ class Delivery:
         )
         try:
             response = self._transport(request)
+            return read_answer(self._url, response, len(batch.rows), self._clock.now_ms())
         except Exception as error:  # noqa: BLE001 - the edge to a transport of the user's own
             problem = f"{type(error).__name__}: {error}"
             return Answer(Verdict.AGAIN, error=EventsNotSent(self._url, problem))
-        return read_answer(self._url, response, len(batch.rows), self._clock.now_ms())
 
     def _pause(self, answer: Answer) -> None:
         asked_s = answer.retry_after_s
@@ -208,7 +207,7 @@ class Delivery:
     def _report_given_up(self) -> None:
         for problem in self._outbox.take_problems():
             self._tell(problem)
-        with self._changed:
+        with self._counting:
             dropped = self._outbox.stats.dropped
             count, self._dropped_reported = dropped - self._dropped_reported, dropped
         if count > 0:

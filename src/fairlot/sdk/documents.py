@@ -1,4 +1,4 @@
-"""The documents that a client fetches: manifest, keys and revocations, each with its bounds."""
+"""The documents that a client fetches: manifest, keys, revocations, drafts; each with bounds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

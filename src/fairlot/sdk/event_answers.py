@@ -8,12 +8,11 @@ from typing import Final
 import msgspec
 
 from fairlot.engine import FairlotError
-from fairlot.engine.errors import shorten
 from fairlot.sdk.backoff import retry_after_s
 from fairlot.sdk.endpoints import shown_url
 from fairlot.sdk.transport import HttpResponse
 
-LONGEST_RETRY_AFTER_S = 300.0
+LONGEST_ASKED_PAUSE_S = 300.0
 
 
 class Verdict(Enum):
@@ -91,7 +90,6 @@ class _RejectedRow(msgspec.Struct, frozen=True):
     index: int
     detail: str
     field: str | None = None
-    event_id: str | None = None
 
 
 class _Taken(msgspec.Struct, frozen=True):
@@ -117,6 +115,21 @@ _FIXES: Final[Mapping[int, str]] = {
     404: "check organization and project in events_url or manifest_url",
 }
 _OTHER_FIX: Final = "check that events_url is the one of a Fairlot server"
+# The server's words on these quote what may name a person, and what is reported is logged.
+_PERSONAL: Final = frozenset(
+    {
+        "event_id",
+        "properties",
+        "session_id",
+        "subject_id",
+        "tenant_id",
+        "unit_id",
+        "url",
+        "user_id",
+    }
+)
+# The body may be anybody's: one that is nested deeply enough ends the decoder's recursion.
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def read_answer(url: str, response: HttpResponse, rows: int, now_ms: int) -> Answer:
@@ -129,7 +142,7 @@ def read_answer(url: str, response: HttpResponse, rows: int, now_ms: int) -> Ans
     if verdict is Verdict.SMALLER:
         return Answer(verdict, error=EventsRejected(rows, problem))
     asked_s = retry_after_s(response.headers, now_ms)
-    pause_s = None if asked_s is None else min(asked_s, LONGEST_RETRY_AFTER_S)
+    pause_s = None if asked_s is None else min(asked_s, LONGEST_ASKED_PAUSE_S)
     error = (
         EventsNotSent(url, problem)
         if verdict is Verdict.AGAIN
@@ -142,21 +155,28 @@ def _read_taken(url: str, response: HttpResponse, rows: int) -> Answer:
     """A page of somebody else that says 200 is no acknowledgement."""
     try:
         taken = msgspec.json.decode(response.body, type=_Taken)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         problem = f"{response.status} without a count of what was accepted"
         return Answer(Verdict.SLOWLY, error=EventsRefused(url, problem, _OTHER_FIX))
     refused = {row.index: row for row in taken.rejected if 0 <= row.index < rows}
     if not refused:
         return Answer(Verdict.TAKEN)
-    row = next(iter(refused.values()))
-    where = f"{row.field}: " if row.field else ""
-    problem = f"{where}{row.detail} (event_id {shorten(row.event_id)})"
+    problem = _problem_of(next(iter(refused.values())))
     return Answer(Verdict.TAKEN, frozenset(refused), error=EventsRejected(len(refused), problem))
+
+
+def _problem_of(row: _RejectedRow) -> str:
+    """Without the event id too: that of a holdout's exposure holds the unit's."""
+    if not row.field:
+        return "the event as a whole is not what the server takes"
+    if row.field.partition(".")[0] in _PERSONAL:
+        return f"{row.field}: not what the server takes"
+    return f"{row.field}: {row.detail}"
 
 
 def _detail(body: bytes) -> str:
     try:
         detail = msgspec.json.decode(body, type=_Problem).detail
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return ""
     return f", {detail[:300]}"

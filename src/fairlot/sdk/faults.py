@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
+from fairlot.engine import FairlotError
 from fairlot.sdk.clock import Clock
 
 _TELL_EVERY_S = 60.0
@@ -11,8 +12,9 @@ _log = logging.getLogger("fairlot")
 
 
 class Faults:
-    """`kind` is a short fixed word; messages never hold a subject id. In a forked child call
-    `start_afresh`."""
+    """`kind` is a short fixed word. Of an exception that is not ours the warning has no more than
+    its type, for its message may hold a subject id; level debug has the whole of it. In a forked
+    child call `start_afresh`."""
 
     def __init__(
         self, clock: Clock, on_refresh_error: Callable[[Exception], object] | None = None
@@ -24,7 +26,8 @@ class Faults:
         self.start_afresh()
 
     def start_afresh(self) -> None:
-        self._lock = threading.Lock()
+        # A signal handler or a finalizer may decide too, in the thread that holds it.
+        self._lock = threading.RLock()
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -38,7 +41,7 @@ class Faults:
 
     def report_refresh(self, error: Exception) -> None:
         """What went wrong with a manifest is told to the user's own callback too, as often."""
-        kind = getattr(error, "code", "refresh")
+        kind = error.code if isinstance(error, FairlotError) else "refresh"
         if self.report(kind, error) and self._on_refresh_error is not None:
             try:
                 self._on_refresh_error(error)
@@ -57,11 +60,17 @@ class Faults:
         unseen = count - told_count - 1
         more = f" (and {unseen} more of this kind before)" if unseen else ""
         _log.warning("%s: %s%s", kind, _said(error), more)
+        if isinstance(error, BaseException):
+            _log.debug("%s", kind, exc_info=error)
         return True
 
 
 def _said(error: BaseException | str) -> str:
-    if isinstance(error, str):
-        return error
-    code = getattr(error, "code", None)
-    return str(error) if isinstance(code, str) else f"{type(error).__name__}: {error}"
+    if isinstance(error, str | FairlotError):
+        return str(error)
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f" in {code.co_name}, {code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return type(error).__name__ + place

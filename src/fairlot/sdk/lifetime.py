@@ -1,6 +1,7 @@
 """What open clients do when their process forks, and when it ends."""
 
 import atexit
+import logging
 import os
 import sys
 import time
@@ -20,11 +21,14 @@ class Living(Protocol):
         """Deliver what is queued and stop."""
 
 
+_log = logging.getLogger("fairlot")
+_all: Final[WeakSet[Any]] = WeakSet()
 _open: Final[WeakSet[Any]] = WeakSet()
 _watchers: Final[list[Callable[[Any], object]]] = []
 
 
 def opened(client: Living) -> None:
+    _all.add(client)
     _open.add(client)
     for watcher in tuple(_watchers):
         watcher(client)
@@ -45,9 +49,13 @@ def closed(client: Living) -> None:
 
 
 def open_ones() -> tuple[Any, ...]:
+    return _members_of(_open)
+
+
+def _members_of(clients: WeakSet[Any]) -> tuple[Any, ...]:
     while True:
         try:
-            return tuple(_open)
+            return tuple(clients)
         except RuntimeError:  # another thread has just opened one
             continue
 
@@ -75,14 +83,18 @@ _hooked: Final[dict[str, _Hook]] = {}
 
 
 def _after_fork_in_child() -> None:
-    for client in open_ones():
+    # Closed ones too: they go on deciding, and a thread of the parent may hold a lock of theirs.
+    for client in _members_of(_all):
         client.start_afresh()
 
 
 def _at_exit() -> None:
     give_up_at_s = time.monotonic() + END_WITHIN_S
     for client in open_ones():
-        client.close(max(give_up_at_s - time.monotonic(), 0.0))
+        try:
+            client.close(max(give_up_at_s - time.monotonic(), 0.0))
+        except Exception as fault:  # noqa: BLE001 - the events of the others are still to be delivered
+            _log.error("a client could not be closed at the end: %s", type(fault).__name__)
 
 
 os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

@@ -13,20 +13,20 @@ class RefreshListeners:
 
     def __init__(self, faults: Faults) -> None:
         self._faults: Final = faults
-        self._listeners: tuple[Listener, ...] = ()
+        self._listeners: dict[object, Listener] = {}
 
     def add(self, listener: Listener) -> Callable[[], None]:
         """The function that takes it off again."""
-        entry: Listener = lambda succeeded: listener(succeeded)  # noqa: E731 - told from its equals
-        self._listeners = (*self._listeners, entry)
+        entry = object()  # two that are equal are two
+        self._listeners[entry] = listener
 
         def remove() -> None:
-            self._listeners = tuple(each for each in self._listeners if each is not entry)
+            self._listeners.pop(entry, None)
 
         return remove
 
     def tell(self, succeeded: bool) -> None:
-        for listener in self._listeners:
+        for listener in tuple(self._listeners.values()):
             try:
                 listener(succeeded)
             except Exception as fault:  # noqa: BLE001 - the edge to the listener's own code

@@ -167,7 +167,7 @@ class Outbox:
             self._rejected += 1
             self._give_up(key)
             self._problems.append(EventsRejected(1, problem))
-        return True
+            return self._is_open
 
     def _give_up(self, key: RepeatKey | None) -> None:
         self._given_up += 1

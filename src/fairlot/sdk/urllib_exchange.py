@@ -130,19 +130,27 @@ def _connected(deadline_s: float, address: tuple[str, int], *_unused: Any) -> _P
     that is left, so that one which swallows everything does not use up all of it."""
     found = socket.getaddrinfo(*address, 0, socket.SOCK_STREAM)
     for number, (family, kind, protocol, _, where) in enumerate(found):
-        connection = _PlainSocket(family, kind, protocol)
-        connection.deadline_s = deadline_s
         try:
-            connection.settimeout(_left(deadline_s) / (len(found) - number))
-            connection.connect(where)
+            return _connected_to(family, kind, protocol, where, deadline_s, len(found) - number)
         except OSError:
-            connection.close()
             if number + 1 == len(found):
                 raise
-        else:
-            connection.settimeout(_left(deadline_s))
-            return connection
     raise OSError(f"{address[0]} has no address")
+
+
+def _connected_to(
+    family: int, kind: int, protocol: int, where: Any, deadline_s: float, addresses_left: int
+) -> _PlainSocket:
+    connection = _PlainSocket(family, kind, protocol)  # fails where there is no IPv6
+    connection.deadline_s = deadline_s
+    try:
+        connection.settimeout(_left(deadline_s) / addresses_left)
+        connection.connect(where)
+        connection.settimeout(_left(deadline_s))
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _left(deadline_s: float) -> float:

@@ -3,15 +3,18 @@
 import asyncio
 import gc
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fairlot import Client, Reason
+from fairlot.sdk import lifetime
 from fairlot.sdk.client import live_clients
 from fairlot.sdk.transport import HttpResponse
 from fairlot.testing import FrozenClock
@@ -219,6 +222,29 @@ def test_fork__child__decides_and_fetches_on_its_own(host: ManifestHost) -> None
         assert os.waitstatus_to_exitcode(status) == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_fork__client_that_was_closed__a_lock_of_its_parent_does_not_hold_up_the_child(
+    host: ManifestHost,
+) -> None:
+    with a_client(host, api_key=API_KEY) as client:
+        client.track("order", "anna")
+    # As another thread of the parent may leave it.
+    client._faults._lock = threading.Lock()  # type: ignore[assignment]
+    client._faults._lock.acquire()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(10)
+            client.report("storage", "a")
+            client.track("order", "bert")
+            code = 0 if client.stats().dropped == 1 and client not in live_clients() else 2
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
 ENDINGS = {
     "end of the program": "pass",
     "sys.exit": "import sys; sys.exit(0)",
@@ -272,3 +298,23 @@ def test_process__ends_without_close__what_is_queued_is_delivered(
     assert (ran.returncode, ran.stderr) == (0, "")
     children = ["bert"] if "child" in ending else []
     assert sorted((tmp_path / "sent").read_text().split()) == sorted(["anna", *children])
+
+
+def test_process__ends_and_a_client_cannot_be_closed__the_others_deliver(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed: list[str] = []
+
+    class Failing:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def close(self, within_s: float) -> bool:
+            closed.append(self.name)
+            raise ValueError(self.name)
+
+    clients = (Failing("a"), Failing("b"))
+    monkeypatch.setattr(lifetime, "open_ones", lambda: clients)
+    lifetime._at_exit()
+    assert closed == ["a", "b"]
+    assert "could not be closed" in caplog.text

@@ -226,6 +226,25 @@ def test_delivery__transport_of_ones_own_raises_anything__the_batch_goes_again()
     assert post.stats.sent == 1
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HttpResponse(200, {}, b'{"accepted":1,"more":' + b"[" * 100_000),
+        HttpResponse(500, {}, b'{"detail":"no","more":' + b"[" * 100_000),
+        HttpResponse(200, {}, None),  # type: ignore[arg-type] # a transport that has no types
+        None,
+    ],
+)
+def test_flush__answer_that_cannot_be_read__false_and_the_batch_is_kept(
+    answer: HttpResponse,
+) -> None:
+    post = a_post(transport=lambda _request: answer)
+    post.put(a_conversion())
+    assert not post.delivery.flush(1.0)
+    assert post.stats.queued == 1
+    assert post.reports
+
+
 def test_delivery__server_down_for_an_hour__memory_bounded_and_the_rest_delivered() -> None:
     bound, per_second = 10_000, 5
     post = a_post(queue_bound=bound)

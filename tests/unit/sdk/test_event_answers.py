@@ -1,9 +1,10 @@
 from email.utils import formatdate
 
+import msgspec
 import pytest
 
 from fairlot.sdk.event_answers import (
-    LONGEST_RETRY_AFTER_S,
+    LONGEST_ASKED_PAUSE_S,
     EventsNotSent,
     EventsRefused,
     EventsRejected,
@@ -68,7 +69,24 @@ def test_answer__rows_refused__names_them_and_the_servers_reason() -> None:
     )
     answer = read_answer(URL, HttpResponse(207, {}, body), 3, NOW_MS)
     assert (answer.verdict, answer.rejected) == (Verdict.TAKEN, frozenset({0, 2}))
-    assert str(answer.error) == "2 events rejected: at: not a time (event_id 'e2')"
+    assert str(answer.error) == "2 events rejected: at: not a time"
+
+
+@pytest.mark.parametrize(
+    ("field", "problem"),
+    [
+        ("subject_id", "subject_id: not what the server takes"),
+        ("properties.email", "properties.email: not what the server takes"),
+        (None, "the event as a whole is not what the server takes"),
+    ],
+)
+def test_answer__row_refused_for_what_names_a_person__is_not_quoted(
+    field: str | None, problem: str
+) -> None:
+    row = {"index": 0, "event_id": "holdout.h:anna", "field": field, "detail": "'anna': too long"}
+    body = msgspec.json.encode({"accepted": 0, "rejected": [row]})
+    answer = read_answer(URL, HttpResponse(207, {}, body), 1, NOW_MS)
+    assert str(answer.error) == f"1 event rejected: {problem}"
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>log in</html>", b"{}", b"\xff", b'{"accepted":"3"}'])
@@ -83,10 +101,10 @@ def test_answer__page_of_somebody_else__is_no_acknowledgement(body: bytes) -> No
     [
         ("7", 7.0),
         ("0", 0.0),
-        ("99999", LONGEST_RETRY_AFTER_S),
+        ("99999", LONGEST_ASKED_PAUSE_S),
         (formatdate(NOW_MS / 1000 + 20, usegmt=True), 20.0),
         (formatdate(NOW_MS / 1000 - 20, usegmt=True), 0.0),
-        (formatdate(NOW_MS / 1000 + 86400, usegmt=True), LONGEST_RETRY_AFTER_S),
+        (formatdate(NOW_MS / 1000 + 86400, usegmt=True), LONGEST_ASKED_PAUSE_S),
         ("soon", None),
     ],
 )

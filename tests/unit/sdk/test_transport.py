@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fairlot.sdk.transport import HttpRequest, HttpResponse, ResponseTooLarge, UrllibTransport
-from support.canned_server import certificate, drip, saying
+from support.canned_server import Say, certificate, drip, saying
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 LONG_S = 30.0
@@ -206,6 +206,16 @@ def test_get__first_address_of_a_name_refuses__takes_the_next(
         assert get("http://two.example/").body == b"x"
 
 
+def test_get__address_of_a_family_that_is_not_there__the_next_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with saying(whole(b"x")) as server:
+        there = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
+        found = [(12345, *there[1:]), there]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments: found)
+        assert get("http://two.example/").body == b"x"
+
+
 def test_get__name_without_an_address__is_an_oserror(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments: [])
     assert "no address" in str(refused("http://none.example/"))
@@ -247,6 +257,42 @@ def test_get__certificate_that_is_believed__is_answered_and_bounded(
         url = f"https://127.0.0.1:{server.port}/"
         with pytest.raises(OSError, match="timed out"):
             transport(HttpRequest("GET", url, timeout_s=0.5))
+
+
+def test_get__https_by_a_proxy__through_a_tunnel_bounded_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, file = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+
+    def tunnel(answer: Say) -> Say:
+        def speak(connection: socket.socket, over: threading.Event) -> None:
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            with context.wrap_socket(connection, server_side=True) as inside:
+                inner.append(inside.recv(65536))
+                answer(inside, over)
+
+        return speak
+
+    inner: list[bytes] = []
+    with saying(tunnel(lambda inside, _: inside.sendall(whole(b"secret")))) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        answer = get("https://127.0.0.1:9/m.json", headers={"authorization": "Bearer key"})
+    assert answer.body == b"secret"
+    assert proxy.heard[0].startswith(b"CONNECT 127.0.0.1:9 ")
+    assert b"Bearer" not in proxy.heard[0]
+    assert inner[0].startswith(b"GET /m.json HTTP/1.1\r\n")
+    assert b"Authorization: Bearer key" in inner[0]
+    with saying(tunnel(drip(HEAD))) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        assert "timed out" in str(refused("https://127.0.0.1:9/m.json", timeout_s=0.5))
+    with saying(drip(b"HTTP/1.1 200 OK\r\n")) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        assert "timed out" in str(refused("https://127.0.0.1:9/m.json", timeout_s=0.5))
+    refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"
+    with saying(refusal) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        assert "407" in str(refused("https://127.0.0.1:9/m.json"))
 
 
 def test_get__certificate_of_a_stranger__is_refused(tmp_path: Path) -> None:
