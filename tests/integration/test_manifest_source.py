@@ -11,7 +11,8 @@ from sqlalchemy import text
 from fairlot.engine import CompiledManifest
 from fairlot.http.protocol import BoundedHttpProtocol
 from fairlot.http.routes import serve_routes
-from fairlot.manifest import ManifestRefused, SigningKey, read_experiments
+from fairlot.manifest import ManifestRefused, SigningKey
+from fairlot.manifest.experiment_files import read_experiments
 from fairlot.sdk.clock import SystemClock
 from fairlot.sdk.endpoints import Endpoints
 from fairlot.sdk.errors import ManifestUnavailable

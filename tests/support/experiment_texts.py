@@ -3,7 +3,8 @@
 from fairlot.engine import (
     Segment,
 )
-from fairlot.manifest import ExperimentSpec, read_experiments
+from fairlot.manifest.experiment_files import read_experiments
+from fairlot.manifest.spec import ExperimentSpec
 
 HEAD = "key: e\nname: E\n"
 VARIANTS = "variants:\n  - {key: a, name: A}\n  - {key: b, name: B}\n"

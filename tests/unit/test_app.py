@@ -29,7 +29,7 @@ from fairlot.app import (
     serve_lock,
 )
 from fairlot.http.access_log import AccessLog
-from fairlot.manifest import read_experiments
+from fairlot.manifest.experiment_files import read_experiments
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.publishing import apply_specs
 from fairlot.settings import Settings

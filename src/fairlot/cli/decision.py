@@ -28,8 +28,8 @@ from fairlot.cli.output import print_json
 from fairlot.cli.trace import print_trace, trace_document
 from fairlot.engine import Context, Decision, Device, Explanation, Reason, explain
 from fairlot.http.faces.assignment_wire import MAX_VISITOR_ID
-from fairlot.manifest import TargetStatus
 from fairlot.manifest.problems import suggestion
+from fairlot.manifest.spec import TargetStatus
 from fairlot.service.decisions import decide_with_memory
 from fairlot.service.snapshot import ProjectServing, load_snapshot
 from fairlot.store.experiments import ExperimentRow

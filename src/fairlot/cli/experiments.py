@@ -12,7 +12,9 @@ from fairlot.cli.errors import InvalidExperiments, NotConfirmed
 from fairlot.cli.options import data_option, json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_table, progress
 from fairlot.engine import Experiment, Status
-from fairlot.manifest import ExperimentSpec, SpecProblem, read_directory
+from fairlot.manifest.experiment_files import read_directory
+from fairlot.manifest.problems import SpecProblem
+from fairlot.manifest.spec import ExperimentSpec
 from fairlot.service.publishing import ApplyResult, ChangeKind, Refused, apply_specs
 from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store

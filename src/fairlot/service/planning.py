@@ -9,13 +9,9 @@ import msgspec
 
 from fairlot.engine import Experiment, InvalidExperiment, Layer, Status, check_experiment
 from fairlot.engine.errors import shorten
-from fairlot.manifest import (
-    ExperimentSpec,
-    SpecProblem,
-    TargetStatus,
-    experiment_from_json,
-    experiment_to_json,
-)
+from fairlot.manifest import experiment_from_json, experiment_to_json
+from fairlot.manifest.problems import SpecProblem
+from fairlot.manifest.spec import ExperimentSpec, TargetStatus
 from fairlot.service.draws import draw_of
 from fairlot.store.experiments import ExperimentRow
 

@@ -11,7 +11,6 @@ from fairlot.engine.errors import shorten
 from fairlot.events import new_ulid
 from fairlot.manifest import (
     DocumentType,
-    TargetStatus,
     UnreadableExperiment,
     experiment_from_json,
     manifest_to_json,
@@ -26,6 +25,7 @@ from fairlot.manifest.previews import (
     check_token_id,
     link_query,
 )
+from fairlot.manifest.spec import TargetStatus
 from fairlot.service.access import UnknownTenant
 from fairlot.service.publishing import current_key, keys_of_organization
 from fairlot.store import Store

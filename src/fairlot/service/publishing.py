@@ -17,10 +17,7 @@ from fairlot.engine import (
 )
 from fairlot.events import new_ulid
 from fairlot.manifest import (
-    ExperimentSpec,
     SigningKey,
-    SpecProblem,
-    TargetStatus,
     UnreadableExperiment,
     experiment_from_json,
     manifest_from_json,
@@ -28,6 +25,8 @@ from fairlot.manifest import (
     sign_manifest,
 )
 from fairlot.manifest.instants import write_instant
+from fairlot.manifest.problems import SpecProblem
+from fairlot.manifest.spec import ExperimentSpec, TargetStatus
 from fairlot.service.access import UnknownTenant
 from fairlot.service.planning import Change, ChangeKind, Plan, Planner, problem_of
 from fairlot.store import Store, Vault

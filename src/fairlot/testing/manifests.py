@@ -16,13 +16,9 @@ from fairlot.engine import (
     Variant,
     compile_manifest,
 )
-from fairlot.manifest import (
-    ExperimentSpec,
-    SpecProblem,
-    TargetStatus,
-    read_directory,
-    read_experiments,
-)
+from fairlot.manifest.experiment_files import read_directory, read_experiments
+from fairlot.manifest.problems import SpecProblem
+from fairlot.manifest.spec import ExperimentSpec, TargetStatus
 
 Variants = Sequence[str] | Mapping[str, Any]
 """The keys of variants, or their payloads by key."""

@@ -10,7 +10,6 @@ import pytest
 import fairlot.cli
 from fairlot.cli.commands import COMMANDS
 from fairlot.engine import OPERATORS, Device, ExperimentType, QueryOperator, Unit
-from fairlot.manifest import TargetStatus
 from fairlot.manifest.audience_reader import AUDIENCE_FIELDS, QUERY_PARAM_FIELDS
 from fairlot.manifest.experiment_reader import (
     EXPERIMENT_FIELDS,
@@ -22,6 +21,7 @@ from fairlot.manifest.experiment_reader import (
     TriggerKind,
 )
 from fairlot.manifest.schedule_reader import HOURS_FIELDS, SCHEDULE_FIELDS
+from fairlot.manifest.spec import TargetStatus
 from fairlot.manifest.variant_reader import VARIANT_FIELDS
 from fairlot.service.access import Scope
 from fairlot.settings import load_settings, variable_of

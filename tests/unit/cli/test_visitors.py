@@ -1,7 +1,7 @@
 from fairlot.cli.visitors import questions_of, request_body
 from fairlot.engine import Context, Reason, compile_manifest, decide
 from fairlot.engine.model import Manifest
-from fairlot.manifest import read_directory
+from fairlot.manifest.experiment_files import read_directory
 from support.commands import SHOP
 
 

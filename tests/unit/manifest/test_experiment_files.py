@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlot.manifest import read_directory, read_experiments
+from fairlot.manifest.experiment_files import read_directory, read_experiments
 
 TEXT = """\
 key: {key}

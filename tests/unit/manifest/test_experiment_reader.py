@@ -18,7 +18,7 @@ from fairlot.engine import (
     Unit,
     Variant,
 )
-from fairlot.manifest import ExperimentSpec, TargetStatus
+from fairlot.manifest.spec import ExperimentSpec, TargetStatus
 from support.experiment_texts import (
     HEAD,
     VARIANTS,

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fairlot.manifest import ExperimentSpec, read_experiments
+from fairlot.manifest.experiment_files import read_experiments
+from fairlot.manifest.spec import ExperimentSpec
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.publishing import ApplyResult, apply_specs
 from fairlot.store import Store, open_store

@@ -5,7 +5,8 @@ import pytest
 from sqlalchemy import text
 
 from fairlot.engine import Audience, Experiment
-from fairlot.manifest import SigningKey, manifest_from_json, read_experiments, verify_manifest
+from fairlot.manifest import SigningKey, manifest_from_json, verify_manifest
+from fairlot.manifest.experiment_files import read_experiments
 from fairlot.service.access import UnknownTenant
 from fairlot.service.publishing import (
     Change,
