@@ -113,7 +113,6 @@ def growthbook(*, with_rule: bool) -> Peer:
 
 def unleash(*, with_rule: bool) -> Peer:
     package: Any = importlib.import_module("UnleashClient")
-    caches: Any = importlib.import_module("UnleashClient.cache")
     constraints = [
         {"contextName": "tier", "operator": "IN", "values": ["pro"]},
         {"contextName": "country", "operator": "IN", "values": ["US", "CA"]},
@@ -131,6 +130,30 @@ def unleash(*, with_rule: bool) -> Peer:
         {"name": f"exp-{number}", "enabled": True, "strategies": [strategy]}
         for number in _numbers()
     ]
+
+    client = package.UnleashClient(
+        "http://127.0.0.1:1",
+        "bench",
+        cache=_unleash_cache(features),
+        disable_metrics=True,
+        disable_registration=True,
+        multiple_instance_mode=package.clients.unleash_client.InstanceAllowType.SILENTLY_ALLOW,
+    )
+    known = {"properties": ATTRIBUTES} if with_rule else {}
+
+    def ask(context: dict[str, Any]) -> str | None:
+        answer: str | None = client.get_variant(KEY, context)["name"]
+        return answer
+
+    def made_of(subjects: Sequence[str]) -> list[Any]:
+        return [{"userId": subject, **known} for subject in subjects]
+
+    return Peer("UnleashClient", ask, made_of)
+
+
+def _unleash_cache(features: list[dict[str, Any]]) -> Any:
+    """What Unleash reads its features from, filled without a server."""
+    caches: Any = importlib.import_module("UnleashClient.cache")
 
     class Memory(caches.BaseCache):  # type: ignore[misc]
         bootstrapped = True
@@ -154,24 +177,7 @@ def unleash(*, with_rule: bool) -> Peer:
         def destroy(self) -> None:
             self.entries.clear()
 
-    client = package.UnleashClient(
-        "http://127.0.0.1:1",
-        "bench",
-        cache=Memory(),
-        disable_metrics=True,
-        disable_registration=True,
-        multiple_instance_mode=package.clients.unleash_client.InstanceAllowType.SILENTLY_ALLOW,
-    )
-    known = {"properties": ATTRIBUTES} if with_rule else {}
-
-    def ask(context: dict[str, Any]) -> str | None:
-        answer: str | None = client.get_variant(KEY, context)["name"]
-        return answer
-
-    def made_of(subjects: Sequence[str]) -> list[Any]:
-        return [{"userId": subject, **known} for subject in subjects]
-
-    return Peer("UnleashClient", ask, made_of)
+    return Memory()
 
 
 def launchdarkly(*, with_rule: bool) -> Peer:

@@ -267,11 +267,11 @@ class Client:
         nothing is recorded or remembered. Waits for the network only for a valid link to an
         experiment that the manifest does not have.
         """
-        holding = self._holding
-        serving = holding.serving
+        serving = self._holding.serving
         try:
-            if self._monotonic_s() >= holding.freshness.due_at_s:
-                holding.freshness.refresh_soon()  # with the manifest come the revoked links
+            freshness = self._holding.freshness
+            if self._monotonic_s() >= freshness.due_at_s:
+                freshness.refresh_soon()  # with the manifest come the revoked links
             if not serving.forced.get(experiment_key):
                 if self._previews is None:
                     self._previews = self._make_previews()
@@ -445,7 +445,7 @@ class Client:
 
     def report(self, kind: str, error: BaseException | str) -> None:
         """Count a fault, and tell it once a minute a kind."""
-        self._faults.tell(kind, error)
+        self._faults.report(kind, error)
 
     def _report_in_request(
         self, kind: str, fault: Exception, context: RequestContext | None

@@ -42,7 +42,7 @@ class Delivery:
         clock: Clock,
         queue_bound: int,
         timeout_s: float,
-        report: Callable[[str, Exception], None],
+        report: Callable[[str, Exception], object],
         source: str = "sdk-python",
     ) -> None:
         self._url = url

@@ -35,10 +35,6 @@ class Faults:
         with self._lock:
             return dict(self._counts)
 
-    def tell(self, kind: str, error: BaseException | str) -> None:
-        """`report`, for those who do not ask."""
-        self.report(kind, error)
-
     def report_refresh(self, error: Exception) -> None:
         """What went wrong with a manifest is told to the user's own callback too, as often."""
         kind = error.code if isinstance(error, FairlotError) else "refresh"

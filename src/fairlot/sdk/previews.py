@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 from typing import Any, Final
 
 from fairlot.engine import (
@@ -67,7 +67,7 @@ class Previews:
         transport: Transport,
         clock: Clock,
         timeout_s: float,
-        report: Callable[[str, BaseException], None],
+        report: Callable[[str, BaseException], object],
     ) -> None:
         self._endpoints = endpoints
         self._keys = keys
@@ -78,10 +78,10 @@ class Previews:
         self._documents = Documents(endpoints, transport, clock, timeout_s=timeout_s, api_key=None)
         self._drafts = Drafts(self._fetch_draft, clock, timeout_s)
         self._read: OrderedDict[str, PreviewClaims] = OrderedDict()
-        self._lock = Lock()
+        self._lock = RLock()  # a signal handler may preview too
 
     def start_afresh(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()  # a signal handler may preview too
         self._drafts.start_afresh()
 
     def of(

@@ -169,7 +169,8 @@ class Recording:
         if compiled is None or holdout is None or experiment is None:
             return
         unit_id = _unit_of(experiment, subject_id, context)
-        if result.reason in _NOT_EVALUATED or not unit_id:
+        was_swapped = compiled.version != result.manifest_version
+        if result.reason in _NOT_EVALUATED or not unit_id or was_swapped:
             return
         arm = holdout_arm(compiled, unit_id)
         if arm is not None:

@@ -55,7 +55,7 @@ def delivery_of(options: Options, transport: Transport, faults: Faults) -> "Deli
         clock=options.clock,
         queue_bound=options.queue_bound,
         timeout_s=options.timeout_s,
-        report=faults.tell,
+        report=faults.report,
     )
 
 
@@ -73,5 +73,5 @@ def previews_of(
         transport=transport,
         clock=options.clock,
         timeout_s=options.timeout_s,
-        report=faults.tell,
+        report=faults.report,
     )

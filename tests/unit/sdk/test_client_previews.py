@@ -121,7 +121,9 @@ def test_preview__no_subject_id__no_variant(subject: Any) -> None:
 @pytest.mark.parametrize("context", [None, "request", 5])
 def test_preview__context_that_is_none__no_error(context: Any) -> None:
     with a_site(all_to("control"), preview_jwks=JWKS) as site:
-        site.client.treatment_with_preview("hero", "anna", context)
+        result = site.client.treatment_with_preview("hero", "anna", context)
+        assert result.reason in (Reason.BUCKET, Reason.INVALID)
+        assert (context is None) is (result.variant_key == "control")
 
 
 def test_preview__awaited__the_same() -> None:

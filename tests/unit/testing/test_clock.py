@@ -127,9 +127,10 @@ def test_wait__no_limit__only_a_notification_wakes() -> None:
 
 @pytest.mark.parametrize("timeout_s", [0, -1])
 def test_wait__no_time__returns_at_once(timeout_s: float) -> None:
-    condition = threading.Condition()
+    clock, condition = FrozenClock(), threading.Condition()
     with condition:
-        FrozenClock().wait(condition, timeout_s)
+        clock.wait(condition, timeout_s)
+    assert clock.sleepers == 0
 
 
 def test_advance__background_worker_asleep__runs_its_step_when_due() -> None:
