@@ -19,8 +19,9 @@ from fairlot.sdk.errors import ManifestUnavailable
 from fairlot.sdk.source import ManifestSource
 from fairlot.sdk.transport import HttpRequest, HttpResponse, UrllibTransport
 from fairlot.service.access import create_key
+from fairlot.service.applying import apply_specs
 from fairlot.service.bootstrap import bootstrap
-from fairlot.service.publishing import apply_specs, seal_name
+from fairlot.service.publishing import seal_name
 from fairlot.service.snapshot import Snapshot, load_snapshot
 from fairlot.store import Store, open_store
 from fairlot.store.credentials import SigningKeyRow, add_signing_key

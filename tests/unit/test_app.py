@@ -30,8 +30,8 @@ from fairlot.app import (
 )
 from fairlot.http.access_log import AccessLog
 from fairlot.manifest.experiment_files import read_experiments
+from fairlot.service.applying import apply_specs
 from fairlot.service.bootstrap import bootstrap
-from fairlot.service.publishing import apply_specs
 from fairlot.settings import Settings
 from fairlot.store import open_store
 from fairlot.warehouse.log import count_exposures, read_exposures

@@ -15,7 +15,9 @@ from fairlot.engine import Experiment, Status
 from fairlot.manifest.experiment_files import read_directory
 from fairlot.manifest.problems import SpecProblem
 from fairlot.manifest.spec import ExperimentSpec
-from fairlot.service.publishing import ApplyResult, ChangeKind, Refused, apply_specs
+from fairlot.service.applying import ApplyResult, apply_specs
+from fairlot.service.planning import ChangeKind
+from fairlot.service.refusals import Refused
 from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store
 

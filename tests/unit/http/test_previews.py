@@ -14,9 +14,9 @@ from fairlot.http.throttle import Policy
 from fairlot.manifest import DocumentType, SigningKey, sign_preview, verify_manifest, verify_preview
 from fairlot.manifest.experiment_files import read_experiments
 from fairlot.service.access import Scope, create_key
+from fairlot.service.applying import apply_specs
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.previews import mint_preview
-from fairlot.service.publishing import apply_specs
 from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store, StoreFailed, open_store
 from fairlot.store.tenants import ProjectRow, add_project, organization_id

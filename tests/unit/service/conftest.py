@@ -7,8 +7,8 @@ import pytest
 
 from fairlot.manifest.experiment_files import read_experiments
 from fairlot.manifest.spec import ExperimentSpec
+from fairlot.service.applying import ApplyResult, apply_specs
 from fairlot.service.bootstrap import bootstrap
-from fairlot.service.publishing import ApplyResult, apply_specs
 from fairlot.store import Store, open_store
 
 NOW_MS = 1_795_413_600_000

@@ -26,6 +26,7 @@ from fairlot.manifest import (
 )
 from fairlot.manifest.previews import LONGEST_TTL_S
 from fairlot.service.access import UnknownTenant
+from fairlot.service.applying import delete_experiment
 from fairlot.service.previews import (
     MintedPreview,
     NotPreviewable,
@@ -33,7 +34,6 @@ from fairlot.service.previews import (
     mint_preview,
     revoke_preview,
 )
-from fairlot.service.publishing import delete_experiment
 from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store
 from fairlot.store.previews import read_revoked_previews

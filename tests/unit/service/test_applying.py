@@ -8,14 +8,9 @@ from fairlot.engine import Audience, Experiment
 from fairlot.manifest import SigningKey, manifest_from_json, verify_manifest
 from fairlot.manifest.experiment_files import read_experiments
 from fairlot.service.access import UnknownTenant
-from fairlot.service.publishing import (
-    Change,
-    ChangeKind,
-    NotDeletable,
-    Refused,
-    apply_specs,
-    delete_experiment,
-)
+from fairlot.service.applying import NotDeletable, apply_specs, delete_experiment
+from fairlot.service.planning import Change, ChangeKind
+from fairlot.service.refusals import Refused
 from fairlot.service.snapshot import ProjectServing, load_snapshot
 from fairlot.store import Store
 from fairlot.store.credentials import SigningKeyRow, add_signing_key
