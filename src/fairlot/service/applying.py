@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
 from sqlalchemy import Connection
 
 from fairlot.engine import Experiment, FairlotError
@@ -15,12 +16,11 @@ from fairlot.service.planning import Change, ChangeKind, Plan, Planner, problem_
 from fairlot.service.publishing import publish
 from fairlot.service.refusals import Refused
 from fairlot.store import Store
+from fairlot.store.definitions import DefinitionRow, add_definitions, layer_salts
 from fairlot.store.experiments import (
     ExperimentRow,
     add_experiment,
-    add_layer,
     experiments_of,
-    layers_of,
     replace_experiment,
 )
 from fairlot.store.tenants import ProjectRow, find_project
@@ -94,14 +94,27 @@ def _name_layers(
     connection: Connection, tenant: ProjectRow, specs: Iterable[ExperimentSpec], now_ms: int
 ) -> dict[str, str]:
     """The salts of all layers; one that is named for the first time is made."""
-    layers = layers_of(connection, tenant.id)
+    layers = layer_salts(connection, tenant.id)
     for spec in specs:
         layer = spec.experiment.layer
         if layer is not None and layer.key not in layers:
             layers[layer.key] = f"layer.{layer.key}"
-            new_id = f"lay_{new_ulid(now_ms)}"
-            add_layer(connection, new_id, tenant.id, layer.key, layers[layer.key], now_ms)
+            add_definitions(connection, [_new_layer(tenant, layer.key, layers[layer.key], now_ms)])
     return layers
+
+
+def _new_layer(tenant: ProjectRow, key: str, salt: str, now_ms: int) -> DefinitionRow:
+    return DefinitionRow(
+        id=f"lay_{new_ulid(now_ms)}",
+        project_id=tenant.id,
+        kind="layer",
+        key=key,
+        salt=salt,
+        document=msgspec.json.encode({"kind": "layer", "key": key}),
+        source="",
+        created_at_ms=now_ms,
+        updated_at_ms=now_ms,
+    )
 
 
 def _plan_all(

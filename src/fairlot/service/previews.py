@@ -29,12 +29,8 @@ from fairlot.manifest.spec import TargetStatus
 from fairlot.service.access import UnknownTenant
 from fairlot.service.publishing import current_key, keys_of_organization
 from fairlot.store import Store
-from fairlot.store.experiments import (
-    ExperimentRow,
-    experiments_of,
-    layers_of,
-    newest_manifest,
-)
+from fairlot.store.definitions import layer_salts
+from fairlot.store.experiments import ExperimentRow, experiments_of, newest_manifest
 from fairlot.store.previews import add_revoked_preview, forget_expired_previews
 from fairlot.store.tenants import ProjectRow, find_project, organization_id, raise_generation
 
@@ -129,7 +125,7 @@ def draft_document(
         tenant = _tenant(connection, org, project)
         row, experiment = _previewed(connection, tenant, experiment_key, variant_key)
         newest = newest_manifest(connection, tenant.id)
-        salts = layers_of(connection, tenant.id)
+        salts = layer_salts(connection, tenant.id)
         key = current_key(keys_of_organization(connection, tenant), store.vault, tenant)
     own = experiment.layer
     manifest = Manifest(

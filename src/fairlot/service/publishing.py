@@ -15,11 +15,11 @@ from fairlot.service.assembly import experiment_of, is_served, used_layers
 from fairlot.service.refusals import Refused
 from fairlot.store import Vault
 from fairlot.store.credentials import SigningKeyRow, read_signing_keys
+from fairlot.store.definitions import layer_salts
 from fairlot.store.experiments import (
     ManifestRow,
     add_manifest,
     experiments_of,
-    layers_of,
     newest_manifest,
 )
 from fairlot.store.tenants import ProjectRow, raise_generation
@@ -54,7 +54,7 @@ def publish(
         version=0 if newest is None else newest.version,
         published_at=write_instant(now_ms if newest is None else newest.published_at_ms),
         experiments=tuple(served),
-        layers=used_layers(served, layers_of(connection, project.id)),
+        layers=used_layers(served, layer_salts(connection, project.id)),
         keys=tuple(key.kid for key in keys),
     )
     if newest is not None:

@@ -1,4 +1,4 @@
-"""Experiments, layers and published manifests, as rows."""
+"""Experiments and published manifests, as rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from fairlot.store.tables import experiments, layers, manifests
+from fairlot.store.tables import experiments, manifests
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentRow:
-    """`document` is the experiment as manifests write it; `status` may also be `draft`.
+    """`document` is the experiment as manifests write it. `status` may also be one of those that
+    manifests never hold: `draft`, `review`, `approved`, `killed`. `author` made the newest content.
 
     `variant_ids` holds every variant key that was ever used. `draw_at_start` is set when the
     experiment starts, and `draw_changed` once the draw has differed from it.
@@ -35,6 +36,10 @@ class ExperimentRow:
     draw_at_start: str | None = None
     draw_changed: bool = False
     deleted_at_ms: int | None = None
+    revision: int = 1
+    author: str | None = None
+    status_reason: str | None = None
+    approved_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,9 @@ class ManifestRow:
     kid: str
     published_at_ms: int
     revoked_at_ms: int | None = None
+    author: str | None = None
+    note: str | None = None
+    revoke_reason: str | None = None
 
 
 def experiments_of(connection: Connection, project_id: str) -> dict[str, ExperimentRow]:
@@ -75,26 +83,6 @@ def keys_with_changed_draws(connection: Connection, project_id: str) -> frozense
                 experiments.c.project_id == project_id, experiments.c.draw_changed
             )
         ).scalars()
-    )
-
-
-def layers_of(connection: Connection, project_id: str) -> dict[str, str]:
-    """The salt of each layer, by its key."""
-    rows = connection.execute(
-        select(layers.c.key, layers.c.salt)
-        .where(layers.c.project_id == project_id)
-        .order_by(layers.c.key)
-    )
-    return {row.key: row.salt for row in rows}
-
-
-def add_layer(
-    connection: Connection, new_id: str, project_id: str, key: str, salt: str, now_ms: int
-) -> None:
-    connection.execute(
-        layers.insert().values(
-            id=new_id, project_id=project_id, key=key, salt=salt, created_at_ms=now_ms
-        )
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -42,6 +43,7 @@ projects = Table(
     Column("private", Boolean, nullable=False),
     Column("tier", String(16)),
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("review_required", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("organization_id", "key"),
 )
 
@@ -53,6 +55,8 @@ tokens = Table(
     Column("token", String(64), nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("revoked_at_ms", BigInteger),
+    Column("expires_at_ms", BigInteger),
+    Column("last_used_at_ms", BigInteger),
     Index(None, "project_id"),
 )
 
@@ -67,6 +71,8 @@ api_keys = Table(
     Column("expires_at_ms", BigInteger),
     Column("revoked_at_ms", BigInteger),
     Column("last_used_at_ms", BigInteger),
+    Column("name", Text),
+    Column("created_by", String(64)),
     Index(None, "organization_id"),
 )
 
@@ -87,6 +93,8 @@ signing_keys = Table(
     Column("public_jwk", JSON, nullable=False),
     Column("sealed_private", LargeBinary, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
+    Column("announced_at_ms", BigInteger),
+    Column("state_at_ms", BigInteger),
     Index(None, "organization_id"),
 )
 
@@ -106,15 +114,22 @@ serving = Table(
     Column("generation", BigInteger, nullable=False),
 )
 
-layers = Table(
-    "layers",
+# What is authored beside experiments, by kind: layers, segments, holdouts and metrics.
+definitions = Table(
+    "definitions",
     metadata,
     Column("id", String(30), primary_key=True),
     Column("project_id", ForeignKey("projects.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
     Column("key", String(128), nullable=False),
-    Column("salt", String(128), nullable=False),
+    Column("salt", String(128)),
+    Column("document", LargeBinary, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
-    UniqueConstraint("project_id", "key"),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("deleted_at_ms", BigInteger),
+    UniqueConstraint("project_id", "kind", "key"),
 )
 
 # `document` is the experiment in the manifest's JSON. `variant_ids` keeps the id of every variant
@@ -140,7 +155,28 @@ experiments = Table(
     Column("draw_at_start", Text),
     Column("draw_changed", Boolean, nullable=False),
     Column("deleted_at_ms", BigInteger),
+    Column("revision", Integer, nullable=False, server_default="1"),
+    Column("author", String(64)),
+    Column("status_reason", Text),
+    Column("approved_by", String(64)),
     UniqueConstraint("project_id", "key"),
+)
+
+# One row for every change of an experiment or a definition; `kind` says which.
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("project_id", ForeignKey("projects.id"), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("author", String(64), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("reason", Text),
+    Column("status", String(16)),
+    Column("document", LargeBinary, nullable=False),
+    Column("source", Text, nullable=False),
 )
 
 manifests = Table(
@@ -153,6 +189,9 @@ manifests = Table(
     Column("kid", String(64), nullable=False),
     Column("published_at_ms", BigInteger, nullable=False),
     Column("revoked_at_ms", BigInteger),
+    Column("author", String(64)),
+    Column("note", Text),
+    Column("revoke_reason", Text),
 )
 
 # `expires_at_ms` is when no token of that id can be valid any more.
@@ -163,4 +202,43 @@ revoked_previews = Table(
     Column("jti", String(64), primary_key=True),
     Column("expires_at_ms", BigInteger, nullable=False),
     Column("revoked_at_ms", BigInteger, nullable=False),
+)
+
+# One hash chain an organization. Triggers refuse to change or delete a record.
+audit_records = Table(
+    "audit_records",
+    metadata,
+    Column("organization_id", ForeignKey("organizations.id"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("project", String(64)),
+    Column("target", Text),
+    Column("details", Text, nullable=False),
+    Column("previous", LargeBinary(32), nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+
+# Where each chain ends, sealed: who cannot unseal it cannot cut or rewrite the chain unnoticed.
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("organization_id", ForeignKey("organizations.id"), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+# What was answered under an Idempotency-Key; sealed, because it may hold a new secret.
+idempotent_replies = Table(
+    "idempotent_replies",
+    metadata,
+    Column("organization_id", ForeignKey("organizations.id"), primary_key=True),
+    Column("actor", String(64), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("request_sha256", LargeBinary(32), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
 )

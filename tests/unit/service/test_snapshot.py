@@ -118,7 +118,10 @@ def test_snapshot__no_manifest_of_a_project_readable__the_others_live(
         other = ProjectRow("prj_2", "staging", owner, "default")
         add_project(connection, other, NOW_MS)
         connection.execute(
-            text("INSERT INTO manifests VALUES ('prj_2', 1, '{', 'x', 'kid', 1, NULL)")
+            text(
+                "INSERT INTO manifests (project_id, version, payload, signed, kid, published_at_ms)"
+                " VALUES ('prj_2', 1, '{', 'x', 'kid', 1)"
+            )
         )
     with capture_logs() as logs:
         snapshot = load_snapshot(store)

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from fairlot.store import NewerStore, StoreFailed, StoreUnusable, WrongSecret, open_store
+from fairlot.store.definitions import layer_salts
 from fairlot.store.migrations import LATEST, REVISIONS, downgrade, upgrade
 from fairlot.store.previews import add_revoked_preview, read_revoked_previews
 from fairlot.store.tables import metadata
@@ -133,9 +134,66 @@ def test_open_store__database_of_version_2__keeps_its_experiments_and_manifests(
     store = open_store(tmp_path, None)
     with store.writing() as connection:
         for table, row in rows.items():
-            assert tuple(connection.exec_driver_sql(f"SELECT * FROM {table}").one()) == row  # noqa: S608
+            found = tuple(connection.exec_driver_sql(f"SELECT * FROM {table}").one())  # noqa: S608
+            assert found[: len(row)] == row
         assert add_revoked_preview(connection, "org_1", "prv_1", 10, 1)
         assert read_revoked_previews(connection, 9) == {"org_1": ["prv_1"]}
+    store.close()
+
+
+def test_open_store__database_of_version_3__keeps_its_layers_and_begins_revisions(
+    tmp_path: Path,
+) -> None:
+    path = make(tmp_path)
+    store = open_store(tmp_path, None)
+    with store.writing() as connection:
+        downgrade(connection, "0003")
+    store.close()
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(
+            """
+            INSERT INTO organizations VALUES ('org_1', 'acme', 5);
+            INSERT INTO projects VALUES ('prj_1', 'org_1', 'shop', 0, NULL, 5);
+            INSERT INTO layers VALUES ('lay_1', 'prj_1', 'cart', 'layer.cart', 6);
+            INSERT INTO experiments VALUES ('exp_1', 'prj_1', 'price', 'running', x'7b7d', '{}', NULL,
+                NULL, NULL, '[]', '[]', 'key: price', 6, 7, 7, NULL, 0, NULL);
+            """
+        )
+    store = open_store(tmp_path, None)
+    with store.writing() as connection:
+        assert layer_salts(connection, "prj_1") == {"cart": "layer.cart"}
+        revisions = connection.exec_driver_sql(
+            "SELECT kind, key, number, at_ms, author, status, source FROM revisions ORDER BY kind"
+        ).all()
+        assert [tuple(row) for row in revisions] == [
+            ("experiment", "price", 1, 7, "system", "running", "key: price"),
+            ("layer", "cart", 1, 6, "system", None, ""),
+        ]
+        downgrade(connection, "0003")
+        layers = connection.exec_driver_sql("SELECT * FROM layers").all()
+        assert [tuple(row) for row in layers] == [("lay_1", "prj_1", "cart", "layer.cart", 6)]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "before"), [("review", "draft"), ("approved", "draft"), ("killed", "completed")]
+)
+def test_migrations__down_from_a_state_that_is_new__leave_one_that_was_known(
+    tmp_path: Path, state: str, before: str
+) -> None:
+    make(tmp_path)
+    store = open_store(tmp_path, None)
+    with store.writing() as connection:
+        connection.execute(text("INSERT INTO organizations VALUES ('org_1', 'acme', 5)"))
+        connection.execute(text("INSERT INTO projects VALUES ('prj_1','org_1','s',0,NULL,5,0)"))
+        connection.exec_driver_sql(
+            "INSERT INTO experiments (id, project_id, key, status, document, variant_ids, tags,"
+            " metrics, source, created_at_ms, updated_at_ms, draw_changed)"
+            " VALUES ('exp_1', 'prj_1', 'p', ?, x'7b7d', '{}', '[]', '[]', '', 1, 1, 0)",
+            (state,),
+        )
+        downgrade(connection, "0003")
+        assert connection.execute(text("SELECT status FROM experiments")).scalar() == before
     store.close()
 
 

@@ -1,0 +1,55 @@
+"""What is authored beside experiments (layers, segments, holdouts, metrics), as rows."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection, select
+
+from fairlot.store.tables import definitions
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionRow:
+    """`kind` is `layer`, `segment`, `holdout` or `metric`; `document` its JSON, `source` its text,
+    which is empty for a layer that was made when an experiment first named it."""
+
+    id: str
+    project_id: str
+    kind: str
+    key: str
+    salt: str | None
+    document: bytes
+    source: str
+    created_at_ms: int
+    updated_at_ms: int
+    revision: int = 1
+    deleted_at_ms: int | None = None
+
+
+def definitions_of(connection: Connection, project_id: str) -> list[DefinitionRow]:
+    """By kind and key, deleted ones too."""
+    rows = connection.execute(
+        select(definitions)
+        .where(definitions.c.project_id == project_id)
+        .order_by(definitions.c.kind, definitions.c.key)
+    )
+    return [DefinitionRow(**row) for row in rows.mappings()]
+
+
+def add_definitions(connection: Connection, rows: Sequence[DefinitionRow]) -> None:
+    if rows:
+        connection.execute(definitions.insert(), [asdict(row) for row in rows])
+
+
+def replace_definition(connection: Connection, row: DefinitionRow) -> None:
+    connection.execute(definitions.update().where(definitions.c.id == row.id).values(asdict(row)))
+
+
+def layer_salts(connection: Connection, project_id: str) -> dict[str, str]:
+    """The salt of each layer, by its key."""
+    rows = connection.execute(
+        select(definitions.c.key, definitions.c.salt)
+        .where(definitions.c.project_id == project_id, definitions.c.kind == "layer")
+        .order_by(definitions.c.key)
+    )
+    return {row.key: row.salt for row in rows}
