@@ -155,8 +155,8 @@ def test_open_store__database_of_version_3__keeps_its_layers_and_begins_revision
             INSERT INTO organizations VALUES ('org_1', 'acme', 5);
             INSERT INTO projects VALUES ('prj_1', 'org_1', 'shop', 0, NULL, 5);
             INSERT INTO layers VALUES ('lay_1', 'prj_1', 'cart', 'layer.cart', 6);
-            INSERT INTO experiments VALUES ('exp_1', 'prj_1', 'price', 'running', x'7b7d', '{}', NULL,
-                NULL, NULL, '[]', '[]', 'key: price', 6, 7, 7, NULL, 0, NULL);
+            INSERT INTO experiments VALUES ('exp_1', 'prj_1', 'price', 'running', x'7b7d', '{}',
+                NULL, NULL, NULL, '[]', '[]', 'key: price', 6, 7, 7, NULL, 0, NULL);
             """
         )
     store = open_store(tmp_path, None)
