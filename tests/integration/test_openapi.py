@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from fairlot.service.access import Scope
+from fairlot.service.actors import Scope
 from support.commands import SHOP
 from support.processes import ServerProcess, fairlot, published, serving
 

@@ -9,7 +9,8 @@ from fairlot.cli.data import existing_store
 from fairlot.cli.options import data_option, json_option, org_option
 from fairlot.cli.output import print_json, print_note, print_table
 from fairlot.manifest.instants import write_instant
-from fairlot.service.access import ListedKey, Scope, create_key, list_keys, revoke_key
+from fairlot.service.access import ListedKey, create_key, list_keys, revoke_key
+from fairlot.service.actors import Scope
 
 DAY_MS = 86_400_000
 COLUMNS = ("id", "scopes", "projects", "created", "expires", "last used", "revoked")

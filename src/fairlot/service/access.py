@@ -6,12 +6,12 @@ import string
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from hashlib import sha256
 
 from sqlalchemy import Connection
 
 from fairlot.engine.errors import FairlotError
+from fairlot.service.actors import Scope
 from fairlot.service.snapshot import ApiKeyRecord
 from fairlot.store import Store
 from fairlot.store.credentials import (
@@ -37,17 +37,6 @@ _SECRET_LENGTH = 40
 _TOKEN_LENGTH = 32
 _BASE62 = string.digits + string.ascii_letters
 _NO_DIGEST = bytes(32)
-
-
-class Scope(StrEnum):
-    """What an API key may do."""
-
-    DECIDE = "decide"
-    INGEST = "ingest"
-    READ = "read"
-    WRITE = "write"
-    APPROVE = "approve"
-    ADMIN = "admin"
 
 
 class UnknownTenant(FairlotError):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from fairlot.events import new_ulid
 from fairlot.manifest import SigningKey
-from fairlot.service.access import Scope, issue_key, issue_token
+from fairlot.service.access import issue_key, issue_token
+from fairlot.service.actors import Scope
 from fairlot.service.publishing import publish, seal_name
 from fairlot.store import Store
 from fairlot.store.credentials import SigningKeyRow, add_signing_key

@@ -19,6 +19,7 @@ from fairlot.store.tenants import read_generation
 from fairlot.store.vault import (
     KEY_FILE,
     LEAST_SECRET_LENGTH,
+    VAULT_OPTION,
     SealBroken,
     Vault,
     create_key_file,
@@ -36,7 +37,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, engine: Engine, vault: Vault) -> None:
         self._path = path
-        self._engine = engine
+        self._engine = engine.execution_options(**{VAULT_OPTION: vault})
         self._vault = vault
         self._identity = _identity_of(path)
 

@@ -3,17 +3,21 @@
 import os
 import secrets
 from pathlib import Path
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import Connection
 
 from fairlot.engine.errors import FairlotError
 from fairlot.store.errors import StoreUnusable
 
 KEY_FILE = "secret.key"
 LEAST_SECRET_LENGTH = 16
+VAULT_OPTION: Final = "fairlot_vault"
+"""The execution option under which the connections of a store carry its vault."""
 _NONCE_BYTES = 12
 
 
@@ -44,6 +48,12 @@ class Vault:
             return self._cipher.decrypt(nonce, content, name.encode())
         except (InvalidTag, ValueError) as error:
             raise SealBroken(name) from error
+
+
+def vault_of(connection: Connection) -> Vault:
+    """What the store of an open transaction seals with."""
+    vault: Vault = connection.get_execution_options()[VAULT_OPTION]
+    return vault
 
 
 def read_key_file(data_dir: Path) -> str | None:

@@ -23,7 +23,7 @@ from fairlot.manifest.experiment_reader import (
 from fairlot.manifest.schedule_reader import HOURS_FIELDS, SCHEDULE_FIELDS
 from fairlot.manifest.spec import TargetStatus
 from fairlot.manifest.variant_reader import VARIANT_FIELDS
-from fairlot.service.access import Scope
+from fairlot.service.actors import Scope
 from fairlot.settings import load_settings, variable_of
 from support.commands import SHOP, Run
 

@@ -13,7 +13,8 @@ from fairlot.engine import Experiment
 from fairlot.http.throttle import Policy
 from fairlot.manifest import DocumentType, SigningKey, sign_preview, verify_manifest, verify_preview
 from fairlot.manifest.experiment_files import read_experiments
-from fairlot.service.access import Scope, create_key
+from fairlot.service.access import create_key
+from fairlot.service.actors import Scope
 from fairlot.service.applying import apply_specs
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.previews import mint_preview

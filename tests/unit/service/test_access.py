@@ -5,7 +5,6 @@ from sqlalchemy import text
 
 from fairlot.service.access import (
     InvalidScopes,
-    Scope,
     UnknownKey,
     UnknownTenant,
     create_key,
@@ -15,6 +14,7 @@ from fairlot.service.access import (
     store_last_used,
     verify_key,
 )
+from fairlot.service.actors import Scope
 from fairlot.service.snapshot import ApiKeyRecord, load_snapshot
 from fairlot.store import Store
 from unit.service.conftest import NOW_MS

@@ -2,7 +2,8 @@ from hashlib import sha256
 
 from sqlalchemy import text
 
-from fairlot.service.access import Scope, experiment_token, verify_key
+from fairlot.service.access import experiment_token, verify_key
+from fairlot.service.actors import Scope
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store

@@ -10,7 +10,7 @@ from fairlot.http.auth import authorized
 from fairlot.http.body import read_body
 from fairlot.http.problems import Problem, ProblemCode, Refused, unavailable
 from fairlot.http.services import Services
-from fairlot.service.access import Scope as AccessScope
+from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.ingest import ingest
 from fairlot.warehouse.log import LogUnavailable
 

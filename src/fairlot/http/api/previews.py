@@ -14,8 +14,8 @@ from fairlot.http.services import Services
 from fairlot.manifest import InvalidPreview
 from fairlot.manifest.instants import write_instant
 from fairlot.manifest.previews import DEFAULT_TTL_S, LONGEST_TTL_S, TOKEN_ID
-from fairlot.service.access import Scope as AccessScope
 from fairlot.service.access import UnknownTenant
+from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.bootstrap import DEFAULT
 from fairlot.service.previews import MintedPreview, NotPreviewable, mint_preview, revoke_preview
 from fairlot.store import StoreFailed

@@ -22,7 +22,7 @@ from fairlot.http.faces.assignment_wire import (
 )
 from fairlot.http.problems import Problem, ProblemCode, Refused, not_found, unavailable
 from fairlot.http.services import Services
-from fairlot.service.access import Scope as AccessScope
+from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.snapshot import ProjectServing, Snapshot
 from fairlot.warehouse.log import LogUnavailable
 

@@ -8,7 +8,7 @@ from fairlot.http.asgi import Handler, Receive, Reply, Scope, header
 from fairlot.http.auth import bearer_of, live_key, may, project_of_token
 from fairlot.http.problems import not_found
 from fairlot.http.services import Services
-from fairlot.service.access import Scope as AccessScope
+from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.bootstrap import DEFAULT
 from fairlot.service.snapshot import ProjectServing
 
