@@ -11,6 +11,7 @@ from fairlot.events import new_ulid
 from fairlot.manifest.problems import SpecProblem
 from fairlot.manifest.spec import ExperimentSpec, TargetStatus
 from fairlot.service.access import UnknownTenant
+from fairlot.service.actors import SYSTEM
 from fairlot.service.assembly import experiment_of
 from fairlot.service.planning import Change, ChangeKind, Plan, Planner, problem_of
 from fairlot.service.publishing import publish
@@ -66,7 +67,7 @@ def apply_specs(
         for plan in plans:
             _save(connection, plan)
         changes = tuple(plan.change for plan in plans)
-        version = publish(connection, store.vault, tenant, now_ms, specs)
+        version = publish(connection, tenant, SYSTEM, now_ms=now_ms, specs=specs)
     return ApplyResult(changes, None if dry_run else version)
 
 
@@ -80,7 +81,7 @@ def delete_experiment(store: Store, org: str, project: str, key: str, *, now_ms:
         if row.status not in (TargetStatus.DRAFT, TargetStatus.COMPLETED):
             raise NotDeletable(key, f"it is {row.status}; complete it first")
         replace_experiment(connection, replace(row, deleted_at_ms=now_ms))
-        publish(connection, store.vault, tenant, now_ms)
+        publish(connection, tenant, SYSTEM, now_ms=now_ms)
 
 
 def _tenant(connection: Connection, org: str, project: str) -> ProjectRow:

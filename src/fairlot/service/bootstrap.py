@@ -2,11 +2,15 @@
 
 import time
 from dataclasses import dataclass
+from hashlib import sha256
+
+from sqlalchemy import Connection
 
 from fairlot.events import new_ulid
 from fairlot.manifest import SigningKey
 from fairlot.service.access import issue_key, issue_token
-from fairlot.service.actors import Scope
+from fairlot.service.actors import SYSTEM, Scope
+from fairlot.service.audit import CREATED, begin_audit, record
 from fairlot.service.publishing import publish, seal_name
 from fairlot.store import Store
 from fairlot.store.credentials import SigningKeyRow, add_signing_key
@@ -14,8 +18,9 @@ from fairlot.store.tenants import (
     ProjectRow,
     add_organization,
     add_project,
-    has_organizations,
+    organization_keys,
 )
+from fairlot.store.vault import vault_of
 
 DEFAULT = "default"
 
@@ -31,23 +36,38 @@ class FirstCredentials:
 
 
 def bootstrap(store: Store, *, now_ms: int | None = None) -> FirstCredentials | None:
-    """Make organization and project `default`; None, and nothing changed, if there is any.
+    """Make organization and project `default`; None if there is any organization.
 
-    The project starts with an empty manifest of version 0, so that everything can be served.
+    The project starts with an empty manifest of version 0, so that everything can be served. An
+    organization that is older than the audit log gets its first record.
     """
     at_ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     with store.writing() as connection:
-        if has_organizations(connection):
-            return None
-        org_id = f"org_{new_ulid(at_ms)}"
-        project = ProjectRow(f"prj_{new_ulid(at_ms)}", DEFAULT, org_id, DEFAULT)
-        add_organization(connection, org_id, DEFAULT, at_ms)
-        add_project(connection, project, at_ms)
-        key = SigningKey.generate()
-        sealed = store.vault.seal(seal_name(key.kid), key.private_bytes())
-        row = SigningKeyRow(key.kid, org_id, "current", key.public_jwk(), sealed)
-        add_signing_key(connection, row, at_ms)
-        token = issue_token(connection, project.id, at_ms)
-        admin = issue_key(connection, org_id, frozenset(Scope), None, at_ms)
-        publish(connection, store.vault, project, at_ms)
+        owners = organization_keys(connection)
+        for owner in owners:
+            begin_audit(connection, owner, now_ms=at_ms)
+        return None if owners else _create_first(connection, at_ms)
+
+
+def _create_first(connection: Connection, at_ms: int) -> FirstCredentials:
+    org_id = f"org_{new_ulid(at_ms)}"
+    project = ProjectRow(f"prj_{new_ulid(at_ms)}", DEFAULT, org_id, DEFAULT)
+    add_organization(connection, org_id, DEFAULT, at_ms)
+    add_project(connection, project, at_ms)
+    key = SigningKey.generate()
+    sealed = vault_of(connection).seal(seal_name(key.kid), key.private_bytes())
+    row = SigningKeyRow(key.kid, org_id, "current", key.public_jwk(), sealed)
+    add_signing_key(connection, row, at_ms)
+    token = issue_token(connection, project.id, at_ms)
+    admin = issue_key(connection, org_id, frozenset(Scope), None, at_ms)
+    made: tuple[tuple[str, str | None, str], ...] = (
+        (CREATED, None, f"organization:{DEFAULT}"),
+        ("project.create", DEFAULT, f"project:{DEFAULT}"),
+        ("signing_key.create", None, f"signing_key:{key.kid}"),
+        ("token.create", DEFAULT, f"token:{sha256(token.encode()).hexdigest()[:16]}"),
+        ("api_key.create", None, f"api_key:{admin.id}"),
+    )
+    for action, owner, target in made:
+        record(connection, org_id, SYSTEM, action, now_ms=at_ms, project=owner, target=target)
+    publish(connection, project, SYSTEM, now_ms=at_ms)
     return FirstCredentials(DEFAULT, DEFAULT, token, admin.text)

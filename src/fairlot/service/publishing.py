@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 from sqlalchemy import Connection
 
@@ -11,7 +12,9 @@ from fairlot.manifest import SigningKey, manifest_from_json, manifest_to_json, s
 from fairlot.manifest.instants import write_instant
 from fairlot.manifest.problems import SpecProblem
 from fairlot.manifest.spec import ExperimentSpec
+from fairlot.service.actors import Actor
 from fairlot.service.assembly import experiment_of, is_served, used_layers
+from fairlot.service.audit import record
 from fairlot.service.refusals import Refused
 from fairlot.store import Vault
 from fairlot.store.credentials import SigningKeyRow, read_signing_keys
@@ -23,6 +26,7 @@ from fairlot.store.experiments import (
     newest_manifest,
 )
 from fairlot.store.tenants import ProjectRow, raise_generation
+from fairlot.store.vault import vault_of
 
 
 class NoSigningKey(FairlotError):
@@ -35,9 +39,11 @@ class NoSigningKey(FairlotError):
 
 def publish(
     connection: Connection,
-    vault: Vault,
     project: ProjectRow,
+    actor: Actor,
+    *,
     now_ms: int,
+    note: str | None = None,
     specs: Sequence[ExperimentSpec] = (),
 ) -> int | None:
     """Sign and store the next version, if it differs from the newest; versions start at 0.
@@ -63,7 +69,7 @@ def publish(
         manifest = replace(manifest, version=newest.version + 1, published_at=write_instant(now_ms))
     payload = manifest_to_json(manifest)
     _refuse_newly_broken(payload, newest, specs)
-    key = current_key(keys, vault, project)
+    key = current_key(keys, vault_of(connection), project)
     add_manifest(
         connection,
         ManifestRow(
@@ -73,9 +79,21 @@ def publish(
             signed=sign_manifest(payload, key),
             kid=key.kid,
             published_at_ms=now_ms,
+            author=actor.name,
+            note=note,
         ),
     )
     raise_generation(connection)
+    record(
+        connection,
+        project.organization_id,
+        actor,
+        "manifest.publish",
+        now_ms=now_ms,
+        project=project.key,
+        target=f"manifest:{manifest.version}",
+        details={"kid": key.kid, "note": note, "sha256": sha256(payload).hexdigest()},
+    )
     return manifest.version
 
 

@@ -14,6 +14,13 @@ _REFUSE_ON_SQLITE = """
     CREATE TRIGGER audit_records_refuse_{verb} BEFORE {verb} ON audit_records
     BEGIN SELECT RAISE(ABORT, 'audit records are only ever added'); END
 """
+# INSERT OR REPLACE deletes without asking the trigger of DELETE.
+_REFUSE_REPLACE_ON_SQLITE = """
+    CREATE TRIGGER audit_records_refuse_REPLACE BEFORE INSERT ON audit_records
+    WHEN EXISTS (SELECT 1 FROM audit_records
+                 WHERE organization_id = NEW.organization_id AND seq = NEW.seq)
+    BEGIN SELECT RAISE(ABORT, 'audit records are only ever added'); END
+"""
 _REFUSE_ON_POSTGRESQL = """
     CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'audit records are only ever added'; END $$
@@ -151,6 +158,7 @@ def _create_audit() -> None:
     else:
         for verb in ("UPDATE", "DELETE"):
             op.execute(_REFUSE_ON_SQLITE.format(verb=verb))
+        op.execute(_REFUSE_REPLACE_ON_SQLITE)
 
 
 def _create_replies() -> None:
