@@ -9,7 +9,8 @@ from fairlot.store.tables import organizations, projects, serving
 
 @dataclass(frozen=True, slots=True)
 class ProjectRow:
-    """`tier` None leaves the throttle tier to the server's settings."""
+    """`tier` None leaves the throttle tier to the server's settings. `review_required`: nothing
+    starts before somebody other than its author has approved it."""
 
     id: str
     key: str
@@ -17,6 +18,7 @@ class ProjectRow:
     organization_key: str
     private: bool = False
     tier: str | None = None
+    review_required: bool = False
 
 
 def has_organizations(connection: Connection) -> bool:
@@ -49,6 +51,7 @@ def add_project(connection: Connection, project: ProjectRow, now_ms: int) -> Non
             organization_id=project.organization_id,
             private=project.private,
             tier=project.tier,
+            review_required=project.review_required,
             created_at_ms=now_ms,
         )
     )
@@ -74,7 +77,7 @@ def read_generation(connection: Connection) -> int:
     return int(connection.execute(select(serving.c.generation)).scalar_one())
 
 
-def _project_rows() -> Select[str, str, str, str, bool, str | None]:
+def _project_rows() -> Select[str, str, str, str, bool, str | None, bool]:
     return (
         select(
             projects.c.id,
@@ -83,6 +86,7 @@ def _project_rows() -> Select[str, str, str, str, bool, str | None]:
             organizations.c.key,
             projects.c.private,
             projects.c.tier,
+            projects.c.review_required,
         )
         .join(organizations)
         .order_by(organizations.c.key, projects.c.key)
