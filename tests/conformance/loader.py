@@ -1,7 +1,7 @@
-"""Loads the vectors of conformance/ as pytest parameters."""
+"""Loads the vectors of conformance/, and runs those of a file."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -53,19 +53,24 @@ def all_vectors() -> list[Vector]:
     return [vector for entry in index()["files"] for vector in vectors_of(entry)]
 
 
-def vector_params(*areas: str) -> list[Any]:
-    """One parameter a vector of these directories, named `<file>: <case>` in ASCII."""
-    return [
-        pytest.param(vector, id=f"{Path(vector.path).stem}: {vector.case['name']}")
-        for vector in all_vectors()
-        if Path(vector.path).parts[0] in areas
-    ]
+def file_params(*areas: str) -> list[Any]:
+    """One parameter a file: a test for each of 2,600 cases would cost more than the cases."""
+    entries = [entry for entry in index()["files"] if Path(entry["path"]).parts[0] in areas]
+    return [pytest.param(entry, id=Path(entry["path"]).stem) for entry in entries]
 
 
-def cases_in(*areas: str) -> int:
-    """How many the index tells."""
-    entries = index()["files"]
-    return sum(entry["cases"] for entry in entries if Path(entry["path"]).parts[0] in areas)
+def disagreements(entry: Json, checks: Mapping[str, Callable[[Json], None]]) -> dict[str, str]:
+    """What does not hold, by the names of the cases of one file."""
+    found = {}
+    for vector in vectors_of(entry):
+        try:
+            checks[vector.kind](vector.case)
+        except AssertionError as error:
+            found[vector.case["name"]] = str(error)
+        except BaseException as error:
+            error.add_note(f"case: {vector.case['name']}")
+            raise
+    return found
 
 
 def kinds_in(*areas: str) -> set[str]:

@@ -15,6 +15,8 @@ from make_preview_vectors import preview_files
 from .loader import ROOT, all_vectors, index, read_json, vector_paths
 
 VECTORS = all_vectors()
+SCHEMA = read_json("schema/vectors.schema.json")
+VALIDATOR = Draft202012Validator(SCHEMA)
 
 # Written out from RULES sections 2 and 3 and from C4.
 REASONS = [
@@ -104,14 +106,14 @@ def keys_in(value: Any) -> Iterator[str]:
             yield from keys_in(inner)
 
 
+def test_schema_of_vectors__itself__valid() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+
+
 @pytest.mark.parametrize("path", vector_paths())
 def test_vector_file__against_the_schema__valid(path: str) -> None:
-    schema = read_json("schema/vectors.schema.json")
-    Draft202012Validator.check_schema(schema)
-    problems = [
-        error.message for error in Draft202012Validator(schema).iter_errors(read_json(path))
-    ]
-    assert problems == []
+    errors = VALIDATOR.iter_errors(read_json(path))
+    assert [error.message for error in errors] == []
 
 
 @pytest.mark.parametrize("path", vector_paths())

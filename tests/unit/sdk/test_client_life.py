@@ -197,6 +197,7 @@ def test_server_down_for_an_hour__decides_on_tells_once_a_minute_and_delivers_at
 def test_client__dropped_without_close__is_collected() -> None:
     with a_site(all_to("bold")) as site:
         site.client.treatment("hero", "anna")
+    gc.collect()
     before = len(live_clients())
     a_client(ManifestHost())
     gc.collect()

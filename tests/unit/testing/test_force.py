@@ -169,8 +169,10 @@ def test_force__exposure__recorded_with_its_reason() -> None:
 
 @pytest.mark.parametrize(("experiment", "variant"), [(["hero"], "bold"), ("hero", 5)])
 def test_force__key_that_is_no_text__refused_and_forgotten(experiment: Any, variant: Any) -> None:
-    with Client("https://m.example/v1/acme/manifest.json") as client:
+    hero = manifest_of({"hero": ["control", "bold"]})
+    with Client("https://m.example/v1/acme/manifest.json") as client, a_client() as other:
+        other.set_manifest(hero)
         with pytest.raises(InvalidOption, match="give its key, a text"), force(experiment, variant):
             pass
-        client.set_manifest(manifest_of({"hero": ["control", "bold"]}))
+        client.set_manifest(hero)
         assert client.treatment("hero", "anna").variant_key in ("control", "bold")
