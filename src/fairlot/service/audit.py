@@ -8,7 +8,7 @@ names, no spaces, UTF-8 (RFC 8785, and no fractions). It holds the hash of the r
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection
@@ -18,7 +18,7 @@ from fairlot.service.actors import SYSTEM, Actor
 from fairlot.store.audit import (
     AuditHead,
     AuditRow,
-    add_audit_record,
+    add_audit_records,
     last_audit_seq,
     read_audit_head,
     write_audit_head,
@@ -44,6 +44,15 @@ class ChainEnd:
     hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """What one record says, beside who did it and when."""
+
+    action: str
+    target: str | None = None
+    details: Mapping[str, Json] = field(default_factory=dict)
+
+
 def record(
     connection: Connection,
     organization_id: str,
@@ -60,14 +69,36 @@ def record(
     `action` is `<noun>.<verb>`, `project` its key, `target` as in `experiment:welcome`. `details`
     hold no secret, no token and nothing of a subject: a record can not be removed.
     """
-    row = _unlinked(organization_id, actor, action, now_ms)
-    row = replace(row, project=project, target=target, details=canonical(details))
+    entry = AuditEntry(action, target, details)
+    record_all(connection, organization_id, actor, [entry], now_ms=now_ms, project=project)
+
+
+def record_all(
+    connection: Connection,
+    organization_id: str,
+    actor: Actor,
+    entries: Sequence[AuditEntry],
+    *,
+    now_ms: int,
+    project: str | None = None,
+) -> None:
+    """As `record`, of many at once, which takes as many statements as of one."""
+    if not entries:
+        return
+    rows = [
+        replace(
+            _unlinked(organization_id, actor, entry.action, now_ms),
+            project=project,
+            target=entry.target,
+            details=canonical(entry.details),
+        )
+        for entry in entries
+    ]
     end = _usable_end(connection, organization_id)
     if end is None:
-        end = (
-            _begin(connection, organization_id, now_ms) if action != CREATED else ChainEnd(0, FIRST)
-        )
-    _append(connection, row, end)
+        is_first = rows[0].action == CREATED
+        end = ChainEnd(0, FIRST) if is_first else _begin(connection, organization_id, now_ms)
+    _append(connection, rows, end)
 
 
 def begin_audit(connection: Connection, organization_id: str, *, now_ms: int) -> None:
@@ -130,22 +161,25 @@ def _usable_end(connection: Connection, organization_id: str) -> ChainEnd | None
 def _begin(connection: Connection, organization_id: str, now_ms: int) -> ChainEnd:
     """Anew, if need be, after whatever is there: it then shows as a chain that is broken here."""
     last = ChainEnd(last_audit_seq(connection, organization_id), FIRST)
-    return _append(connection, _unlinked(organization_id, SYSTEM, BEGUN, now_ms), last)
+    return _append(connection, [_unlinked(organization_id, SYSTEM, BEGUN, now_ms)], last)
 
 
 def _unlinked(organization_id: str, actor: Actor, action: str, now_ms: int) -> AuditRow:
     return AuditRow(organization_id, 0, now_ms, actor.name, action, None, None, "{}", FIRST, FIRST)
 
 
-def _append(connection: Connection, row: AuditRow, end: ChainEnd) -> ChainEnd:
-    linked = replace(row, seq=end.seq + 1, previous=end.hash)
-    new_end = ChainEnd(linked.seq, hash_of(document_of(linked)))
-    add_audit_record(connection, replace(linked, hash=new_end.hash))
-    content = b"%d:%b" % (new_end.seq, new_end.hash)
-    sealed = vault_of(connection).seal(_seal_name(row.organization_id), content)
-    head = AuditHead(new_end.seq, new_end.hash, sealed)
-    write_audit_head(connection, row.organization_id, head)
-    return new_end
+def _append(connection: Connection, rows: Sequence[AuditRow], end: ChainEnd) -> ChainEnd:
+    linked = []
+    for row in rows:
+        following = replace(row, seq=end.seq + 1, previous=end.hash)
+        end = ChainEnd(following.seq, hash_of(document_of(following)))
+        linked.append(replace(following, hash=end.hash))
+    add_audit_records(connection, linked)
+    organization_id = rows[0].organization_id
+    content = b"%d:%b" % (end.seq, end.hash)
+    sealed = vault_of(connection).seal(_seal_name(organization_id), content)
+    write_audit_head(connection, organization_id, AuditHead(end.seq, end.hash, sealed))
+    return end
 
 
 def _seal_name(organization_id: str) -> str:

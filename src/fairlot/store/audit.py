@@ -1,6 +1,6 @@
 """The audit log, as rows: a chain of records an organization, and where it ends."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -60,9 +60,10 @@ class AuditFilter:
 EVERYTHING: Final = AuditFilter()
 
 
-def add_audit_record(connection: Connection, row: AuditRow) -> None:
-    values = {field.name: getattr(row, field.name) for field in fields(row)}
-    connection.execute(audit_records.insert().values(values))
+def add_audit_records(connection: Connection, rows: Sequence[AuditRow]) -> None:
+    names = [each.name for each in fields(AuditRow)]
+    values = [{name: getattr(row, name) for name in names} for row in rows]
+    connection.execute(audit_records.insert(), values)
 
 
 def last_audit_seq(connection: Connection, organization_id: str) -> int:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from fairlot.service.actors import SYSTEM, Actor
-from fairlot.service.audit import begin_audit, document_of, record
+from fairlot.service.audit import AuditEntry, begin_audit, document_of, record, record_all
 from fairlot.service.audit_verification import verify_audit
 from fairlot.service.bootstrap import bootstrap
 from fairlot.store import Store, StoreFailed
@@ -69,6 +69,20 @@ def test_record__hash__is_the_sha256_of_what_the_reference_says(empty_store: Sto
         f'"previous":"{"0" * 64}","project":null,"seq":1,"target":null}}'
     )
     assert row.hash == hashlib.sha256(written.encode()).digest()
+
+
+def test_record_all__many_at_once__are_a_chain_like_one_by_one(store: Store) -> None:
+    owner, before = owner_of(store), len(records(store))
+    entries = [AuditEntry("experiment.create", f"experiment:{name}") for name in "abc"]
+    with store.writing() as connection:
+        record_all(connection, owner, ANNA, entries, now_ms=NOW_MS + 1, project="default")
+        record_all(connection, owner, ANNA, [], now_ms=NOW_MS + 1)
+    add(store)
+    added = records(store)[before:]
+    assert [row.target for row in added] == ["experiment:a", "experiment:b", "experiment:c", None]
+    assert [row.previous for row in added[1:]] == [row.hash for row in added[:-1]]
+    with store.reading() as connection:
+        assert verify_audit(connection, owner).broken is None
 
 
 def test_record__in_a_transaction_that_is_not_kept__is_not_kept(store: Store) -> None:
