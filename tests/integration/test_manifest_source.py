@@ -12,7 +12,6 @@ from fairlot.engine import CompiledManifest
 from fairlot.http.protocol import BoundedHttpProtocol
 from fairlot.http.routes import serve_routes
 from fairlot.manifest import ManifestRefused, SigningKey
-from fairlot.manifest.experiment_files import read_experiments
 from fairlot.sdk.clock import SystemClock
 from fairlot.sdk.endpoints import Endpoints
 from fairlot.sdk.errors import ManifestUnavailable
@@ -26,6 +25,7 @@ from fairlot.service.snapshot import Snapshot, load_snapshot
 from fairlot.store import Store, open_store
 from fairlot.store.credentials import SigningKeyRow, add_signing_key
 from support.asgi import Application, Message
+from support.experiment_texts import read_experiments
 from support.live import serving
 from support.serving import Desk, a_desk
 

@@ -1,9 +1,11 @@
-"""Experiment files of a few lines, and what reading them gives."""
+"""YAML texts of a few lines, and what reading them gives."""
 
-from fairlot.engine import (
-    Segment,
-)
-from fairlot.manifest.experiment_files import read_experiments
+from pathlib import Path
+
+from fairlot.manifest.definitions import NOTHING_KNOWN, Definition, KnownDefinitions
+from fairlot.manifest.documents import Documents, read_files
+from fairlot.manifest.problems import SpecProblem
+from fairlot.manifest.source_files import SourceFile, read_source_files
 from fairlot.manifest.spec import ExperimentSpec
 
 HEAD = "key: e\nname: E\n"
@@ -12,25 +14,44 @@ LINE = 3
 """The line on which what a test adds between HEAD and VARIANTS begins."""
 
 
-def spec_of(text: str, *segments: Segment) -> ExperimentSpec:
-    specs, problems = read_experiments(text, "f.yaml", segments=segments)
+def read_text(
+    text: str, file: str = "f.yaml", *, known: KnownDefinitions = NOTHING_KNOWN
+) -> tuple[Documents, tuple[SpecProblem, ...]]:
+    return read_files([SourceFile(file, text)], known)
+
+
+def read_experiments(
+    text: str, file: str = "f.yaml"
+) -> tuple[tuple[ExperimentSpec, ...], tuple[SpecProblem, ...]]:
+    documents, problems = read_text(text, file)
+    return documents.experiments, problems
+
+
+def read_folder(path: Path) -> tuple[tuple[ExperimentSpec, ...], tuple[SpecProblem, ...]]:
+    files, unreadable = read_source_files(path)
+    documents, problems = read_files(files)
+    return documents.experiments, (*unreadable, *problems)
+
+
+def spec_of(text: str, *known: Definition) -> ExperimentSpec:
+    documents, problems = read_text(text, known=KnownDefinitions(known))
     assert list(map(str, problems)) == []
-    (spec,) = specs
+    (spec,) = documents.experiments
     return spec
 
 
-def with_lines(lines: str, *segments: Segment) -> ExperimentSpec:
-    return spec_of(f"{HEAD}{lines}\n{VARIANTS}", *segments)
+def with_lines(lines: str, *known: Definition) -> ExperimentSpec:
+    return spec_of(f"{HEAD}{lines}\n{VARIANTS}", *known)
 
 
-def problems_of(text: str, *segments: Segment) -> list[str]:
-    specs, problems = read_experiments(text, "f.yaml", segments=segments)
-    assert specs == ()
+def problems_of(text: str, *known: Definition) -> list[str]:
+    documents, problems = read_text(text, known=KnownDefinitions(known))
+    assert documents == Documents()
     return [str(problem).removeprefix("f.yaml:") for problem in problems]
 
 
-def problems_with(lines: str, *segments: Segment) -> list[str]:
-    return problems_of(f"{HEAD}{lines}\n{VARIANTS}", *segments)
+def problems_with(lines: str, *known: Definition) -> list[str]:
+    return problems_of(f"{HEAD}{lines}\n{VARIANTS}", *known)
 
 
 def problems_of_variants(*variants: str, head: str = HEAD) -> list[str]:

@@ -29,13 +29,13 @@ from fairlot.app import (
     serve_lock,
 )
 from fairlot.http.access_log import AccessLog
-from fairlot.manifest.experiment_files import read_experiments
 from fairlot.service.applying import apply_specs
 from fairlot.service.bootstrap import bootstrap
 from fairlot.settings import Settings
 from fairlot.store import open_store
 from fairlot.warehouse.log import count_exposures, read_exposures
 from support.asgi import AsgiClient, Response
+from support.experiment_texts import read_experiments
 from support.waiting import wait_for
 
 HERO = """

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from fairlot.cli.errors import InvalidExperiments, NotConfirmed
 from fairlot.cli.options import data_option, json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_table, progress
 from fairlot.engine import Experiment, Status
-from fairlot.manifest.experiment_files import read_directory
+from fairlot.manifest.definitions import DEFINITION_KINDS
+from fairlot.manifest.documents import Documents, read_files
 from fairlot.manifest.problems import SpecProblem
+from fairlot.manifest.source_files import read_source_files
 from fairlot.manifest.spec import ExperimentSpec
 from fairlot.service.applying import ApplyResult, apply_specs
 from fairlot.service.planning import ChangeKind
@@ -38,11 +41,21 @@ def validate(path: Path, data_dir: str | None, as_json: bool) -> None:
     PATH is a folder or one file. Needs no data directory; --data is accepted so that every
     command takes it.
     """
-    specs = read_valid_experiments(path)
+    documents = read_valid_documents(path)
+    definitions = [written.definition for written in documents.definitions]
     if as_json:
-        print_json({"valid": True, "experiments": [spec.experiment.key for spec in specs]})
+        print_json(
+            {
+                "valid": True,
+                "experiments": [spec.experiment.key for spec in documents.experiments],
+                "definitions": [{"kind": str(each.kind), "key": each.key} for each in definitions],
+            }
+        )
         return
-    click.echo(f"{len(specs)} experiment(s), no problems.")
+    counts = Counter(each.kind for each in definitions)
+    said = [f"{len(documents.experiments)} experiment(s)"]
+    said += [f"{counts[kind]} {kind}(s)" for kind in DEFINITION_KINDS if counts[kind]]
+    click.echo(f"{', '.join(said)}, no problems.")
 
 
 @click.command
@@ -61,7 +74,7 @@ def apply(
     """
     if as_json and not yes:
         raise NotConfirmed("nobody is asked with --json: add --yes to publish")
-    specs = read_valid_experiments(directory, "; nothing was changed")
+    specs = read_valid_documents(directory, "; nothing was changed").experiments
     with existing_store(data_dir) as (_, store):
         planned = apply_experiments(store, org, project, specs, dry_run=True)
         count = _count_changed(planned)
@@ -75,17 +88,18 @@ def apply(
     _print_result(result, absent, as_json)
 
 
-def read_valid_experiments(path: Path, consequence: str = "") -> tuple[ExperimentSpec, ...]:
-    """The experiments of a folder or a file. Raises InvalidExperiments with every problem found,
-    and with the `consequence` that they have."""
+def read_valid_documents(path: Path, consequence: str = "") -> Documents:
+    """What a folder or a file says. Raises InvalidExperiments with every problem found, and with
+    the `consequence` that they have."""
     with progress("reading"):
-        specs, problems = read_directory(path)
-    if problems:
-        raise _invalid(problems, consequence)
-    if not specs:
+        files, unreadable = read_source_files(path)
+        documents, problems = read_files(files)
+    if unreadable or problems:
+        raise _invalid((*unreadable, *problems), consequence)
+    if not documents.experiments and not documents.definitions:
         where = "the file" if path.is_file() else "any .yaml or .yml file under it"
         raise InvalidExperiments(f"{path}: no experiment in {where}")
-    return specs
+    return documents
 
 
 def apply_experiments(

@@ -1,6 +1,6 @@
 """Manifests as they travel (signed JSON) and as people write them (YAML).
 
-What people write is read by `fairlot.manifest.experiment_files`, which clients do not load. The
+What people write is read by `fairlot.manifest.documents`, which clients do not load. The
 signing side loads joserfc at its first use.
 """
 

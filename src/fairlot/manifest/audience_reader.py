@@ -7,9 +7,9 @@ from typing import Final
 from fairlot.engine import Audience, Device, QueryOperator, QueryParam, VisitorStatus
 from fairlot.engine.model import FULL_RATE_BP
 from fairlot.manifest.fields import Fields
+from fairlot.manifest.names import Names, unknown_name
 from fairlot.manifest.nodes import shown
-from fairlot.manifest.problems import suggestion
-from fairlot.manifest.rule_reader import check_rule
+from fairlot.manifest.rule_reader import RuleCheck
 
 AUDIENCE_FIELDS: Final = (
     "rule",
@@ -20,12 +20,13 @@ AUDIENCE_FIELDS: Final = (
     "visitorStatus",
     "sampleRate",
 )
+MAX_SEGMENTS: Final = 50
 QUERY_PARAM_FIELDS: Final = ("key", "operator", "value")
 _ONE_LABEL: Final = re.compile(r"[^\s/.:*\[\\]+")
 _VALUELESS: Final = (QueryOperator.EXISTS, QueryOperator.NOT_EXISTS)
 
 
-def read_audience(top: Fields, known_segments: Collection[str]) -> Audience:
+def read_audience(top: Fields, names: Names) -> Audience:
     """The audience of the experiment whose fields are `top`; problems leave parts at defaults."""
     part = top.fields("audience", AUDIENCE_FIELDS)
     rate_bp = read_sample_rate(top, part)
@@ -33,12 +34,12 @@ def read_audience(top: Fields, known_segments: Collection[str]) -> Audience:
         return Audience(sample_rate_bp=rate_bp)
     rule_node = part.node("rule")
     if rule_node is not None:
-        check_rule(rule_node, part.at("rule"), part.problems)
+        RuleCheck(part.problems, names).check(rule_node, part.at("rule"))
     if part.choice("visitorStatus", VisitorStatus) in (VisitorStatus.NEW, VisitorStatus.RETURNING):
         part.refuse("visitorStatus", "this server keeps no visitor profiles yet; leave it out")
     return Audience(
         rule=part.json_object("rule") or {},
-        segments=_read_segments(part, known_segments),
+        segments=read_segment_names(part, names.segments),
         url_patterns=_read_url_patterns(part),
         query_params=_read_query_params(part),
         device=part.choice("device", Device) or Device.ALL,
@@ -62,15 +63,14 @@ def read_sample_rate(top: Fields, audience: Fields | None) -> int:
     return FULL_RATE_BP - rate_bp if name == "holdback" else rate_bp
 
 
-def _read_segments(part: Fields, known: Collection[str]) -> tuple[str, ...]:
-    names = []
-    for path, node, name in part.item_texts("segments"):
-        if name in known:
-            names.append(name)
-            continue
-        hint = suggestion(name, known) if known else "this server has no segments yet: use a rule"
-        part.problems.add(node.line, path, shown(node), f"no such segment; {hint}")
-    return tuple(names)
+def read_segment_names(part: Fields, known: Collection[str]) -> tuple[str, ...]:
+    named = list(part.item_texts("segments"))
+    if len(named) > MAX_SEGMENTS:
+        part.refuse("segments", f"{len(named)} segments; use at most {MAX_SEGMENTS}")
+    for path, node, name in named:
+        if name not in known:
+            part.problems.add(node.line, path, shown(node), unknown_name("segment", name, known))
+    return tuple(name for _, _, name in named)
 
 
 def _read_url_patterns(part: Fields) -> tuple[str, ...]:

@@ -1,79 +1,94 @@
 """The engine's verdict on what was read, as problems with lines.
 
-The engine stops at its first objection. So that one run names them all, parts that do not depend on
-each other are shown to it one at a time, inside an experiment that is otherwise in order.
+The engine stops at its first objection. So that one run names them all, a part that it refuses is
+shown to it again piece by piece.
 """
 
-import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from fairlot.engine import (
-    Audience,
-    Experiment,
-    InvalidExperiment,
-    Layer,
-    Segment,
-    Variant,
-    check_experiment,
-)
-from fairlot.engine.conditions import MAX_CLAUSES
-from fairlot.engine.urls import MAX_PATTERNS
+from fairlot.engine import Audience, Experiment, InvalidExperiment, Layer, ListSegment, Variant
+from fairlot.engine.checks import check_shape
+from fairlot.engine.conditions import MAX_CLAUSES, compile_rule
+from fairlot.engine.queries import compile_query_params
+from fairlot.engine.urls import MAX_PATTERNS, compile_url_patterns
 from fairlot.manifest.nodes import MapNode, json_value, locate, shown, shown_value
 from fairlot.manifest.problems import Problems
 
 SOUND: Final = Experiment(key="sound", salt="sound", variants=(Variant("a"), Variant("b")))
 
 
-class EngineCheck:
-    """Asks the engine about experiments that were read from the mapping `root`."""
+class _Piece(NamedTuple):
+    """A part of `value` at `path` of the document, which calls itself `own`."""
 
-    def __init__(self, root: MapNode, problems: Problems, segments: Sequence[Segment]) -> None:
+    path: str
+    own: str
+    value: Any
+
+
+class EngineCheck:
+    """Asks the engine about what was read from the mapping `root`; rules may name the `lists`."""
+
+    def __init__(self, root: MapNode, problems: Problems, lists: Mapping[str, ListSegment]) -> None:
         self.root = root
         self.problems = problems
-        self.segments = tuple(segments)
+        self.lists = lists
 
-    def check(self, experiment: Experiment) -> None:
-        """Add the engine's objection, if any."""
-        error = self._objection(experiment)
+    def check_shape(self, experiment: Experiment) -> None:
+        """All but the audience: keys, variants, weights, rates, layer range and schedule."""
+        layer = experiment.layer
+        layers = {} if layer is None else {layer.key: Layer(layer.key, f"layer.{layer.key}")}
+        error = _objection(partial(check_shape, layers=layers), experiment)
         if error is not None:
             self._add(error.path, error)
 
     def check_audience(self, audience: Audience) -> None:
-        """Each clause, pattern and parameter by itself, but for those known to be wrong.
+        if audience.rule:
+            self.check_rule("audience.rule", audience.rule)
+        self._check_list("audience.urlPatterns", audience.url_patterns, compile_url_patterns)
+        self._check_list("audience.queryParams", audience.query_params, compile_query_params)
 
-        What there is too much of is refused later, when the engine sees the whole.
-        """
-        for key, operand in islice(audience.rule.items(), MAX_CLAUSES):
-            self._check_part(f"audience.rule.{key}", Audience(rule={key: operand}))
-        for index, pattern in enumerate(audience.url_patterns[:MAX_PATTERNS]):
-            part = Audience(url_patterns=(pattern,))
-            self._check_part(f"audience.urlPatterns[{index}]", part)
-        for index, param in enumerate(audience.query_params):
-            self._check_part(f"audience.queryParams[{index}]", Audience(query_params=(param,)))
+    def check_rule(self, path: str, rule: Mapping[str, Any]) -> None:
+        pieces = [_Piece(f"{path}.{key}", key, {key: operand}) for key, operand in rule.items()]
+        self._check(path, rule, pieces[:MAX_CLAUSES], partial(compile_rule, segments=self.lists))
 
-    def _check_part(self, path: str, part: Audience) -> None:
-        if self.problems.under(path):
+    def _check_list(
+        self, path: str, items: Sequence[Any], compile_part: Callable[[Any], object]
+    ) -> None:
+        pieces = [
+            _Piece(f"{path}[{index}]", "[0]", (item,))
+            for index, item in enumerate(islice(items, MAX_PATTERNS))
+        ]
+        self._check(path, items, pieces, compile_part)
+
+    def _check(
+        self, path: str, whole: Any, pieces: Sequence[_Piece], compile_part: Callable[[Any], object]
+    ) -> None:
+        """The objections to the pieces, but for those known to be wrong; if none, to the whole."""
+        objection = _objection(compile_part, whole)
+        if objection is None:
             return
-        error = self._objection(replace(SOUND, audience=part))
-        if error is not None:
-            # The part's list has one item, which the document has at another index.
-            own_path = re.sub(r"\[\d+\]$", "[0]", path)
-            self._add(path + error.path.removeprefix(own_path), error)
-
-    def _objection(self, experiment: Experiment) -> InvalidExperiment | None:
-        layer = experiment.layer
-        layers = () if layer is None else (Layer(layer.key, f"layer.{layer.key}"),)
-        try:
-            check_experiment(experiment, layers, self.segments)
-        except InvalidExperiment as error:
-            return error
-        return None
+        for piece in pieces:
+            if self.problems.under(piece.path):
+                continue
+            error = _objection(compile_part, piece.value)
+            if error is not None:
+                self._add(piece.path + error.path.removeprefix(piece.own), error)
+        if not self.problems.under(path):
+            self._add(objection.under(path).path, objection)
 
     def _add(self, path: str, error: InvalidExperiment) -> None:
         line, node = locate(self.root, path)
         is_written = shown_value(error.value) == shown_value(json_value(node))
         value = shown(node) if is_written else shown_value(error.value)
         self.problems.add(line, path, value, error.fix)
+
+
+def _objection(compile_part: Callable[[Any], object], part: Any) -> InvalidExperiment | None:
+    try:
+        compile_part(part)
+    except InvalidExperiment as error:
+        return error
+    return None

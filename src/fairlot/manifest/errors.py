@@ -38,6 +38,12 @@ class UnreadableExperiment(FairlotError):
         super().__init__(f"{path}: {problem}" if path else problem)
 
 
+class UnreadableDefinition(FairlotError):
+    """The JSON of a definition that has not the shape of one; apply its file again."""
+
+    code = "unreadable_definition"
+
+
 class InvalidKey(FairlotError):
     """Key material that cannot be used."""
 

@@ -1,7 +1,6 @@
 """One YAML document of an experiment: every field of it, read and checked."""
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final
@@ -11,7 +10,6 @@ from fairlot.engine import (
     Experiment,
     ExperimentType,
     LayerRange,
-    Segment,
     Status,
     Unit,
     Variant,
@@ -21,14 +19,17 @@ from fairlot.engine.hashing import SALT_PATTERN
 from fairlot.engine.model import BUCKETS
 from fairlot.manifest.audience_reader import read_audience
 from fairlot.manifest.engine_check import SOUND, EngineCheck
-from fairlot.manifest.fields import Fields
-from fairlot.manifest.nodes import Document, MapNode, Scalar, shown
+from fairlot.manifest.fields import KEY_FIX, MAX_PROSE_CHARS, SALT_FIX, Fields
+from fairlot.manifest.metric_reader import read_metrics
+from fairlot.manifest.names import Names
+from fairlot.manifest.nodes import MapNode, Scalar
 from fairlot.manifest.problems import Problems
 from fairlot.manifest.schedule_reader import read_schedule
 from fairlot.manifest.spec import ExperimentSpec, TargetStatus
 from fairlot.manifest.variant_reader import read_variants
 
 EXPERIMENT_FIELDS: Final = (
+    "kind",
     "key",
     "id",
     "name",
@@ -62,13 +63,9 @@ EXPERIMENT_FIELDS: Final = (
     "metrics",
 )
 LAYER_FIELDS: Final = ("key", "start", "end")
-METRIC_FIELDS: Final = ("key", "name", "kind", "eventName", "isPrimary")
-MAX_PROSE_CHARS: Final = 4000
 MAX_PRIORITY: Final = 1_000_000
 
 _GROUP: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_KEY_FIX: Final = "start with a lower-case letter, then up to 63 of a-z 0-9 _ -"
-_SALT_FIX: Final = "use 1 to 128 of A-Z a-z 0-9 . _ -"
 
 
 class Display(StrEnum):
@@ -90,39 +87,23 @@ class TriggerKind(StrEnum):
     EVENT = "event"
 
 
-class MetricKind(StrEnum):
-    CONVERSION = "conversion"
-    COUNT = "count"
-    SUM = "sum"
-
-
-def read_experiment(
-    document: Document, problems: Problems, segments: Sequence[Segment] = ()
-) -> ExperimentSpec | None:
-    """The experiment that a document asks for; None after adding all that is wrong with it."""
-    root = document.root
-    if not isinstance(root, MapNode):
-        fix = "an experiment is a mapping of fields, the first of them `key: ...`"
-        problems.add(root.line, "", shown(root), fix)
-        return None
-    own = Problems(problems.file)
-    reader = _ExperimentReader(root, own, segments)
-    spec = reader.read(document.source)
-    if not own.found:
-        reader.engine.check(spec.experiment)
-    problems.found += own.found
-    return None if own.found or not document.is_sound else spec
+def read_experiment(root: MapNode, source: str, problems: Problems, names: Names) -> ExperimentSpec:
+    """The experiment at `root`; only worth using if nothing was added to the problems."""
+    reader = _ExperimentReader(root, problems, names)
+    spec = reader.read(source)
+    if not problems:
+        reader.engine.check_shape(spec.experiment)
+    return spec
 
 
 class _ExperimentReader:
-    def __init__(self, root: MapNode, problems: Problems, segments: Sequence[Segment]) -> None:
+    def __init__(self, root: MapNode, problems: Problems, names: Names) -> None:
         self.problems = problems
-        self.segments = segments
-        self.engine = EngineCheck(root, problems, segments)
+        self.names = names
+        self.engine = EngineCheck(root, problems, names.lists)
         self.top = Fields(root, "", problems, EXPERIMENT_FIELDS)
 
     def read(self, source: str) -> ExperimentSpec:
-        """What could be read; only worth using if nothing was added to the problems."""
         top = self.top
         target = top.choice("status", TargetStatus) or TargetStatus.RUNNING
         return ExperimentSpec(
@@ -132,7 +113,7 @@ class _ExperimentReader:
             hypothesis=top.text("hypothesis", most=MAX_PROSE_CHARS),
             owner=top.text("owner"),
             tags=tuple(tag for _, _, tag in top.item_texts("tags")),
-            metrics=_read_metrics(top),
+            metrics=read_metrics(top, self.names.metrics),
             source=source,
             file=self.problems.file,
             line=top.map.line,
@@ -146,7 +127,7 @@ class _ExperimentReader:
         kind = top.choice("type", ExperimentType) or ExperimentType.AB
         return Experiment(
             key=key,
-            salt=top.matching("salt", SALT_PATTERN, _SALT_FIX) or key,
+            salt=top.matching("salt", SALT_PATTERN, SALT_FIX) or key,
             name=self.name(),
             type=kind,
             status=Status.RUNNING if target is TargetStatus.DRAFT else Status(target),
@@ -176,7 +157,7 @@ class _ExperimentReader:
             top.refuse("id", "another name of `key`; keep one of them")
         name = "id" if top.has("id") and not top.has("key") else "key"
         top.require(name)
-        return top.matching(name, EXPERIMENT_KEY, _KEY_FIX) or ""
+        return top.matching(name, EXPERIMENT_KEY, KEY_FIX) or ""
 
     def name(self) -> str:
         self.top.require("name")
@@ -198,7 +179,7 @@ class _ExperimentReader:
         return display.value
 
     def audience(self) -> Audience:
-        audience = read_audience(self.top, [segment.key for segment in self.segments])
+        audience = read_audience(self.top, self.names)
         self.engine.check_audience(audience)
         return audience
 
@@ -208,13 +189,13 @@ class _ExperimentReader:
         if part is None:
             return None
         part.require(*LAYER_FIELDS)
-        key = part.matching("key", EXPERIMENT_KEY, _KEY_FIX)
+        key = part.matching("key", EXPERIMENT_KEY, KEY_FIX)
         start, end = part.whole("start", 0, BUCKETS), part.whole("end", 0, BUCKETS)
         if key is None or start is None or end is None:
             return None
         layer = LayerRange(key, start, end)
         if len(self.problems) == before:
-            self.engine.check(replace(SOUND, layer=layer))
+            self.engine.check_shape(replace(SOUND, layer=layer))
         return layer
 
     def variants(
@@ -226,10 +207,10 @@ class _ExperimentReader:
         variants = read_variants(self.top)
         with_variants = replace(SOUND, type=kind, variants=variants)
         if len(self.problems) == before:
-            self.engine.check(with_variants)
+            self.engine.check_shape(with_variants)
         if len(self.problems) == before:
-            self.engine.check(replace(with_variants, divert_to=divert_to))
-            self.engine.check(replace(with_variants, rollout=rollout))
+            self.engine.check_shape(replace(with_variants, divert_to=divert_to))
+            self.engine.check_shape(replace(with_variants, rollout=rollout))
         return variants
 
 
@@ -243,21 +224,3 @@ def _read_trigger(top: Fields) -> dict[str, Any] | None:
     trigger.choice("kind", TriggerKind)
     value: dict[str, Any] | None = top.json("trigger")
     return value
-
-
-def _read_metrics(top: Fields) -> tuple[Mapping[str, Any], ...]:
-    metrics: dict[str, Mapping[str, Any]] = {}
-    for fields in top.item_fields("metrics", METRIC_FIELDS):
-        fields.require("key", "kind", "eventName")
-        key = fields.matching("key", EXPERIMENT_KEY, _KEY_FIX) or ""
-        if key in metrics:
-            fields.refuse("key", "each metric has its own key")
-        kind = fields.choice("kind", MetricKind) or MetricKind.CONVERSION
-        metrics[key] = {
-            "key": key,
-            "name": fields.text("name") or key,
-            "kind": kind.value,
-            "eventName": fields.text("eventName") or "",
-            "isPrimary": fields.flag("isPrimary") or False,
-        }
-    return tuple(metrics.values())

@@ -15,6 +15,9 @@ from fairlot.manifest.problems import PAGE, Problems, nearest, suggestion
 
 MAX_JSON_BYTES: Final = 64 * 1024
 MAX_UNKNOWN_NAMED: Final = 100
+MAX_PROSE_CHARS: Final = 4000
+KEY_FIX: Final = "start with a lower-case letter, then up to 63 of a-z 0-9 _ -"
+SALT_FIX: Final = "use 1 to 128 of A-Z a-z 0-9 . _ -"
 
 _DECIMAL: Final = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
 _Choice = TypeVar("_Choice", bound=StrEnum)

@@ -1,27 +1,30 @@
 """Small manifests, made in one line or read from experiment files."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fairlot.engine import (
     Audience,
     Experiment,
     FairlotError,
-    Layer,
     Manifest,
     Status,
     Variant,
     compile_manifest,
 )
-from fairlot.manifest.experiment_files import read_directory, read_experiments
+from fairlot.manifest.definitions import Definition
+from fairlot.manifest.documents import read_files
+from fairlot.manifest.parts import manifest_parts
 from fairlot.manifest.problems import SpecProblem
+from fairlot.manifest.source_files import SourceFile, read_source_files
 from fairlot.manifest.spec import ExperimentSpec, TargetStatus
 
 Variants = Sequence[str] | Mapping[str, Any]
 """The keys of variants, or their payloads by key."""
+
+_PROJECT: Final = "default"
 
 
 class UnusableExperiments(FairlotError):
@@ -45,20 +48,7 @@ def manifest_of(
     """
     if isinstance(experiments, Mapping):
         experiments = [experiment_of(key, variants) for key, variants in experiments.items()]
-    made = tuple(_with_ids(experiment) for experiment in experiments)
-    layers = {experiment.layer.key: None for experiment in made if experiment.layer is not None}
-    manifest = Manifest(
-        org="test",
-        project="default",
-        version=version,
-        published_at="2026-01-01T00:00:00Z",
-        experiments=made,
-        layers=tuple(Layer(key, f"layer.{key}") for key in layers),
-    )
-    broken = compile_manifest(manifest).broken
-    if broken:
-        raise UnusableExperiments(f"{key}: {problem}" for key, problem in broken.items())
-    return manifest
+    return _manifest_of(experiments, (), version)
 
 
 def experiment_of(
@@ -105,33 +95,49 @@ def experiment_of(
 
 
 def manifest_from_yaml(text: str, *, version: int = 1) -> Manifest:
-    """The manifest that a server makes of an experiment file's text: drafts, and completed
-    experiments without a rollout, are not in it. Needs PyYAML (`fairlot[server]`)."""
-    with _yaml_needed():
-        return _manifest_of_files(*read_experiments(text, "<text>"), version)
+    """The manifest that a server makes of a YAML text, its definitions included: drafts, and
+    completed experiments without a rollout, are not in it. Needs PyYAML (`fairlot[server]`)."""
+    return _manifest_of_files([SourceFile("<text>", text)], (), version)
 
 
 def manifest_from_files(path: Path | str, *, version: int = 1) -> Manifest:
-    """As `manifest_from_yaml`, of one file, or of all experiment files in a folder."""
-    with _yaml_needed():
-        return _manifest_of_files(*read_directory(Path(path)), version)
-
-
-@contextmanager
-def _yaml_needed() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        fix = "experiment files are read by PyYAML; pip install 'fairlot[server]'"
-        raise UnusableExperiments([f"{error.name} is not installed: {fix}"]) from None
+    """As `manifest_from_yaml`, of one file, or of all YAML files in a folder."""
+    return _manifest_of_files(*read_source_files(Path(path)), version)
 
 
 def _manifest_of_files(
-    specs: Sequence[ExperimentSpec], problems: Sequence[SpecProblem], version: int
+    files: Sequence[SourceFile], unreadable: Sequence[SpecProblem], version: int
 ) -> Manifest:
-    if problems:
-        raise UnusableExperiments(str(problem) for problem in problems)
-    return manifest_of((spec.experiment for spec in specs if _is_served(spec)), version=version)
+    try:
+        documents, problems = read_files(files)
+    except ModuleNotFoundError as error:
+        fix = "YAML files are read by PyYAML; pip install 'fairlot[server]'"
+        raise UnusableExperiments([f"{error.name} is not installed: {fix}"]) from None
+    if unreadable or problems:
+        raise UnusableExperiments(map(str, (*unreadable, *problems)))
+    definitions = [written.definition for written in documents.definitions]
+    served = (spec.experiment for spec in documents.experiments if _is_served(spec))
+    return _manifest_of(served, definitions, version)
+
+
+def _manifest_of(
+    experiments: Iterable[Experiment], definitions: Iterable[Definition], version: int
+) -> Manifest:
+    parts = manifest_parts(map(_with_ids, experiments), definitions, _PROJECT)
+    manifest = Manifest(
+        org="test",
+        project=_PROJECT,
+        version=version,
+        published_at="2026-01-01T00:00:00Z",
+        experiments=parts.experiments,
+        holdout=parts.holdout,
+        layers=parts.layers,
+        segments=parts.segments,
+    )
+    broken = compile_manifest(manifest).broken
+    if broken:
+        raise UnusableExperiments(f"{key}: {problem}" for key, problem in broken.items())
+    return manifest
 
 
 def _is_served(spec: ExperimentSpec) -> bool:

@@ -11,15 +11,15 @@ import fairlot.cli
 from fairlot.cli.commands import COMMANDS
 from fairlot.engine import OPERATORS, Device, ExperimentType, QueryOperator, Unit
 from fairlot.manifest.audience_reader import AUDIENCE_FIELDS, QUERY_PARAM_FIELDS
+from fairlot.manifest.definitions import MetricType
 from fairlot.manifest.experiment_reader import (
     EXPERIMENT_FIELDS,
     LAYER_FIELDS,
-    METRIC_FIELDS,
     Display,
-    MetricKind,
     OnLogin,
     TriggerKind,
 )
+from fairlot.manifest.metric_reader import METRIC_FIELDS, NAMED_METRIC_FIELDS
 from fairlot.manifest.schedule_reader import HOURS_FIELDS, SCHEDULE_FIELDS
 from fairlot.manifest.spec import TargetStatus
 from fairlot.manifest.variant_reader import VARIANT_FIELDS
@@ -70,8 +70,9 @@ def test_experiments_page__every_field_operator_and_choice__is_there() -> None:
         *HOURS_FIELDS,
         *LAYER_FIELDS,
         *METRIC_FIELDS,
+        *NAMED_METRIC_FIELDS,
     }
-    kinds = (TargetStatus, QueryOperator, Unit, Device, ExperimentType, TriggerKind, MetricKind)
+    kinds = (TargetStatus, QueryOperator, Unit, Device, ExperimentType, TriggerKind, MetricType)
     choices = {str(choice) for kind in kinds for choice in kind}
     known = {*fields, *OPERATORS, *choices, *map(str, OnLogin), *map(str, Display)}
     assert known - words_of_reference("experiments.md") == set()

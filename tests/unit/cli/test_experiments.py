@@ -58,6 +58,7 @@ def test_validate__good_folder__says_how_many(run: Run) -> None:
     assert run("validate", SHOP, "--json").json == {
         "valid": True,
         "experiments": ["checkout-button", "free-delivery", "loyalty-price", "search-ranking"],
+        "definitions": [],
     }
 
 

@@ -1,8 +1,8 @@
 from fairlot.cli.visitors import questions_of, request_body
 from fairlot.engine import Context, Reason, compile_manifest, decide
 from fairlot.engine.model import Manifest
-from fairlot.manifest.experiment_files import read_directory
 from support.commands import SHOP
+from support.experiment_texts import read_folder
 
 
 def test_questions__of_the_same_visitor__are_the_same() -> None:
@@ -11,7 +11,7 @@ def test_questions__of_the_same_visitor__are_the_same() -> None:
 
 
 def test_questions__eligible__are_those_that_the_audience_admits() -> None:
-    specs, problems = read_directory(SHOP)
+    specs, problems = read_folder(SHOP)
     assert problems == ()
     experiments = tuple(spec.experiment for spec in specs)
     shop = compile_manifest(Manifest("default", "default", 1, "", experiments))
@@ -24,7 +24,7 @@ def test_questions__eligible__are_those_that_the_audience_admits() -> None:
 
 
 def test_questions__of_the_first_visitors__ask_about_every_experiment_of_the_shop() -> None:
-    specs, _ = read_directory(SHOP)
+    specs, _ = read_folder(SHOP)
     asked = {question.experiment_key for question in questions_of(0)}
     assert asked == {spec.experiment.key for spec in specs}
 

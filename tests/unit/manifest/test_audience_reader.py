@@ -3,19 +3,17 @@
 import pytest
 
 from fairlot.engine import (
-    ListSegment,
     QueryOperator,
     QueryParam,
-    RuleSegment,
-    Segment,
 )
+from fairlot.manifest.definitions import SegmentDefinition
 from support.experiment_texts import (
     problems_with,
     with_lines,
 )
 
 
-def audience_problems(lines: str, *segments: Segment) -> list[str]:
+def audience_problems(lines: str, *segments: SegmentDefinition) -> list[str]:
     return problems_with(f"audience:\n{lines}", *segments)
 
 
@@ -81,13 +79,13 @@ def audience_problems(lines: str, *segments: Segment) -> list[str]:
         ("  rule: {a: {$vgt: 1.2}}", "4: audience.rule.a.$vgt: 1.2: a version is a string"),
         (
             "  rule: {a: {$inGroup: vips}}",
-            '4: audience.rule.a.$inGroup: "vips": name a list segment',
+            '4: audience.rule.a.$inGroup: "vips": no such segment; there is none yet',
         ),
         (
             "  segments: [pros]",
             (
-                '4: audience.segments[0]: "pros": no such segment; this server has no segments '
-                "yet: use a rule"
+                '4: audience.segments[0]: "pros": no such segment; there is none yet: write one '
+                "in a document of `kind: segment`"
             ),
         ),
         ("  segments: pros", '4: audience.segments: "pros": write a list, as in [a, b]'),
@@ -194,7 +192,10 @@ audience:
 
 
 def test_segments__that_the_project_has__are_read_and_others_refused() -> None:
-    segments = (RuleSegment("pros", {"tier": "pro"}), ListSegment("vips", ("v",), "email"))
+    segments = (
+        SegmentDefinition(key="pros", name="Pros", rule={"tier": "pro"}),
+        SegmentDefinition(key="vips", name="VIPs", values=("v",), attribute="email"),
+    )
     spec = with_lines("audience: {segments: [pros], rule: {email: {$inGroup: vips}}}", *segments)
     assert spec.experiment.audience.segments == ("pros",)
     assert problems_with("audience: {segments: [prso]}", *segments) == [

@@ -658,7 +658,6 @@ def test_schedule__hours_without_days__are_every_day() -> None:
     ("metrics", "problem"),
     [
         ("{}", "3: metrics: {}: write a list, as in [a, b]"),
-        ("[m]", '3: metrics[0]: "m": write a mapping of fields, as in {key: value}'),
         ("[{kind: sum, eventName: e}]", "3: metrics[0].key: missing; it is required"),
         ("[{key: m, eventName: e}]", "3: metrics[0].kind: missing; it is required"),
         ("[{key: m, kind: sum}]", "3: metrics[0].eventName: missing; it is required"),

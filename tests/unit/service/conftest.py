@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from fairlot.manifest.experiment_files import read_experiments
 from fairlot.manifest.spec import ExperimentSpec
 from fairlot.service.applying import ApplyResult, apply_specs
 from fairlot.service.bootstrap import bootstrap
 from fairlot.store import Store, open_store
+from support.experiment_texts import read_experiments
 
 NOW_MS = 1_795_413_600_000
 Apply = Callable[..., ApplyResult]

@@ -6,7 +6,6 @@ from sqlalchemy import text
 
 from fairlot.engine import Audience, Experiment
 from fairlot.manifest import SigningKey, manifest_from_json, verify_manifest
-from fairlot.manifest.experiment_files import read_experiments
 from fairlot.service.access import UnknownTenant
 from fairlot.service.applying import NotDeletable, apply_specs, delete_experiment
 from fairlot.service.planning import Change, ChangeKind
@@ -15,6 +14,7 @@ from fairlot.service.snapshot import ProjectServing, load_snapshot
 from fairlot.store import Store
 from fairlot.store.credentials import SigningKeyRow, add_signing_key
 from fairlot.store.tenants import add_organization
+from support.experiment_texts import read_experiments
 from unit.service.conftest import NOW_MS, Apply
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlot.manifest.experiment_files import read_directory, read_experiments
+from support.experiment_texts import read_experiments, read_folder
 
 TEXT = """\
 key: {key}
@@ -75,7 +75,7 @@ def test_folder__with_files_in_folders__is_read_in_order_of_paths(tmp_path: Path
     ]:
         (tmp_path / name).write_text(text_of(key))
     (tmp_path / "linked").symlink_to(tmp_path / "b")
-    specs, problems = read_directory(tmp_path)
+    specs, problems = read_folder(tmp_path)
     assert problems == ()
     assert [spec.experiment.key for spec in specs] == ["a", "c", "z"]
     assert [spec.file for spec in specs] == [
@@ -86,7 +86,7 @@ def test_folder__with_files_in_folders__is_read_in_order_of_paths(tmp_path: Path
 def test_folder__with_one_key_in_two_files__names_both(tmp_path: Path) -> None:
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).write_text(text_of("one"))
-    _, problems = read_directory(tmp_path)
+    _, problems = read_folder(tmp_path)
     assert list(map(str, problems)) == [
         (
             f'{tmp_path}/b.yaml:1: key: "one": already the key of the experiment at '
@@ -97,7 +97,7 @@ def test_folder__with_one_key_in_two_files__names_both(tmp_path: Path) -> None:
 
 def test_folder__with_one_key_twice_in_a_file__says_so_once(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(f"{text_of('one')}---\n{text_of('one')}")
-    _, problems = read_directory(tmp_path)
+    _, problems = read_folder(tmp_path)
     assert len(problems) == 1
 
 
@@ -107,7 +107,7 @@ def test_folder__with_unreadable_files__names_them_all(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").symlink_to(tmp_path / "gone")
     (tmp_path / "d.yaml").write_text(text_of("d"))
     (tmp_path / "e.yaml").symlink_to("/proc/self/mem")  # a file that fails when it is read
-    specs, problems = read_directory(tmp_path)
+    specs, problems = read_folder(tmp_path)
     assert [spec.experiment.key for spec in specs] == ["d"]
     assert list(map(str, problems)) == [
         f"{tmp_path}/a.yaml:2: not UTF-8; save the file as UTF-8",
@@ -121,13 +121,13 @@ def test_file__in_place_of_a_folder__is_read_alone(tmp_path: Path) -> None:
     file = tmp_path / "one.txt"
     file.write_text(text_of("one"), "utf-8")
     (tmp_path / "other.yaml").write_text("wrong", "utf-8")
-    specs, problems = read_directory(file)
+    specs, problems = read_folder(file)
     assert ([spec.experiment.key for spec in specs], problems) == (["one"], ())
 
 
 def test_folder__that_is_not_there__is_a_problem(tmp_path: Path) -> None:
-    assert read_directory(tmp_path) == ((), ())
-    specs, (problem,) = read_directory(tmp_path / "gone")
+    assert read_folder(tmp_path) == ((), ())
+    specs, (problem,) = read_folder(tmp_path / "gone")
     assert specs == ()
     assert str(problem) == (
         f"{tmp_path}/gone:1: No such file or directory; check the path and its permissions"
@@ -136,5 +136,5 @@ def test_folder__that_is_not_there__is_a_problem(tmp_path: Path) -> None:
 
 def test_file__with_a_byte_order_mark__is_read(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(text_of("a"), encoding="utf-8-sig")
-    (spec,), problems = read_directory(tmp_path)
+    (spec,), problems = read_folder(tmp_path)
     assert (spec.experiment.key, spec.line, problems) == ("a", 1, ())

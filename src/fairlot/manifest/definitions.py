@@ -1,0 +1,133 @@
+"""What a project's experiments refer to: layers, segments, the holdout and metrics.
+
+The JSON of these structs is what the database keeps and the API answers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from fairlot.manifest.errors import UnreadableDefinition
+
+
+class DocumentKind(StrEnum):
+    """What a YAML document describes; all but the first are definitions."""
+
+    EXPERIMENT = "experiment"
+    LAYER = "layer"
+    SEGMENT = "segment"
+    HOLDOUT = "holdout"
+    METRIC = "metric"
+
+
+DEFINITION_KINDS: Final = tuple(
+    kind for kind in DocumentKind if kind is not DocumentKind.EXPERIMENT
+)
+
+
+class MetricType(StrEnum):
+    CONVERSION = "conversion"
+    COUNT = "count"
+    SUM = "sum"
+
+
+class _Definition(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag=lambda name: name.removesuffix("Definition").lower(),
+):
+    """`name` and `description` are for people, and never published."""
+
+    key: str
+    name: str
+    description: str | None = None
+
+    @property
+    def kind(self) -> DocumentKind:
+        return DocumentKind(str(self.__struct_config__.tag))
+
+
+class LayerDefinition(_Definition, frozen=True):
+    """Buckets that experiments share out. Without a salt it is `layer.<key>`."""
+
+    salt: str | None = None
+
+
+class SegmentDefinition(_Definition, frozen=True):
+    """Subjects who satisfy `rule` and are in all of `segments`, or who are listed in `values`.
+
+    A list looks up the value at the path `attribute`, without one the subject id; its values are
+    hashed in the manifest unless it `is_public`. Without a salt it is `segment.<key>`.
+    """
+
+    rule: Mapping[str, Any] | None = None
+    segments: tuple[str, ...] = ()
+    values: tuple[str | int | float, ...] | None = None
+    attribute: str | None = None
+    is_public: bool = msgspec.field(default=False, name="public")
+    salt: str | None = None
+
+    @property
+    def is_list(self) -> bool:
+        return self.values is not None
+
+
+class HoldoutDefinition(_Definition, frozen=True):
+    """Subjects kept out of every experiment. Without a salt it is `holdout.<project key>`."""
+
+    rate_bp: int
+    salt: str | None = None
+
+
+class MetricDefinition(_Definition, frozen=True):
+    """What is measured of a subject's events named `event_name`."""
+
+    type: MetricType
+    event_name: str
+
+
+Definition = LayerDefinition | SegmentDefinition | HoldoutDefinition | MetricDefinition
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(Definition)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDefinitions:
+    """What a project has already, so that files may name it without holding it."""
+
+    definitions: tuple[Definition, ...] = ()
+
+
+NOTHING_KNOWN: Final = KnownDefinitions()
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenDefinition:
+    """A definition as written: `source` is its YAML document, which starts at `line` of `file`."""
+
+    definition: Definition
+    source: str
+    file: str
+    line: int
+
+
+def definition_to_json(definition: Definition) -> bytes:
+    return _encoder.encode(definition)
+
+
+def definition_from_json(document: bytes) -> Definition:
+    """Raises UnreadableDefinition."""
+    try:
+        definition: Definition = _decoder.decode(document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableDefinition(str(error)) from None
+    return definition

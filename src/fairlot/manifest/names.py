@@ -1,0 +1,58 @@
+"""What the documents of one reading may name: each other, and what the project has."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from fairlot.engine import ListSegment
+from fairlot.manifest.definitions import (
+    DocumentKind,
+    KnownDefinitions,
+    MetricDefinition,
+    SegmentDefinition,
+)
+from fairlot.manifest.nodes import Document, MapNode, Scalar
+from fairlot.manifest.problems import suggestion
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """`lists` are those of the segments that are lists, as the engine wants them to check rules."""
+
+    segments: frozenset[str]
+    lists: Mapping[str, ListSegment]
+    metrics: frozenset[str]
+
+
+NO_NAMES: Final = Names(frozenset(), {}, frozenset())
+
+
+def names_of(documents: Iterable[Document], known: KnownDefinitions) -> Names:
+    """A document counts also when it is wrong elsewhere, so that one mistake is told once."""
+    segments = {
+        each.key: each.is_list for each in known.definitions if isinstance(each, SegmentDefinition)
+    }
+    metrics = {each.key for each in known.definitions if isinstance(each, MetricDefinition)}
+    for document in documents:
+        root = document.root
+        if not isinstance(root, MapNode):
+            continue
+        kind, key = _text(root, "kind"), _text(root, "key")
+        if kind == DocumentKind.SEGMENT:
+            segments[key] = "values" in root.entries
+        elif kind == DocumentKind.METRIC:
+            metrics.add(key)
+    lists = {key: ListSegment(key) for key, is_list in segments.items() if is_list}
+    return Names(frozenset(segments), lists, frozenset(metrics))
+
+
+def unknown_name(noun: str, name: str, known: Collection[str]) -> str:
+    """What to say of a name that is not known."""
+    if known:
+        return f"no such {noun}; {suggestion(name, known)}"
+    return f"no such {noun}; there is none yet: write one in a document of `kind: {noun}`"
+
+
+def _text(root: MapNode, name: str) -> str:
+    node = root.entries.get(name)
+    return node.text if isinstance(node, Scalar) else ""

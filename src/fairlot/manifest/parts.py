@@ -1,0 +1,121 @@
+"""From a project's experiments and definitions to the parts of its manifest."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fairlot.engine import (
+    BrokenExperiment,
+    Experiment,
+    Holdout,
+    Layer,
+    ListSegment,
+    RuleSegment,
+    Segment,
+)
+from fairlot.engine.conditions import GROUP_OPERATORS
+from fairlot.engine.operators import member_hash
+from fairlot.manifest.definitions import (
+    Definition,
+    HoldoutDefinition,
+    LayerDefinition,
+    SegmentDefinition,
+)
+from fairlot.manifest.segment_graph import closure_of
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestParts:
+    experiments: tuple[Experiment | BrokenExperiment, ...]
+    holdout: Holdout | None
+    layers: tuple[Layer, ...]
+    segments: tuple[Segment, ...]
+
+
+def manifest_parts(
+    experiments: Iterable[Experiment | BrokenExperiment],
+    definitions: Iterable[Definition],
+    project: str,
+) -> ManifestParts:
+    """The experiments, which name all segments that theirs hold, and what of the definitions they
+    use; a manifest is public.
+
+    `project` is the project's key, by which the holdout is salted if it has no salt of its own.
+    """
+    defined = tuple(definitions)
+    segments = {each.key: each for each in defined if isinstance(each, SegmentDefinition)}
+    layers = {each.key: each for each in defined if isinstance(each, LayerDefinition)}
+    holdout = next((each for each in defined if isinstance(each, HoldoutDefinition)), None)
+    closed = tuple(with_closure(experiment, segments) for experiment in experiments)
+    sound = [each for each in closed if isinstance(each, Experiment)]
+    return ManifestParts(
+        experiments=closed,
+        holdout=None if holdout is None else holdout_of(holdout, project),
+        layers=_used_layers(sound, layers),
+        segments=_used_segments(sound, segments),
+    )
+
+
+def with_closure(
+    experiment: Experiment | BrokenExperiment, segments: Mapping[str, SegmentDefinition]
+) -> Experiment | BrokenExperiment:
+    """The experiment with every segment that it names, and all that those hold."""
+    if isinstance(experiment, BrokenExperiment) or not experiment.audience.segments:
+        return experiment
+    names = closure_of(experiment.audience.segments, segments)
+    return replace(experiment, audience=replace(experiment.audience, segments=names))
+
+
+def layer_of(definition: LayerDefinition) -> Layer:
+    return Layer(definition.key, definition.salt or f"layer.{definition.key}")
+
+
+def holdout_of(definition: HoldoutDefinition, project: str) -> Holdout:
+    salt = definition.salt or f"holdout.{project}"
+    return Holdout(definition.key, salt, definition.rate_bp)
+
+
+def segment_of(definition: SegmentDefinition) -> Segment:
+    """Members of a list that is not public are hashed."""
+    key, values = definition.key, definition.values
+    if values is None:
+        return RuleSegment(key, definition.rule or {})
+    if definition.is_public:
+        return ListSegment(key, values, definition.attribute)
+    salt = definition.salt or f"segment.{key}"
+    hashes = frozenset(member_hash(salt, str(value)) for value in values)
+    return ListSegment(key, attribute=definition.attribute, salt=salt, hashes=hashes)
+
+
+def groups_named(rule: Any) -> Iterator[str]:
+    """The list segments that a rule names."""
+    if isinstance(rule, Mapping):
+        for key, operand in rule.items():
+            if key in GROUP_OPERATORS and isinstance(operand, str):
+                yield operand
+            else:
+                yield from groups_named(operand)
+    elif isinstance(rule, list | tuple):
+        for item in rule:
+            yield from groups_named(item)
+
+
+def _used_layers(
+    experiments: Iterable[Experiment], layers: Mapping[str, LayerDefinition]
+) -> tuple[Layer, ...]:
+    """A layer that is only named is one with the default salt."""
+    used = {each.layer.key for each in experiments if each.layer is not None}
+    return tuple(
+        layer_of(layers.get(key) or LayerDefinition(key=key, name=key)) for key in sorted(used)
+    )
+
+
+def _used_segments(
+    experiments: Iterable[Experiment], segments: Mapping[str, SegmentDefinition]
+) -> tuple[Segment, ...]:
+    used: set[str] = set()
+    for experiment in experiments:
+        used.update(experiment.audience.segments, groups_named(experiment.audience.rule))
+    rules = [segments[key].rule for key in used & segments.keys()]
+    used.update(name for rule in rules for name in groups_named(rule))
+    return tuple(segment_of(segments[key]) for key in sorted(used & segments.keys()))

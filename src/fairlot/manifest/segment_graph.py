@@ -1,0 +1,50 @@
+"""Segments that hold segments."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from fairlot.manifest.definitions import SegmentDefinition
+
+Segments = Mapping[str, SegmentDefinition]
+
+
+def closure_of(names: Iterable[str], segments: Segments) -> tuple[str, ...]:
+    """The segments named and all that they hold, each once and before what it holds.
+
+    A name that is not in `segments` stays, without more. Cycles do no harm.
+    """
+    found: dict[str, None] = {}
+    waiting = [*names][::-1]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = None
+            waiting += _held_by(name, segments)[::-1]
+    return tuple(found)
+
+
+def cycles_of(segments: Segments) -> Iterator[tuple[str, ...]]:
+    """Ways from a segment to itself, both ends included: one at least for each knot of them."""
+    done: set[str] = set()
+    for start in segments:
+        if start not in done:
+            yield from _cycles_from(start, segments, done)
+
+
+def _cycles_from(start: str, segments: Segments, done: set[str]) -> Iterator[tuple[str, ...]]:
+    """A walk in depth without recursion; `way` maps the segments on it to what is left of each."""
+    way = {start: iter(_held_by(start, segments))}
+    while way:
+        last = next(reversed(way))
+        held = next(way[last], None)
+        if held is None:
+            done.add(last)
+            del way[last]
+        elif held in way:
+            names = [*way]
+            yield (*names[names.index(held) :], held)
+        elif held not in done:
+            way[held] = iter(_held_by(held, segments))
+
+
+def _held_by(name: str, segments: Segments) -> tuple[str, ...]:
+    return segments[name].segments if name in segments else ()
