@@ -31,7 +31,7 @@ test: setup ## All tests, with full branch coverage of the engine and the manife
 		--cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered $(ARGS)
 
 fast: setup ## The tests that need neither a server, a command nor a second
-	@$(BIN)/python -m pytest -n auto --maxprocesses=4 -m "not slow" -q --ignore=tests/unit/cli $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 -m "not slow and not postgres" -q --ignore=tests/unit/cli $(ARGS)
 
 lint: setup ## ruff and import-linter
 	@$(BIN)/ruff check .

@@ -1,13 +1,75 @@
-"""What holds for every test: how many passed per kind is told, and in CI nothing is skipped."""
+"""What holds for every test: how many passed per kind is told, in CI nothing is skipped, and what
+touches the store runs on SQLite and on PostgreSQL."""
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.postgres import (
+    Cluster,
+    PostgresMissing,
+    clean_database,
+    shared_cluster,
+    shared_directory,
+    stop_shared_cluster,
+)
+
 TESTS = Path(__file__).parent
 IN_CI = os.environ.get("CI") == "true"
+
+
+# The directory of the cluster that all workers of this run share; they inherit it.
+POSTGRES_VARIABLE = "TESTS_POSTGRES_DIRECTORY"
+DATABASES = [
+    pytest.param("sqlite", id="sqlite"),
+    pytest.param("postgresql", id="postgresql", marks=pytest.mark.postgres),
+]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Cluster:
+    """A running server, shared by all workers: leave it running."""
+    try:
+        return shared_cluster(Path(os.environ[POSTGRES_VARIABLE]))
+    except PostgresMissing as missing:
+        if IN_CI:
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Runs a test twice: with None, the file of the data directory, and with the URL of a
+    PostgreSQL database that has all tables and no rows."""
+    if request.param == "sqlite":
+        yield None
+        return
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    with clean_database(request.getfixturevalue("postgres"), f"clean_{worker}") as url:
+        yield url
+
+
+@pytest.fixture(params=DATABASES)
+def new_database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """As `database_url`, without any table."""
+    if request.param == "sqlite":
+        yield None
+        return
+    with request.getfixturevalue("postgres").new_database() as url:
+        yield url
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[POSTGRES_VARIABLE] = str(shared_directory())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        stop_shared_cluster(Path(os.environ.pop(POSTGRES_VARIABLE)))
 
 
 def kind_of(nodeid: str) -> str:

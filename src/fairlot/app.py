@@ -74,7 +74,8 @@ class Application:
         self._services: Services | None = None
         self._store: Store | None = None
         self._registry: Registry | None = None
-        self._polling: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._background: tuple[asyncio.Task[None], ...] = ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._registry is not None:
@@ -87,24 +88,29 @@ class Application:
     async def start(self) -> None:
         """Open store and event log, load the snapshot, and begin to poll."""
         settings = self._settings
-        self._store = await asyncio.to_thread(open_store, settings.data_dir, settings.secret)
+        self._store = await asyncio.to_thread(
+            open_store, settings.data_dir, settings.secret, settings.database_url
+        )
         try:
             self._services = await asyncio.to_thread(_open_services, settings, self._store)
         except BaseException:
             self._store.close()
             raise
         self._registry = serve_routes(self._services)
-        self._polling = asyncio.create_task(self._poll(self._services, self._store))
+        self._background = (
+            asyncio.create_task(self._poll(self._services, self._store)),
+            asyncio.create_task(self._store.follow(self._changed.set)),
+        )
 
     async def stop(self) -> None:
         """Write what the event log still holds, for 5 s at most, and close."""
         services, store = self._services, self._store
         if services is None or store is None:
             return
-        if self._polling is not None:
-            self._polling.cancel()
+        for task in self._background:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._polling
+                await task
         await asyncio.to_thread(services.log.close, CLOSE_WITHIN_S)
         with contextlib.suppress(FairlotError, OSError):  # nobody is left to be told
             await asyncio.to_thread(_write_figures, services)
@@ -133,7 +139,7 @@ class Application:
         failing = False
         store_uses_at_s = time.monotonic() + KEY_USES_EVERY_S
         while True:
-            await asyncio.sleep(self._settings.poll_interval_s)
+            await self._until_changed()
             _end_with_parent()
             try:
                 if await asyncio.to_thread(services.decisions.refresh):
@@ -149,6 +155,13 @@ class Application:
                 if not failing:
                     _log.error("server.refresh_failed", error=str(error), kind=type(error).__name__)
                 failing = True
+
+    async def _until_changed(self) -> None:
+        """Until the store says that something has, for a poll interval at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.poll_interval_s):
+                await self._changed.wait()
+        self._changed.clear()
 
 
 class UnsupportedScope(FairlotError):

@@ -3,6 +3,7 @@
 `fairlot.toml` is the weakest, `FAIRLOT_*` variables beat it, flags beat both.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -76,6 +77,15 @@ class Settings:
             "Encrypts the signing keys at rest; at least 16 characters. Without it a key is "
             "made in the data directory, in a file that only its owner may read.",
             low=16,
+            is_secret=True,
+        ),
+    ] = field(default=None, repr=False)
+    database_url: Annotated[
+        str | None,
+        Doc(
+            "The PostgreSQL database that holds experiments, manifests and keys, as in "
+            "postgresql://user:password@host:5432/database?sslmode=verify-full. Without it they "
+            "are in a file of the data directory. The event log always stays there.",
             is_secret=True,
         ),
     ] = field(default=None, repr=False)
@@ -225,7 +235,8 @@ def _nearest(name: str, known: tuple[str, ...]) -> str:
 def _read(name: str, value: object, source: str) -> Any:
     doc = setting_doc(name)
     try:
-        result = _READERS[get_args(_HINTS[name])[0]](value)
+        reader = _READERS_BY_NAME.get(name) or _READERS[get_args(_HINTS[name])[0]]
+        result = reader(value)
         _check_bounds(result, doc)
     except ValueError as error:
         shown = "(not shown)" if doc.is_secret else value
@@ -254,6 +265,21 @@ def _read_text(value: object) -> str:
 
 def _read_secret(value: object) -> str | None:
     return None if value is None else _read_text(value)
+
+
+def _read_database_url(value: object) -> str | None:
+    """The rest is libpq's to judge. What is told of a URL (its host) must not hold a password that
+    was cut in two by a character of its own."""
+    if value is None:
+        return None
+    url = _read_text(value)
+    scheme, separator, rest = url.partition("://")
+    if scheme not in ("postgresql", "postgres") or not separator:
+        raise ValueError("use postgresql://USER:PASSWORD@HOST:5432/DATABASE")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    if "@" in rest[len(authority) :] or authority.count("@") > 1:
+        raise ValueError("write @ / ? # in user and password as %40 %2F %3F %23")
+    return url
 
 
 def _read_path(value: object) -> Path:
@@ -326,5 +352,8 @@ _READERS: Mapping[Any, Callable[[object], object]] = {
     float: _read_float,
     bool: _read_bool,
     tuple[str, ...]: _read_networks,
+}
+_READERS_BY_NAME: Mapping[str, Callable[[object], object]] = {
+    "database_url": _read_database_url,
 }
 _HINTS = get_type_hints(Settings, include_extras=True)

@@ -1,6 +1,6 @@
 """Builders: a snapshot without a store, and the routes over it with a real event log."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -155,6 +155,9 @@ class NoStore:
         raise AssertionError("this desk has no store")
 
     def generation(self) -> int:
+        raise AssertionError("this desk has no store")
+
+    async def follow(self, changed: Callable[[], None]) -> None:
         raise AssertionError("this desk has no store")
 
     def close(self) -> None:

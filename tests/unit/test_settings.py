@@ -140,6 +140,39 @@ def test_secret__everywhere__is_never_shown() -> None:
     assert "hunter2" not in refused(env={"FAIRLOT_SECRET": "hunter2"})
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:p%40ss@db.example:5432/shop?sslmode=verify-full",
+        "postgres://db.example/shop",
+        "postgresql:///shop?host=/run/postgresql",
+        "postgresql://[::1]:5432,db2.example/shop",
+    ],
+)
+def test_database_url__of_postgresql__is_taken_as_it_is(url: str) -> None:
+    settings = load_settings(None, {"FAIRLOT_DATABASE_URL": url}, {})
+    assert settings.database_url == url
+    assert url not in repr(settings)
+    assert load_settings(None, settings.to_environment(), {}) == settings
+
+
+@pytest.mark.parametrize(
+    ("url", "fix"),
+    [
+        ("mysql://me:hunter2@db/shop", "use postgresql://USER:PASSWORD@HOST:5432/DATABASE"),
+        ("host=db password=hunter2", "use postgresql://USER:PASSWORD@HOST:5432/DATABASE"),
+        ("postgresql://me:hunt@er2@db/shop", "write @ / ? # in user and password as %40 %2F"),
+        ("postgresql://me:hunt/er2@db/shop", "write @ / ? # in user and password as %40 %2F"),
+        ("postgresql://me:hunt?er2@db/shop", "write @ / ? # in user and password as %40 %2F"),
+    ],
+)
+def test_database_url__wrong__is_refused_and_not_shown(url: str, fix: str) -> None:
+    message = refused(env={"FAIRLOT_DATABASE_URL": url})
+    start = "FAIRLOT_DATABASE_URL: database_url: '(not shown)': "
+    assert message.startswith(start + fix)
+    assert "hunt" not in message
+
+
 def test_settings__to_environment_and_back__are_equal() -> None:
     for settings in (
         Settings(),

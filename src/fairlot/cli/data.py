@@ -34,7 +34,7 @@ class NoDataDirectory(CommandFailed):
 def opened_store(settings: Settings) -> Iterator[Store]:
     """The store of the data directory, which is made, out of git's sight, if it is not there."""
     is_new = _is_new(settings.data_dir)
-    store = open_store(settings.data_dir, settings.secret)
+    store = open_store(settings.data_dir, settings.secret, settings.database_url)
     try:
         if is_new:
             (settings.data_dir / ".gitignore").write_text("*\n", "utf-8")
@@ -56,7 +56,7 @@ def _is_new(directory: Path) -> bool:
 def existing_store(data_dir: str | None) -> Iterator[tuple[Settings, Store]]:
     """As `opened_store`, but a directory that holds no data is an error, and stays as it is."""
     settings = read_settings(data_dir)
-    if not (settings.data_dir / DATABASE_FILE).exists():
+    if settings.database_url is None and not (settings.data_dir / DATABASE_FILE).exists():
         raise NoDataDirectory(settings.data_dir)
     with opened_store(settings) as store:
         with store.reading() as connection:

@@ -1,8 +1,8 @@
 """The control plane: tenants, credentials, experiments and published manifests."""
 
 from fairlot.store.errors import NewerStore, StoreFailed, StoreUnusable, WrongSecret
+from fairlot.store.opening import open_store
 from fairlot.store.ports import Store
-from fairlot.store.sqlite import open_store
 from fairlot.store.vault import Vault
 
 __all__ = [

@@ -1,20 +1,26 @@
-"""What can be wrong with the control plane's database."""
+"""What can be wrong with the control plane's database.
+
+A place is the file, or the URL of a PostgreSQL database without its password.
+"""
 
 from pathlib import Path
+from typing import ClassVar
 
 from fairlot.engine.errors import FairlotError
 
+Place = Path | str
+
 
 class StoreUnusable(FairlotError):
-    """The data directory or the database in it cannot be used; nothing in it was changed."""
+    """The data directory or the database cannot be used; nothing in it was changed."""
 
     code = "store_unusable"
 
-    def __init__(self, path: Path, problem: str, fix: str) -> None:
-        self.path = path
+    def __init__(self, place: Place, problem: str, fix: str) -> None:
+        self.place = place
         self.problem = problem
         self.fix = fix
-        super().__init__(f"{path}: {problem}; {fix}")
+        super().__init__(f"{place}: {problem}; {fix}")
 
 
 class NewerStore(StoreUnusable):
@@ -22,10 +28,10 @@ class NewerStore(StoreUnusable):
 
     code = "store_newer"
 
-    def __init__(self, path: Path, revision: str) -> None:
+    def __init__(self, place: Place, revision: str) -> None:
         self.revision = revision
         super().__init__(
-            path,
+            place,
             f"its revision {revision} is not known to this version of Fairlot",
             "run the version that wrote it, or a later one",
         )
@@ -38,14 +44,22 @@ class WrongSecret(StoreUnusable):
 
 
 class StoreFailed(FairlotError):
-    """A statement failed; the transaction was rolled back."""
+    """A statement failed, or the database did not answer; the transaction was rolled back."""
 
     code = "store_failed"
+    _advice: ClassVar = (
+        "nothing was stored: free disk space, stop what locks it, or start the database server,"
+        " then try again"
+    )
 
-    def __init__(self, path: Path, problem: str) -> None:
-        self.path = path
+    def __init__(self, place: Place, problem: str) -> None:
+        self.place = place
         self.problem = problem
-        super().__init__(
-            f"{path}: {problem}; nothing was stored, free disk space or stop what locks the file,"
-            " then try again"
-        )
+        super().__init__(f"{place}: {problem}; {self._advice}")
+
+
+class CommitUnanswered(StoreFailed):
+    """The connection broke before the database had confirmed the commit."""
+
+    code = "store_commit_unanswered"
+    _advice = "the commit was not confirmed: look whether it was stored before you try again"

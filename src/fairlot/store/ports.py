@@ -1,5 +1,6 @@
 """What the services need of a store, whichever database holds it."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -22,5 +23,12 @@ class Store(Protocol):
 
     def generation(self) -> int:
         """A number that has grown whenever what is served has changed."""
+
+    async def follow(self, changed: Callable[[], None]) -> None:
+        """Call `changed` soon after the generation has grown, whoever raised it, until cancelled.
+
+        It may miss some while the database is away, and returns at once where there is nothing to
+        hear: poll `generation` as well.
+        """
 
     def close(self) -> None: ...

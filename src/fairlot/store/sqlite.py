@@ -3,63 +3,33 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from fairlot.store.errors import NewerStore, StoreFailed, StoreUnusable, WrongSecret
-from fairlot.store.migrations import LATEST, REVISIONS, upgrade
-from fairlot.store.tables import vault_check
-from fairlot.store.tenants import read_generation
-from fairlot.store.vault import (
-    KEY_FILE,
-    LEAST_SECRET_LENGTH,
-    VAULT_OPTION,
-    SealBroken,
-    Vault,
-    create_key_file,
-    read_key_file,
-)
+from fairlot.store.errors import StoreUnusable
+from fairlot.store.schema import bring_up_to_date
+from fairlot.store.sql_store import SqlStore, reported
+from fairlot.store.unlocking import check_length, open_vault
+from fairlot.store.vault import KEY_FILE, Vault
 
 DATABASE_FILE = "fairlot.db"
 LOCK_FILE = "fairlot.db.lock"
 _BUSY_TIMEOUT_S = 10.0
-_CHECK = "vault-check"
 
 
-class SqliteStore:
-    """Safe from any thread; not across a fork. Made by `open_store`."""
+class SqliteStore(SqlStore):
+    """Made by `open_sqlite`."""
 
     def __init__(self, path: Path, engine: Engine, vault: Vault) -> None:
+        super().__init__(path, engine, _writing(engine), vault)
         self._path = path
-        self._engine = engine.execution_options(**{VAULT_OPTION: vault})
-        self._vault = vault
         self._identity = _identity_of(path)
-
-    @property
-    def vault(self) -> Vault:
-        return self._vault
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        with _reported(self._path), self._engine.connect() as connection, connection.begin():
-            yield connection
-
-    @contextmanager
-    def writing(self, *, keep: bool = True) -> Iterator[Connection]:
-        with (
-            _reported(self._path),
-            _write_connection(self._engine) as connection,
-            connection.begin() as transaction,
-        ):
-            yield connection
-            if not keep:
-                transaction.rollback()
 
     def generation(self) -> int:
         """Also fails when another file has taken the database's place: what we hold open is then
@@ -67,34 +37,24 @@ class SqliteStore:
         if _identity_of(self._path) != self._identity:
             problem = "was deleted or replaced while it was open"
             raise StoreUnusable(self._path, problem, "restart the server")
-        with self.reading() as connection:
-            return read_generation(connection)
+        return super().generation()
 
-    def close(self) -> None:
-        self._engine.dispose()
+    async def follow(self, changed: Callable[[], None]) -> None:
+        """SQLite tells nobody."""
 
 
-def open_store(data_dir: Path, secret: str | None) -> SqliteStore:
-    """Open the database of `data_dir`, made and migrated as needed.
-
-    `secret` encrypts the signing keys; without one a key is kept in `secret.key` beside the
-    database. Raises StoreUnusable, NewerStore or WrongSecret, and then changes nothing. Several
-    processes may open at once.
-    """
-    if secret is not None and len(secret) < LEAST_SECRET_LENGTH:
-        raise WrongSecret(
-            data_dir,
-            f"the secret has {len(secret)} characters",
-            f"set FAIRLOT_SECRET to {LEAST_SECRET_LENGTH} or more",
-        )
+def open_sqlite(data_dir: Path, secret: str | None) -> SqliteStore:
+    """As `open_store`."""
+    check_length(data_dir, secret)
     path = data_dir / DATABASE_FILE
-    with _locked(data_dir):
+    with locked_directory(data_dir):
         _create_private(path)
         engine = _engine(path)
         try:
             _check_sound(path, engine)
-            _migrate(path, engine)
-            vault = _open_vault(path, engine, secret)
+            with reported(path), _writing(engine).begin() as connection:
+                bring_up_to_date(connection, path)
+                vault = open_vault(connection, path, data_dir, secret)
         except BaseException:
             engine.dispose()
             raise
@@ -102,8 +62,8 @@ def open_store(data_dir: Path, secret: str | None) -> SqliteStore:
 
 
 @contextmanager
-def _locked(data_dir: Path) -> Iterator[None]:
-    """One process at a time creates, migrates and makes the key."""
+def locked_directory(data_dir: Path) -> Iterator[None]:
+    """One process at a time creates, migrates and makes the key, in a directory that is made."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
@@ -156,16 +116,8 @@ def _engine(path: Path) -> Engine:
     return engine
 
 
-def _write_connection(engine: Engine) -> Connection:
-    return engine.connect().execution_options(fairlot_writes=True)
-
-
-@contextmanager
-def _reported(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        raise StoreFailed(path, str(error.orig)) from error
+def _writing(engine: Engine) -> Engine:
+    return engine.execution_options(fairlot_writes=True)
 
 
 def _check_sound(path: Path, engine: Engine) -> None:
@@ -187,52 +139,3 @@ def _check_sound(path: Path, engine: Engine) -> None:
 
 def _damaged(path: Path, problem: str) -> StoreUnusable:
     return StoreUnusable(path, f"is not a sound database ({problem})", "restore a backup")
-
-
-def _migrate(path: Path, engine: Engine) -> None:
-    with _reported(path), _write_connection(engine) as connection, connection.begin():
-        known = connection.exec_driver_sql(
-            "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
-        ).scalar()
-        revision = (
-            connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-            if known
-            else None
-        )
-        if revision is not None and revision not in REVISIONS:
-            raise NewerStore(path, revision)
-        if revision != LATEST:
-            upgrade(connection)
-
-
-def _open_vault(path: Path, engine: Engine, secret: str | None) -> Vault:
-    data_dir = path.parent
-    with _reported(path), _write_connection(engine) as connection, connection.begin():
-        sealed = connection.execute(select(vault_check.c.sealed)).scalar()
-        in_file = read_key_file(data_dir) if secret is None else None
-        if sealed is None:
-            vault = Vault(secret or in_file or create_key_file(data_dir))
-            check = {"id": 1, "sealed": vault.seal(_CHECK, b"")}
-            connection.execute(vault_check.insert().values(check))
-            return vault
-    if secret is None and in_file is None:
-        raise WrongSecret(
-            path, "it was made with a secret and none is given", "set FAIRLOT_SECRET to it"
-        )
-    vault = Vault(secret or in_file or "")
-    try:
-        vault.unseal(_CHECK, sealed)
-    except SealBroken as error:
-        raise WrongSecret(path, *_mismatch(data_dir, secret)) from error
-    return vault
-
-
-def _mismatch(data_dir: Path, secret: str | None) -> tuple[str, str]:
-    if secret is None:
-        return f"the key in {KEY_FILE} is not the one it was made with", "restore that file"
-    if (data_dir / KEY_FILE).exists():
-        return (
-            "FAIRLOT_SECRET is not the secret it was made with",
-            f"set that one; or unset it, if the key in {KEY_FILE} is in use",
-        )
-    return "FAIRLOT_SECRET is not the secret it was made with", "set that one"

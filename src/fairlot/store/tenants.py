@@ -1,10 +1,14 @@
 """Organizations and projects, and the number that tells that something served has changed."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Select, func, select, update
 
 from fairlot.store.tables import organizations, projects, serving
+
+GENERATION_CHANNEL: Final = "fairlot_generation"
+"""What PostgreSQL notifies; a notification says only that it is worth looking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,11 @@ def all_projects(connection: Connection) -> list[ProjectRow]:
 
 
 def raise_generation(connection: Connection) -> None:
-    """Every transaction that changes what is served calls this."""
+    """Every transaction that changes what is served calls this. Who follows the store hears of it
+    when the transaction is committed."""
     connection.execute(update(serving).values(generation=serving.c.generation + 1))
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_notify(GENERATION_CHANNEL, "")))
 
 
 def read_generation(connection: Connection) -> int:

@@ -54,8 +54,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with closing(open_store(tmp_path / "data", "a secret of the operator")) as store:
+def bench(tmp_path: Path, database_url: str | None) -> Iterator[Bench]:
+    with closing(open_store(tmp_path / "data", "a secret of the operator", database_url)) as store:
         bootstrap(store, now_ms=NOW_MS)
         with store.writing() as connection:
             owner = organization_id(connection, "default")

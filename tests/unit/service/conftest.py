@@ -16,8 +16,8 @@ Apply = Callable[..., ApplyResult]
 
 
 @pytest.fixture
-def empty_store(tmp_path: Path) -> Iterator[Store]:
-    store = open_store(tmp_path, "a secret of the operator")
+def empty_store(tmp_path: Path, database_url: str | None) -> Iterator[Store]:
+    store = open_store(tmp_path, "a secret of the operator", database_url)
     yield store
     store.close()
 

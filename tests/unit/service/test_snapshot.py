@@ -46,7 +46,7 @@ def test_snapshot__project_made_private__is_so_without_a_new_version(
     apply(ONE)
     first = load_snapshot(store)
     with store.writing() as connection:
-        connection.execute(text("UPDATE projects SET private = 1, tier = 'free'"))
+        connection.execute(text("UPDATE projects SET private = true, tier = 'free'"))
     serving = load_snapshot(store, first).projects[HERE]
     assert serving.private
     assert serving.tier == "free"
@@ -74,7 +74,7 @@ def test_snapshot__newest_manifest_unreadable__keeps_what_was_served(
     spoil(store, 2)
     spoil(store, 1)
     with store.writing() as connection:
-        connection.execute(text("UPDATE projects SET private = 1"))
+        connection.execute(text("UPDATE projects SET private = true"))
     with capture_logs() as logs:
         second = load_snapshot(store, first)
     serving = second.projects[HERE]

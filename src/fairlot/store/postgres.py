@@ -1,0 +1,131 @@
+"""The store in a PostgreSQL database, beside whose data directory the event log stays."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+
+from fairlot.store.errors import StoreUnusable
+from fairlot.store.postgres_connection import BoundedConnection, parameters_of, place_of
+from fairlot.store.postgres_listening import listen
+from fairlot.store.schema import bring_up_to_date
+from fairlot.store.sql_store import SqlStore, problem_of, reported
+from fairlot.store.sqlite import locked_directory
+from fairlot.store.unlocking import check_length, open_vault
+from fairlot.store.vault import Vault
+
+# Any number that no other user of the same database chose: this one is "fairlot" in ASCII.
+_WRITER = 0x666169726C6F74
+_PING_WITHIN_S = 2.0
+_OPEN_WITHIN_S = 600.0
+_CONNECTIONS_KEPT = 4
+_POOL_WITHIN_S = 10.0
+_LEAST_VERSION = 13_00_00
+
+
+class PostgresStore(SqlStore):
+    """Made by `open_postgres`."""
+
+    def __init__(self, parameters: dict[str, Any], engine: Engine, vault: Vault) -> None:
+        super().__init__(place_of(parameters), _reading(engine), _writing(engine), vault)
+        self._parameters = parameters
+
+    async def follow(self, changed: Callable[[], None]) -> None:
+        await listen(self._parameters, changed)
+
+
+def open_postgres(url: str, data_dir: Path, secret: str | None) -> PostgresStore:
+    """As `open_store`."""
+    parameters = parameters_of(url)
+    place = place_of(parameters)
+    check_length(place, secret)
+    engine = _engine(parameters)
+    try:
+        _check_reachable(place, engine)
+        with locked_directory(data_dir), reported(place), engine.begin() as connection:
+            _wait_for_writers(connection)
+            bring_up_to_date(connection, place)
+            vault = open_vault(connection, place, data_dir, secret)
+    except BaseException:
+        engine.dispose()
+        raise
+    return PostgresStore(parameters, engine, vault)
+
+
+def _engine(parameters: dict[str, Any]) -> Engine:
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: BoundedConnection.connect(**parameters),
+        pool_size=_CONNECTIONS_KEPT,
+        max_overflow=_CONNECTIONS_KEPT,
+        pool_timeout=_POOL_WITHIN_S,
+        hide_parameters=True,  # tokens are among them, and errors are logged
+        use_native_hstore=False,  # saves a query at the start
+    )
+    event.listen(engine, "checkout", _ping)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _reading(engine: Engine) -> Engine:
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+def _writing(engine: Engine) -> Engine:
+    return engine.execution_options(fairlot_writes=True)
+
+
+def _ping(connection: BoundedConnection, _record: object, _proxy: object) -> None:
+    """A pooled connection may have died since it was used. When one has, all are made anew."""
+    connection.within_s = _PING_WITHIN_S
+    try:
+        connection.autocommit = True
+        connection.execute("SELECT 1")
+        connection.autocommit = False
+    except psycopg.Error as error:
+        raise InvalidatePoolError from error
+    del connection.within_s
+
+
+def _begin(connection: Connection) -> None:
+    """One writer at a time, until its transaction ends.
+
+    READ COMMITTED is then as good as SQLite's BEGIN IMMEDIATE: every statement sees what was
+    committed before the lock was had, and nobody else commits meanwhile. REPEATABLE READ would
+    see what was there before it had to wait.
+    """
+    if connection.get_execution_options().get("fairlot_writes", False):
+        _become_the_writer(connection)
+
+
+def _check_reachable(place: str, engine: Engine) -> None:
+    """Raises StoreUnusable; also of a server too old, or that would not store every character."""
+    try:
+        with engine.connect() as connection:
+            version = connection.execute(text("SHOW server_version_num")).scalar_one()
+            encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    except DBAPIError as error:
+        fix = "start the server, make the database, or correct FAIRLOT_DATABASE_URL"
+        raise StoreUnusable(place, f"cannot be opened ({problem_of(error)})", fix) from None
+    if int(version) < _LEAST_VERSION:
+        problem = f"is PostgreSQL {int(version) // 10_000}"
+        raise StoreUnusable(place, problem, f"use {_LEAST_VERSION // 10_000} or newer")
+    if encoding != "UTF8":
+        fix = "make one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+        raise StoreUnusable(place, f"has the encoding {encoding}", fix)
+
+
+def _wait_for_writers(connection: Connection) -> None:
+    """As a writer, but however long: another process may be migrating."""
+    driver: BoundedConnection = connection.connection.dbapi_connection  # type: ignore[assignment]
+    driver.within_s = _OPEN_WITHIN_S
+    for setting in ("lock_timeout", "statement_timeout"):
+        connection.execute(text(f"SET LOCAL {setting} = 0"))
+    _become_the_writer(connection)
+
+
+def _become_the_writer(connection: Connection) -> None:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER})

@@ -1,0 +1,28 @@
+"""Bringing a database to a revision, in the transaction of one connection."""
+
+from sqlalchemy import Connection, inspect, text
+
+from fairlot.store.errors import NewerStore, Place
+from fairlot.store.migrations import LATEST, REVISIONS, upgrade
+
+
+def revision_of(connection: Connection) -> str | None:
+    """None of a database that holds nothing of ours."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return None if found is None else str(found)
+
+
+def known_revision_of(connection: Connection, place: Place) -> str | None:
+    """As `revision_of`; raises NewerStore."""
+    revision = revision_of(connection)
+    if revision is not None and revision not in REVISIONS:
+        raise NewerStore(place, revision)
+    return revision
+
+
+def bring_up_to_date(connection: Connection, place: Place) -> None:
+    """Raises NewerStore."""
+    if known_revision_of(connection, place) != LATEST:
+        upgrade(connection)
