@@ -11,19 +11,20 @@ from sqlalchemy import text
 from fairlot.engine import CompiledManifest
 from fairlot.http.protocol import BoundedHttpProtocol
 from fairlot.http.routes import serve_routes
-from fairlot.manifest import ManifestRefused, SigningKey
+from fairlot.manifest import ManifestRefused
 from fairlot.sdk.clock import SystemClock
 from fairlot.sdk.endpoints import Endpoints
 from fairlot.sdk.errors import ManifestUnavailable
 from fairlot.sdk.source import ManifestSource
 from fairlot.sdk.transport import HttpRequest, HttpResponse, UrllibTransport
 from fairlot.service.access import create_key
+from fairlot.service.actors import SYSTEM
 from fairlot.service.applying import apply_specs
 from fairlot.service.bootstrap import bootstrap
-from fairlot.service.publishing import seal_name
+from fairlot.service.key_rotation import rotate_keys
 from fairlot.service.snapshot import Snapshot, load_snapshot
 from fairlot.store import Store, open_store
-from fairlot.store.credentials import SigningKeyRow, add_signing_key
+from fairlot.store.tenants import find_organization
 from support.asgi import Application, Message
 from support.experiment_texts import read_experiments
 from support.live import serving
@@ -54,6 +55,13 @@ class Server:
         with self.store.writing() as connection:
             statement = text("UPDATE manifests SET revoked_at_ms = 1 WHERE version = :version")
             connection.execute(statement, {"version": version})
+        self.serve()
+
+    def rotate(self) -> None:
+        with self.store.writing() as connection:
+            organization = find_organization(connection, "default")
+            assert organization is not None
+            rotate_keys(connection, organization, SYSTEM, now_ms=NOW_MS, wait_s=0)
         self.serve()
 
     def serve(self, change: Change = lambda snapshot: snapshot) -> None:
@@ -137,15 +145,10 @@ def test_source__organization_that_changes_its_key__is_followed(server: Server) 
     server.apply("button")
     watched = Watched(server)
     watched.source.init()
-    _add_key(server, state="next")
+    server.rotate()
     server.apply("hero")
     assert watched.source.refresh()
-    _exchange_keys(server)
-    server.apply("footer")
-    # The keys were fetched a moment ago: this is what happens an interval later.
-    watched.source._jwks_fetched_at_s = 0.0
-    assert watched.source.refresh()
-    assert keys_of(watched.accepted[-1]) == {"button", "hero", "footer"}
+    assert keys_of(watched.accepted[-1]) == {"button", "hero"}
     assert watched.reports == []
 
 
@@ -203,18 +206,3 @@ def _living(routes: Application) -> Application:
         await routes(scope, receive, send)
 
     return serve
-
-
-def _add_key(server: Server, *, state: str) -> None:
-    key = SigningKey.generate()
-    with server.store.writing() as connection:
-        owner = connection.execute(text("SELECT id FROM organizations")).scalar_one()
-        sealed = server.store.vault.seal(seal_name(key.kid), key.private_bytes())
-        row = SigningKeyRow(key.kid, owner, state, key.public_jwk(), sealed)
-        add_signing_key(connection, row, NOW_MS + 1)
-
-
-def _exchange_keys(server: Server) -> None:
-    with server.store.writing() as connection:
-        connection.execute(text("UPDATE signing_keys SET state='retiring' WHERE state='current'"))
-        connection.execute(text("UPDATE signing_keys SET state='current' WHERE state='next'"))

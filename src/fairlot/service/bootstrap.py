@@ -7,20 +7,20 @@ from hashlib import sha256
 from sqlalchemy import Connection
 
 from fairlot.events import new_ulid
-from fairlot.manifest import SigningKey
 from fairlot.service.access import issue_key, issue_token
 from fairlot.service.actors import SYSTEM, Scope
 from fairlot.service.audit import CREATED, begin_audit, record
-from fairlot.service.publishing import publish, seal_name
+from fairlot.service.key_rotation import announce_key
+from fairlot.service.signing_keys import make_signing_key
 from fairlot.store import Store
-from fairlot.store.credentials import SigningKeyRow, add_signing_key
+from fairlot.store.signing_keys import KeyState
 from fairlot.store.tenants import (
+    OrganizationRow,
     ProjectRow,
     add_organization,
     add_project,
     organization_keys,
 )
-from fairlot.store.vault import vault_of
 
 DEFAULT = "default"
 
@@ -54,10 +54,7 @@ def _create_first(connection: Connection, at_ms: int) -> FirstCredentials:
     project = ProjectRow(f"prj_{new_ulid(at_ms)}", DEFAULT, org_id, DEFAULT)
     add_organization(connection, org_id, DEFAULT, at_ms)
     add_project(connection, project, at_ms)
-    key = SigningKey.generate()
-    sealed = vault_of(connection).seal(seal_name(key.kid), key.private_bytes())
-    row = SigningKeyRow(key.kid, org_id, "current", key.public_jwk(), sealed)
-    add_signing_key(connection, row, at_ms)
+    key = make_signing_key(connection, org_id, KeyState.CURRENT, at_ms)
     token = issue_token(connection, project.id, at_ms)
     admin = issue_key(connection, org_id, frozenset(Scope), None, at_ms)
     made: tuple[tuple[str, str | None, str], ...] = (
@@ -69,5 +66,5 @@ def _create_first(connection: Connection, at_ms: int) -> FirstCredentials:
     )
     for action, owner, target in made:
         record(connection, org_id, SYSTEM, action, now_ms=at_ms, project=owner, target=target)
-    publish(connection, project, SYSTEM, now_ms=at_ms)
+    announce_key(connection, OrganizationRow(org_id, DEFAULT), SYSTEM, now_ms=at_ms)
     return FirstCredentials(DEFAULT, DEFAULT, token, admin.text)

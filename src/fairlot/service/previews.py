@@ -11,6 +11,7 @@ from fairlot.engine.errors import shorten
 from fairlot.events import new_ulid
 from fairlot.manifest import (
     DocumentType,
+    SigningKey,
     UnreadableExperiment,
     experiment_from_json,
     manifest_to_json,
@@ -27,7 +28,7 @@ from fairlot.manifest.previews import (
 )
 from fairlot.manifest.spec import TargetStatus
 from fairlot.service.access import UnknownTenant
-from fairlot.service.publishing import current_key, keys_of_organization
+from fairlot.service.signing_keys import current_key, published_keys
 from fairlot.store import Store
 from fairlot.store.definitions import layer_salts
 from fairlot.store.experiments import ExperimentRow, experiments_of, newest_manifest
@@ -85,7 +86,7 @@ def mint_preview(
     with store.reading() as connection:
         tenant = _tenant(connection, org, project)
         row, _ = _previewed(connection, tenant, experiment, variant_key)
-        key = current_key(keys_of_organization(connection, tenant), store.vault, tenant)
+        key = _signer(connection, tenant)
     now_s = now_ms // 1000
     jti = f"prv_{new_ulid(now_ms)}"
     token = sign_preview(
@@ -126,7 +127,7 @@ def draft_document(
         row, experiment = _previewed(connection, tenant, experiment_key, variant_key)
         newest = newest_manifest(connection, tenant.id)
         salts = layer_salts(connection, tenant.id)
-        key = current_key(keys_of_organization(connection, tenant), store.vault, tenant)
+        key = _signer(connection, tenant)
     own = experiment.layer
     manifest = Manifest(
         tenant.organization_key,
@@ -144,6 +145,11 @@ def _tenant(connection: Connection, org: str, project: str) -> ProjectRow:
     if tenant is None:
         raise UnknownTenant(org, project)
     return tenant
+
+
+def _signer(connection: Connection, tenant: ProjectRow) -> SigningKey:
+    keys = published_keys(connection, tenant.organization_id)
+    return current_key(connection, keys, tenant.organization_key)
 
 
 def _previewed(

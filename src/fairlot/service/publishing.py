@@ -7,8 +7,8 @@ from hashlib import sha256
 
 from sqlalchemy import Connection
 
-from fairlot.engine import FairlotError, Manifest, compile_manifest
-from fairlot.manifest import SigningKey, manifest_from_json, manifest_to_json, sign_manifest
+from fairlot.engine import Manifest, compile_manifest
+from fairlot.manifest import manifest_from_json, manifest_to_json, sign_manifest
 from fairlot.manifest.instants import write_instant
 from fairlot.manifest.problems import SpecProblem
 from fairlot.manifest.spec import ExperimentSpec
@@ -16,8 +16,7 @@ from fairlot.service.actors import Actor
 from fairlot.service.assembly import experiment_of, is_served, used_layers
 from fairlot.service.audit import record
 from fairlot.service.refusals import Refused
-from fairlot.store import Vault
-from fairlot.store.credentials import SigningKeyRow, read_signing_keys
+from fairlot.service.signing_keys import current_key, published_keys
 from fairlot.store.definitions import layer_salts
 from fairlot.store.experiments import (
     ManifestRow,
@@ -26,15 +25,6 @@ from fairlot.store.experiments import (
     newest_manifest,
 )
 from fairlot.store.tenants import ProjectRow, raise_generation
-from fairlot.store.vault import vault_of
-
-
-class NoSigningKey(FairlotError):
-    code = "no_signing_key"
-
-    def __init__(self, org: str) -> None:
-        self.org = org
-        super().__init__(f"{org}: has no current signing key; restore the database from a backup")
 
 
 def publish(
@@ -52,7 +42,7 @@ def publish(
     """
     rows = [row for row in experiments_of(connection, project.id).values() if is_served(row)]
     newest = newest_manifest(connection, project.id)
-    keys = keys_of_organization(connection, project)
+    keys = published_keys(connection, project.organization_id)
     served = [experiment_of(row) for row in rows]
     manifest = Manifest(
         project.organization_key,
@@ -69,7 +59,7 @@ def publish(
         manifest = replace(manifest, version=newest.version + 1, published_at=write_instant(now_ms))
     payload = manifest_to_json(manifest)
     _refuse_newly_broken(payload, newest, specs)
-    key = current_key(keys, vault_of(connection), project)
+    key = current_key(connection, keys, project.organization_key)
     add_manifest(
         connection,
         ManifestRow(
@@ -97,10 +87,6 @@ def publish(
     return manifest.version
 
 
-def seal_name(kid: str) -> str:
-    return f"signing-key:{kid}"
-
-
 def _refuse_newly_broken(
     payload: bytes, newest: ManifestRow | None, specs: Iterable[ExperimentSpec]
 ) -> None:
@@ -119,18 +105,3 @@ def _refuse_newly_broken(
         problems[key].append(SpecProblem(file, line, key, "", problem))
     if problems:
         raise Refused([each for found in problems.values() for each in found])
-
-
-def keys_of_organization(connection: Connection, project: ProjectRow) -> list[SigningKeyRow]:
-    """All that its JWKS holds: what clients may meet as the signer of the next manifest."""
-    owner = project.organization_id
-    return [key for key in read_signing_keys(connection) if key.organization_id == owner]
-
-
-def current_key(keys: Iterable[SigningKeyRow], vault: Vault, project: ProjectRow) -> SigningKey:
-    for row in keys:
-        if row.state == "current":
-            return SigningKey.from_private_bytes(
-                vault.unseal(seal_name(row.kid), row.sealed_private)
-            )
-    raise NoSigningKey(project.organization_key)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from fairlot.engine import CompiledManifest, compile_manifest
 from fairlot.manifest import InvalidManifest, jwks_json, manifest_from_json
 from fairlot.store import Store
-from fairlot.store.credentials import live_token_digests, read_api_keys, read_signing_keys
+from fairlot.store.credentials import live_token_digests, read_api_keys
 from fairlot.store.experiments import (
     keys_with_changed_draws,
     live_versions,
@@ -20,6 +20,7 @@ from fairlot.store.experiments import (
     revoked_versions,
 )
 from fairlot.store.previews import read_revoked_previews
+from fairlot.store.signing_keys import KeyState, read_signing_keys
 from fairlot.store.tenants import ProjectRow, all_projects, organization_keys, read_generation
 
 _log = structlog.get_logger()
@@ -184,7 +185,7 @@ def _api_keys(connection: Connection, orgs: Mapping[str, str]) -> dict[str, ApiK
 
 
 def _key_sets(connection: Connection, orgs: Mapping[str, str]) -> dict[str, bytes]:
-    keys = read_signing_keys(connection)
+    keys = [key for key in read_signing_keys(connection) if key.state != KeyState.RETIRED]
     return {
         org: jwks_json(key.public_jwk for key in keys if key.organization_id == owner)
         for owner, org in orgs.items()

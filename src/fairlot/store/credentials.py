@@ -1,13 +1,11 @@
-"""Experiment tokens, API keys and signing keys, as rows."""
+"""Experiment tokens and API keys, as rows."""
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, or_, select, update
 
-from fairlot.store.tables import api_key_projects, api_keys, signing_keys, tokens
+from fairlot.store.tables import api_key_projects, api_keys, tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +21,6 @@ class ApiKeyRow:
     expires_at_ms: int | None = None
     revoked_at_ms: int | None = None
     last_used_at_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKeyRow:
-    """`state` is `current` for the one that signs; every row is published."""
-
-    kid: str
-    organization_id: str
-    state: str
-    public_jwk: Mapping[str, Any]
-    sealed_private: bytes
 
 
 def add_token(
@@ -126,25 +113,3 @@ def mark_api_key_used(connection: Connection, key_id: str, used_at_ms: int) -> N
     connection.execute(
         update(api_keys).where(api_keys.c.id == key_id, earlier).values(last_used_at_ms=used_at_ms)
     )
-
-
-def add_signing_key(connection: Connection, key: SigningKeyRow, now_ms: int) -> None:
-    connection.execute(
-        signing_keys.insert().values(
-            kid=key.kid,
-            organization_id=key.organization_id,
-            state=key.state,
-            public_jwk=dict(key.public_jwk),
-            sealed_private=key.sealed_private,
-            created_at_ms=now_ms,
-        )
-    )
-
-
-def read_signing_keys(connection: Connection) -> list[SigningKeyRow]:
-    """Of all organizations, oldest first."""
-    query = select(signing_keys).order_by(signing_keys.c.created_at_ms, signing_keys.c.kid)
-    return [
-        SigningKeyRow(row.kid, row.organization_id, row.state, row.public_jwk, row.sealed_private)
-        for row in connection.execute(query)
-    ]

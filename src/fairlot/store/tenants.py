@@ -25,6 +25,12 @@ class ProjectRow:
     review_required: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class OrganizationRow:
+    id: str
+    key: str
+
+
 def has_organizations(connection: Connection) -> bool:
     return connection.execute(select(organizations.c.id).limit(1)).first() is not None
 
@@ -33,6 +39,11 @@ def organization_id(connection: Connection, key: str) -> str | None:
     return connection.execute(
         select(organizations.c.id).where(organizations.c.key == key)
     ).scalar_one_or_none()
+
+
+def find_organization(connection: Connection, key: str) -> OrganizationRow | None:
+    found = organization_id(connection, key)
+    return None if found is None else OrganizationRow(found, key)
 
 
 def organization_keys(connection: Connection) -> dict[str, str]:
@@ -70,6 +81,11 @@ def find_project(connection: Connection, org: str, project: str) -> ProjectRow |
 
 def all_projects(connection: Connection) -> list[ProjectRow]:
     return [ProjectRow(*row) for row in connection.execute(_project_rows())]
+
+
+def projects_of(connection: Connection, organization_id: str) -> list[ProjectRow]:
+    query = _project_rows().where(projects.c.organization_id == organization_id)
+    return [ProjectRow(*row) for row in connection.execute(query)]
 
 
 def raise_generation(connection: Connection) -> None:

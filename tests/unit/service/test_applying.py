@@ -5,14 +5,15 @@ import pytest
 from sqlalchemy import text
 
 from fairlot.engine import Audience, Experiment
-from fairlot.manifest import SigningKey, manifest_from_json, verify_manifest
+from fairlot.manifest import manifest_from_json, verify_manifest
 from fairlot.service.access import UnknownTenant
 from fairlot.service.applying import NotDeletable, apply_specs, delete_experiment
 from fairlot.service.planning import Change, ChangeKind
 from fairlot.service.refusals import Refused
+from fairlot.service.signing_keys import make_signing_key
 from fairlot.service.snapshot import ProjectServing, load_snapshot
 from fairlot.store import Store
-from fairlot.store.credentials import SigningKeyRow, add_signing_key
+from fairlot.store.signing_keys import KeyState
 from fairlot.store.tenants import add_organization
 from support.experiment_texts import read_experiments
 from unit.service.conftest import NOW_MS, Apply
@@ -67,13 +68,12 @@ def test_apply__keys_of_the_organization__are_in_the_manifest(store: Store, appl
     first = served(store).compiled.manifest.keys
     published = json.loads(load_snapshot(store).jwks["default"])["keys"]
     assert first == tuple(key["kid"] for key in published)
-    added, foreign = SigningKey.generate(), SigningKey.generate()
     with store.writing() as connection:
         owner = connection.execute(text("SELECT id FROM organizations")).scalar_one()
         add_organization(connection, "org_2", "second", NOW_MS)
-        for key, organization in ((added, owner), (foreign, "org_2")):
-            row = SigningKeyRow(key.kid, organization, "next", key.public_jwk(), b"")
-            add_signing_key(connection, row, NOW_MS + 1)
+        added = make_signing_key(connection, owner, KeyState.RETIRING, NOW_MS + 1)
+        make_signing_key(connection, owner, KeyState.RETIRED, NOW_MS + 1)
+        make_signing_key(connection, "org_2", KeyState.RETIRING, NOW_MS + 1)
     assert apply(yaml()).version == 2
     assert served(store).compiled.manifest.keys == (*first, added.kid)
 

@@ -1,12 +1,14 @@
+import json
 from hashlib import sha256
-
-from sqlalchemy import text
 
 from fairlot.service.access import experiment_token, verify_key
 from fairlot.service.actors import Scope
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store
+from fairlot.store.experiments import newest_manifest
+from fairlot.store.signing_keys import read_signing_keys
+from fairlot.store.tenants import all_projects
 from unit.service.conftest import NOW_MS
 
 
@@ -34,10 +36,23 @@ def test_bootstrap__again__changes_nothing(empty_store: Store) -> None:
     assert after.api_keys == before.api_keys
 
 
-def test_bootstrap__private_key__is_sealed(empty_store: Store) -> None:
+def test_bootstrap__new_organization__has_a_key_and_announces_the_next(empty_store: Store) -> None:
+    bootstrap(empty_store, now_ms=NOW_MS)
+    with empty_store.reading() as connection:
+        keys = {key.state: key for key in read_signing_keys(connection)}
+        manifest = newest_manifest(connection, all_projects(connection)[0].id)
+    assert set(keys) == {"current", "next"}
+    assert keys["next"].announced_at_ms == NOW_MS
+    assert manifest is not None
+    assert manifest.kid == keys["current"].kid
+    assert set(json.loads(manifest.payload)["keys"]) == {key.kid for key in keys.values()}
+
+
+def test_bootstrap__private_keys__are_sealed(empty_store: Store) -> None:
     bootstrap(empty_store)
     with empty_store.reading() as connection:
-        row = connection.execute(text("SELECT kid, sealed_private FROM signing_keys")).one()
-    private = empty_store.vault.unseal(f"signing-key:{row.kid}", row.sealed_private)
-    assert len(private) == 32
-    assert private not in row.sealed_private
+        keys = read_signing_keys(connection)
+    for key in keys:
+        private = empty_store.vault.unseal(f"signing-key:{key.kid}", key.sealed_private)
+        assert len(private) == 32
+        assert private not in key.sealed_private
