@@ -111,6 +111,7 @@ class Application:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        services.control_threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(services.log.close, CLOSE_WITHIN_S)
         with contextlib.suppress(FairlotError, OSError):  # nobody is left to be told
             await asyncio.to_thread(_write_figures, services)
@@ -279,13 +280,14 @@ def configure_logging() -> None:
 def _open_services(settings: Settings, store: Store) -> Services:
     log = EventLog.open(settings.events_dir, queue_bound=settings.log_queue_bound)
     try:
+        decisions = Decisions(
+            partial(load_snapshot, store),
+            store.generation,
+            log,
+            durable=settings.durable_impressions,
+        )
         return Services(
-            decisions=Decisions(
-                partial(load_snapshot, store),
-                store.generation,
-                log,
-                durable=settings.durable_impressions,
-            ),
+            decisions=decisions,
             store=store,
             store_generation=store.generation,
             log=log,
@@ -297,6 +299,7 @@ def _open_services(settings: Settings, store: Store) -> Services:
             default_tier=settings.throttle_tier,
             address_policy=_address_policy(settings),
             metrics_open=settings.metrics_open,
+            after_change=decisions.refresh,
         )
     except BaseException:
         log.close(0)

@@ -17,7 +17,9 @@ from fairlot.engine.errors import FairlotError, shorten
 TOML_NAME = "fairlot.toml"
 ENV_PREFIX = "FAIRLOT_"
 # Variables of the command line itself: they choose what is read, and are no settings.
-ENV_NOT_SETTINGS = frozenset({"FAIRLOT_CONFIG", "FAIRLOT_DEBUG"})
+ENV_NOT_SETTINGS = frozenset(
+    {"FAIRLOT_CONFIG", "FAIRLOT_DEBUG", "FAIRLOT_URL", "FAIRLOT_API_KEY", "FAIRLOT_ACTOR"}
+)
 
 
 class InvalidSetting(FairlotError):

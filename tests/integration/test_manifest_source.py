@@ -17,7 +17,6 @@ from fairlot.sdk.endpoints import Endpoints
 from fairlot.sdk.errors import ManifestUnavailable
 from fairlot.sdk.source import ManifestSource
 from fairlot.sdk.transport import HttpRequest, HttpResponse, UrllibTransport
-from fairlot.service.access import create_key
 from fairlot.service.actors import SYSTEM
 from fairlot.service.applying import apply_specs
 from fairlot.service.bootstrap import bootstrap
@@ -26,6 +25,7 @@ from fairlot.service.snapshot import Snapshot, load_snapshot
 from fairlot.store import Store, open_store
 from fairlot.store.tenants import find_organization
 from support.asgi import Application, Message
+from support.credentials import create_key
 from support.experiment_texts import read_experiments
 from support.live import serving
 from support.serving import Desk, a_desk

@@ -16,6 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from fairlot.http.routes import ROUTES
 from fairlot.service.actors import Scope
 from support.commands import SHOP
 from support.processes import ServerProcess, fairlot, published, serving
@@ -29,22 +30,7 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-OPERATIONS = {
-    "POST /api/v1/experiments/assignments/{experiment_key}",
-    "POST /api/v1/orgs/{org}/projects/{project}/events",
-    "POST /api/v1/orgs/{org}/preview/sign",
-    "POST /api/v1/orgs/{org}/preview/revoke",
-    "GET /v1/{org}/preview.json",
-    "GET /v1/{org}/{project}/preview.json",
-    "GET /v1/{org}/manifest.json",
-    "GET /v1/{org}/{project}/manifest.json",
-    "GET /.well-known/jwks/{org}",
-    "GET /.well-known/revocations/{org}",
-    "GET /healthz",
-    "GET /readyz",
-    "GET /metrics",
-    "GET /openapi.json",
-}
+OPERATIONS = {f"{route.method} {route.path}": route for route in ROUTES}
 Operation = schemathesis.schemas.APIOperation[Any, Any, Any, Any]
 TOKEN_IN_BODY = "POST /api/v1/experiments/assignments/{experiment_key}"
 SIGN_PREVIEW = "POST /api/v1/orgs/{org}/preview/sign"
@@ -81,10 +67,10 @@ def operations(shop: Shop) -> dict[str, Operation]:
     return {operation.label: operation for operation in found}
 
 
-def test_openapi__operations__just_those_of_this_list(
+def test_openapi__operations__those_of_the_registry(
     operations: dict[str, Operation],
 ) -> None:
-    assert operations.keys() == OPERATIONS
+    assert operations.keys() == OPERATIONS.keys()
 
 
 @pytest.mark.parametrize("label", sorted(OPERATIONS))
@@ -109,9 +95,8 @@ def test_openapi__generated_requests__no_undocumented_answer_and_no_5xx(
     def ask(data: st.DataObject) -> None:
         case = data.draw(operation.as_strategy())
         if known:
-            case.path_parameters = {
-                name: PATHS[name] for name in case.path_parameters or {} if name in PATHS
-            }
+            generated = case.path_parameters or {}
+            case.path_parameters = {name: PATHS.get(name, generated[name]) for name in generated}
             credential = shop.preview if label.endswith("preview.json") else shop.key
             case.headers["Authorization"] = f"Bearer {credential}"
             if label == SIGN_PREVIEW:
@@ -121,5 +106,5 @@ def test_openapi__generated_requests__no_undocumented_answer_and_no_5xx(
         statuses.append(case.call_and_validate(checks=CHECKS).status_code)
 
     ask()
-    if known or "{" not in label:
+    if OPERATIONS[label].scope is None and (known or "{" not in label):
         assert 200 in statuses

@@ -54,8 +54,9 @@ def _report_error(error: Exception, as_json: bool) -> int:
 
         traceback.print_exception(error)
     if isinstance(error, FairlotError):
-        details = error.details if isinstance(error, CommandFailed) else {}
-        return _report(error.code, str(error), as_json, FAILED, details)
+        if isinstance(error, CommandFailed):
+            return _report(error.reported_code, str(error), as_json, FAILED, error.details)
+        return _report(error.code, str(error), as_json, FAILED)
     line = f"unexpected {type(error).__name__}: {error}"
     hint = "" if debugging else " (set FAIRLOT_DEBUG=1 to see where it came from)"
     return _report("unexpected", line + hint, as_json, UNEXPECTED)

@@ -15,6 +15,11 @@ class CommandFailed(FairlotError):
         self.details = dict(details or {})
         super().__init__(message)
 
+    @property
+    def reported_code(self) -> str:
+        """What JSON output carries."""
+        return self.code
+
 
 class NotConfirmed(CommandFailed):
     code = "not_confirmed"

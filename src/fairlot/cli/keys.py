@@ -1,19 +1,30 @@
 """`fairlot keys`: the API keys of an organization."""
 
 import time
+from collections.abc import Mapping
+from typing import Any, Final
 
 import click
 
 from fairlot.cli.commands import SuggestingGroup
-from fairlot.cli.data import existing_store
-from fairlot.cli.options import data_option, json_option, org_option
+from fairlot.cli.control import ControlClient, controlled, organization_path
+from fairlot.cli.options import json_option, org_option
 from fairlot.cli.output import print_json, print_note, print_table
 from fairlot.manifest.instants import write_instant
-from fairlot.service.access import ListedKey, create_key, list_keys, revoke_key
 from fairlot.service.actors import Scope
 
-DAY_MS = 86_400_000
-COLUMNS = ("id", "scopes", "projects", "created", "expires", "last used", "revoked")
+DAY_MS: Final = 86_400_000
+COLUMNS: Final = (
+    "id",
+    "name",
+    "scopes",
+    "projects",
+    "created",
+    "by",
+    "expires",
+    "last used",
+    "revoked",
+)
 
 
 @click.group(cls=SuggestingGroup)
@@ -30,91 +41,103 @@ def keys() -> None:
     type=click.Choice([scope.value for scope in Scope]),
     help="What the key may do; repeat for several.",
 )
-@click.option("--project", help="Only in this project.  [default: the whole organization]")
+@click.option("--name", help="What it is for, for those who read the list.")
+@click.option(
+    "--project",
+    "projects",
+    multiple=True,
+    help="Only in this project; repeat for several.  [default: the whole organization]",
+)
 @click.option("--expires-in-days", type=click.IntRange(1, 3650), help="[default: never]")
 @org_option
-@data_option
+@controlled
 @json_option
 def create(
+    client: ControlClient,
     scopes: tuple[str, ...],
-    project: str | None,
+    name: str | None,
+    projects: tuple[str, ...],
     expires_in_days: int | None,
     org: str,
-    data_dir: str | None,
     as_json: bool,
 ) -> None:
-    """Make a key and print it, once."""
-    expires_at_ms = expires_in_days and _now_ms() + expires_in_days * DAY_MS
-    with existing_store(data_dir) as (_, store):
-        created = create_key(
-            store, org, scopes=scopes, project=project, expires_at_ms=expires_at_ms
-        )
+    """Make a key and print it, once. Nobody can give a key a scope that they do not have."""
+    asked = {
+        "scopes": sorted(set(scopes)),
+        "name": name,
+        "projects": list(projects) or None,
+        "expiresAt": None if expires_in_days is None else moment_in_days(expires_in_days),
+    }
+    created = client.request("POST", organization_path(org, "keys"), asked).json
     if as_json:
-        print_json({"id": created.id, "key": created.text, "scopes": sorted(set(scopes))})
+        print_json(created)
         return
-    click.echo(created.text)
+    click.echo(created["key"])
     print_note("Keep it now: only its hash is stored.")
 
 
 @keys.command(name="list")
 @org_option
-@data_option
+@controlled
 @json_option
-def show_keys(org: str, data_dir: str | None, as_json: bool) -> None:
+def show_keys(client: ControlClient, org: str, as_json: bool) -> None:
     """List the keys of an organization, the revoked ones too."""
-    with existing_store(data_dir) as (_, store):
-        found = list_keys(store, org)
+    found = list(client.items(organization_path(org, "keys")))
     if as_json:
-        print_json({"keys": [_document(key) for key in found]})
+        print_json({"keys": found})
     else:
         print_table(COLUMNS, [_row(key) for key in found])
 
 
 @keys.command()
 @click.argument("key_id", metavar="ID")
+@click.option("--in-days", type=click.IntRange(1, 3650), required=True, help="Counted from now.")
 @org_option
-@data_option
+@controlled
 @json_option
-def revoke(key_id: str, org: str, data_dir: str | None, as_json: bool) -> None:
+def expire(client: ControlClient, key_id: str, in_days: int, org: str, as_json: bool) -> None:
+    """Let the key ID end at another moment, sooner or later than it would."""
+    path = organization_path(org, "keys", key_id, "expire")
+    changed = client.request("POST", path, {"expiresAt": moment_in_days(in_days)}).json
+    if as_json:
+        print_json(changed)
+    else:
+        click.echo(f"{key_id} ends at {changed['expiresAt']}.")
+
+
+@keys.command()
+@click.argument("key_id", metavar="ID")
+@org_option
+@controlled
+@json_option
+def revoke(client: ControlClient, key_id: str, org: str, as_json: bool) -> None:
     """Revoke the key ID, the eight characters between `fx_key_` and the dot. It is for good.
 
     Running workers refuse the key within their poll interval.
     """
-    with existing_store(data_dir) as (_, store):
-        revoke_key(store, org, key_id)
+    changed = client.request("POST", organization_path(org, "keys", key_id, "revoke")).json
     if as_json:
-        print_json({"id": key_id, "revoked": True})
+        print_json(changed)
     else:
         click.echo(f"Revoked {key_id}.")
 
 
-def _document(key: ListedKey) -> dict[str, object]:
-    return {
-        "id": key.id,
-        "scopes": sorted(key.scopes),
-        "projects": None if key.projects is None else list(key.projects),
-        "createdAt": _instant(key.created_at_ms),
-        "expiresAt": _instant(key.expires_at_ms),
-        "lastUsedAt": _instant(key.last_used_at_ms),
-        "revoked": key.revoked_at_ms is not None,
-        "revokedAt": _instant(key.revoked_at_ms),
-    }
-
-
-def _row(key: ListedKey) -> tuple[str, ...]:
-    projects = "all" if key.projects is None else ", ".join(key.projects)
-    times = (key.created_at_ms, key.expires_at_ms, key.last_used_at_ms, key.revoked_at_ms)
+def _row(key: Mapping[str, Any]) -> tuple[str, ...]:
+    times = (key["expiresAt"], key["lastUsedAt"], key["revokedAt"])
     return (
-        key.id,
-        " ".join(sorted(key.scopes)),
-        projects,
-        *((_instant(each) or "-")[:16] for each in times),
+        key["id"],
+        key["name"] or "-",
+        " ".join(key["scopes"]),
+        "all" if key["projects"] is None else ", ".join(key["projects"]),
+        _shortened(key["createdAt"]),
+        key["createdBy"] or "-",
+        *(_shortened(each) for each in times),
     )
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _shortened(instant: str | None) -> str:
+    return (instant or "-")[:16]
 
 
-def _instant(at_ms: int | None) -> str | None:
-    return None if at_ms is None else write_instant(at_ms)
+def moment_in_days(days: int) -> str:
+    return write_instant(time.time_ns() // 1_000_000 + days * DAY_MS)

@@ -72,10 +72,10 @@ def authorized(services: Services, scope: Scope, scope_name: str) -> tuple[Tenan
     Raises Refused: 401 without a live key, 404 for a project that is not there for the key, so
     that it learns nothing of others, 403 for a key of the project that lacks the scope.
     """
-    record = _key_of(services, scope)
+    record = demand_key(services, scope)
     path = scope["path_params"]
     tenant = reached_project(services, record, path["org"], path["project"])
-    _demand(record, scope_name)
+    demand_scope(record, scope_name)
     return tenant, record
 
 
@@ -83,10 +83,10 @@ def authorized_in_organization(
     services: Services, scope: Scope, scope_name: str, org: str
 ) -> ApiKeyRecord:
     """The key that may do what `scope_name` says somewhere in `org`; Refused as `authorized`."""
-    record = _key_of(services, scope)
+    record = demand_key(services, scope)
     if record.org != org:
         raise not_found("no such organization for this key; check its spelling")
-    _demand(record, scope_name)
+    demand_scope(record, scope_name)
     return record
 
 
@@ -98,14 +98,16 @@ def reached_project(services: Services, record: ApiKeyRecord, org: str, project:
     return tenant
 
 
-def _key_of(services: Services, scope: Scope) -> ApiKeyRecord:
+def demand_key(services: Services, scope: Scope) -> ApiKeyRecord:
+    """Refused (401) without a live key."""
     record = live_key(services, scope)
     if record is None:
         raise Refused(Problem(401, ProblemCode.UNAUTHORIZED, _NO_KEY))
     return record
 
 
-def _demand(record: ApiKeyRecord, scope_name: str) -> None:
+def demand_scope(record: ApiKeyRecord, scope_name: str) -> None:
+    """Refused (403) for a key without the scope."""
     if scope_name not in record.scopes:
         detail = f"the API key lacks the scope {scope_name}; make one that has it with"
         fix = f"`fairlot keys create --scope {scope_name}`"

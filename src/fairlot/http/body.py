@@ -44,7 +44,11 @@ async def read_json(
     scope: Scope, receive: Receive, decoder: msgspec.json.Decoder[_Document]
 ) -> _Document:
     """The body as what the decoder makes of it. Refused (400) for anything else."""
-    body = await read_body(scope, receive)
+    return decoded(await read_body(scope, receive), decoder)
+
+
+def decoded(body: bytes, decoder: msgspec.json.Decoder[_Document]) -> _Document:
+    """Refused (400) for a body that is not JSON, or does not fit."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
-from fairlot.http.asgi import Handler, Receive, Reply, Scope
+from fairlot.http.asgi import JSON, Handler, Receive, Reply, Scope
 from fairlot.http.problems import PROBLEM_JSON, FaceError, ProblemDetails, face_reply
 from fairlot.http.registry import Answer, Auth, Route
 
@@ -21,7 +23,11 @@ REFUSALS: dict[int, tuple[str, tuple[str, ...]]] = {
     404: ("Nothing like this is here for this caller.", ()),
     405: ("The path knows other methods only.", ("Allow",)),
     408: ("The request did not arrive in time; the connection is closed.", ()),
-    413: ("The body is over 64 KiB.", ()),
+    409: ("What is there does not allow this now.", ()),
+    412: ("It was changed meanwhile; `current` is the newer revision.", ("ETag",)),
+    413: ("The body is over {limit}.", ()),
+    422: ("The Idempotency-Key was used for another request.", ()),
+    428: ("The request does not say which revision it replaces.", ("ETag",)),
     429: ("Over the throttle tier.", ("Retry-After", "RateLimit", "RateLimit-Policy")),
     431: ("The headers are over 32 KiB; the connection is closed.", ()),
     503: ("A part that the answer needs cannot be used now.", ("Retry-After",)),
@@ -35,6 +41,10 @@ _TEXT = {"type": "string"}
 HEADERS: dict[str, dict[str, Any]] = {
     "Allow": {"description": "The methods of this path.", "schema": _TEXT},
     "Cache-Control": {"description": "How long the answer may be kept.", "schema": _TEXT},
+    "Idempotency-Replayed": {
+        "description": "true: this is the answer that was given before.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
     "ETag": {"description": "The strong validator of the document.", "schema": _TEXT},
     "RateLimit": {
         "description": "What is left of the quota (draft-ietf-httpapi-ratelimit-headers).",
@@ -45,6 +55,23 @@ HEADERS: dict[str, dict[str, Any]] = {
     "x-should-retry": {
         "description": "false: trying again by itself would not help.",
         "schema": {"type": "string", "enum": ["false"]},
+    },
+}
+
+# What a route may want to know in a header of the request.
+REQUEST_HEADERS: dict[str, dict[str, Any]] = {
+    "Idempotency-Key": {
+        "description": "Sent again within 24 hours, the same request gives the same answer, and "
+        "nothing is changed twice.",
+        "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    },
+    "If-Match": {
+        "description": "The ETag of the revision that is replaced.",
+        "schema": {"type": "string"},
+    },
+    "If-None-Match": {
+        "description": "`*`: only if nothing is there.",
+        "schema": {"type": "string", "enum": ["*"]},
     },
 }
 
@@ -89,13 +116,15 @@ def openapi_document(routes: Iterable[Route]) -> dict[str, Any]:
     schema_of = dict(zip(types, schemas, strict=True))
     paths: dict[str, Any] = {}
     for route in documented:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(
+            route, schema_of, components
+        )
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Fairlot",
             "version": version("fairlot"),
-            "description": "Server-side experiments: decisions, manifests and health.",
+            "description": "Server-side experiments: decisions, manifests, and the control plane.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -108,15 +137,15 @@ def openapi_document(routes: Iterable[Route]) -> dict[str, Any]:
 
 
 def openapi_handler(routes: Iterable[Route]) -> Handler:
-    """Serves the document of `routes`, made once."""
-    reply = Reply(
-        200,
-        msgspec.json.encode(openapi_document(routes)),
-        ((b"content-type", b"application/json"), (b"cache-control", b"public, max-age=300")),
-    )
+    """Serves the document of `routes`, made once, when it is first asked for."""
+
+    @cache
+    def reply() -> Reply:
+        document = msgspec.json.encode(openapi_document(routes))
+        return Reply(200, document, (JSON, (b"cache-control", b"public, max-age=300")))
 
     async def answer(_scope: Scope, _receive: Receive) -> Reply:
-        return reply
+        return reply()
 
     return answer
 
@@ -126,34 +155,67 @@ def _types_of(routes: Iterable[Route]) -> Iterable[Any]:
     for route in routes:
         if route.request is not None:
             yield route.request
+        if route.query is not None:
+            yield route.query
         for answer in route.answers.values():
             yield from answer.bodies
 
 
-def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
+def _operation(
+    route: Route, schema_of: dict[Any, Any], components: dict[str, Any]
+) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": f"{route.method.lower()}{_camel(route.path)}",
         "summary": route.summary,
         "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in re.findall(r"\{(\w+)\}", route.path)
+            *_path_parameters(route),
+            *([] if route.query is None else _query_parameters(components[route.query.__name__])),
+            *({"name": name, "in": "header", **REQUEST_HEADERS[name]} for name in route.headers),
         ],
         "responses": _responses(route, schema_of),
         "security": _SECURITY[route.auth],
     }
+    if route.scope is not None:
+        operation["description"] = f"Needs an API key with the scope `{route.scope}`."
     if route.request is not None:
         operation["requestBody"] = {
-            "required": True,
+            "required": not _takes_nothing(route.request),
             "content": {"application/json": {"schema": schema_of[route.request]}},
         }
     return operation
 
 
+def _path_parameters(route: Route) -> Iterable[dict[str, Any]]:
+    for name in re.findall(r"\{(\w+)\}", route.path):
+        yield {"name": name, "in": "path", "required": True, "schema": _TEXT}
+
+
+def _query_parameters(struct: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    for name, schema in struct["properties"].items():
+        described = {"description": schema["description"]} if "description" in schema else {}
+        required = name in struct.get("required", ())
+        yield {"name": name, "in": "query", "required": required, "schema": schema} | described
+
+
+def _takes_nothing(request: type) -> bool:
+    """Whether every field may be absent, so that the body may be."""
+    try:
+        msgspec.convert({}, request)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 def _responses(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
-    found = {status: _answer(answer, schema_of) for status, answer in route.answers.items()}
+    replayed = ("Idempotency-Replayed",) if "Idempotency-Key" in route.headers else ()
+    found = {
+        status: _answer(replace(answer, headers=(*answer.headers, *replayed)), schema_of)
+        for status, answer in route.answers.items()
+    }
     for status in (*route.errors, *ALWAYS_POSSIBLE):
         text, headers = REFUSALS[status]
         if status not in found:
+            text = text.format(limit=f"{route.body_limit // 1024:,} KiB")
             found[status] = _answer(_refusal(route, status, text, headers), schema_of)
     return {str(status): found[status] for status in sorted(found)}
 

@@ -17,7 +17,7 @@ _DO_NOT_RETRY = (b"x-should-retry", b"false")
 
 
 class ProblemCode(StrEnum):
-    """The stable names of all problems; a program may compare them."""
+    """The stable names of what is wrong with requests; a program may compare them."""
 
     BAD_REQUEST = "bad_request"
     MALFORMED_JSON = "malformed_json"
@@ -26,6 +26,9 @@ class ProblemCode(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    STALE = "stale"
+    PRECONDITION_REQUIRED = "precondition_required"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     TIMEOUT = "timeout"
     TOO_LARGE = "too_large"
     THROTTLED = "throttled"
@@ -37,10 +40,11 @@ class ProblemCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`detail` says what is wrong and what to do; `extra` adds members to the JSON."""
+    """`detail` says what is wrong and what to do; `extra` adds members to the JSON. `code` is a
+    ProblemCode, or that of the error that was met."""
 
     status: int
-    code: ProblemCode
+    code: str
     detail: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -65,7 +69,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     status: int
     detail: str
-    code: ProblemCode
+    code: str
     type: str = "about:blank"
 
 

@@ -1,7 +1,7 @@
 """A route is one line; the registry of all routes serves requests and is what openapi.py prints."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 from urllib.parse import unquote
@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import structlog
 
 from fairlot.http.asgi import Handler, Receive, Scope, Send
-from fairlot.http.body import ClientGone
+from fairlot.http.body import BODY_LIMIT, ClientGone
 from fairlot.http.problems import (
     ErrorShape,
     Problem,
@@ -19,6 +19,7 @@ from fairlot.http.problems import (
     problem_reply,
 )
 from fairlot.http.services import Services
+from fairlot.service.actors import Scope as AccessScope
 
 _log = structlog.get_logger(__name__)
 
@@ -46,8 +47,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`path` has `{names}` for single segments. `errors` are the statuses of refusals beside 405,
-    each in the `shape` of the route. `aliases` are served and not documented."""
+    """`path` has `{names}` for single segments, `query` is the struct of the query and `headers`
+    are request headers that mean something here. `errors` are the statuses of refusals beside 405,
+    each in the `shape` of the route. `scope` is what an API key needs. `aliases` are served and
+    not documented."""
 
     method: str
     path: str
@@ -55,6 +58,10 @@ class Route:
     handler: Callable[[Services], Handler]
     answers: Mapping[int, Answer]
     request: type | None = None
+    query: type | None = None
+    headers: tuple[str, ...] = ()
+    body_limit: int = BODY_LIMIT
+    scope: AccessScope | None = None
     auth: Auth = Auth.NONE
     errors: tuple[int, ...] = ()
     shape: ErrorShape = problem_reply
@@ -70,6 +77,35 @@ class _Served:
     shape: ErrorShape
 
 
+@dataclass(slots=True)
+class _Branch:
+    """What may follow a segment of the templates; a named segment is tried after literal ones."""
+
+    literal: "dict[bytes, _Branch]" = field(default_factory=dict)
+    named: "_Branch | None" = None
+    served: _Served | None = None
+
+    def grown(self, segments: tuple[bytes, ...]) -> "_Branch":
+        """The branch of a template, made as needed."""
+        branch = self
+        for segment in segments:
+            if segment.startswith(b"{"):
+                branch.named = branch.named or _Branch()
+                branch = branch.named
+            else:
+                branch = branch.literal.setdefault(segment, _Branch())
+        return branch
+
+    def find(self, segments: list[bytes], at: int = 0) -> _Served | None:
+        if at == len(segments):
+            return self.served
+        follows = self.literal.get(segments[at])
+        found = None if follows is None else follows.find(segments, at + 1)
+        if found is None and self.named is not None:
+            found = self.named.find(segments, at + 1)
+        return found
+
+
 class Registry:
     """The ASGI callable that serves routes. `hot` is the path prefix that is tried before all
     others; whatever follows it belongs to its route, dots and slashes too."""
@@ -77,16 +113,12 @@ class Registry:
     def __init__(self, routes: Iterable[Route], services: Services, hot: str) -> None:
         self._requests = services.counts.requests
         self._exact: dict[bytes, _Served] = {}
-        self._templates: list[_Served] = []
+        self._templates = _Branch()
         for route in routes:
             for path in (route.path, *route.aliases):
                 self._place(route, path, route.handler(services))
         self._hot_prefix = hot.encode()
-        self._hot = next(
-            served
-            for served in self._templates
-            if b"/".join(served.segments).startswith(self._hot_prefix)
-        )
+        self._hot = self._served(self._hot_prefix.split(b"/"))
         self._hot_handler = self._hot.handlers["POST"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,15 +148,14 @@ class Registry:
 
     def _place(self, route: Route, path: str, handler: Handler) -> None:
         segments = tuple(path.encode().split(b"/"))
-        known = self._exact.get(path.encode()) or next(
-            (served for served in self._templates if served.segments == segments), None
-        )
-        if known is None:
-            known = _Served(segments, {}, route.shape)
-            if b"{" in path.encode():
-                self._templates.append(known)
-            else:
-                self._exact[path.encode()] = known
+        new = _Served(segments, {}, route.shape)
+        if b"{" in path.encode():
+            branch = self._templates.grown(segments)
+            branch.served = known = branch.served or new
+            if known.segments != segments:
+                raise ValueError(f"{path}: another route names its segments differently")
+        else:
+            known = self._exact.setdefault(path.encode(), new)
         known.handlers[route.method] = handler
 
     def _find(self, scope: Scope) -> _Served:
@@ -132,13 +163,16 @@ class Registry:
         served = self._exact.get(path)
         if served is not None:
             return served
-        segments = tuple(path.split(b"/"))
-        for served in self._templates:
-            values = _match(served.segments, segments)
-            if values is not None:
-                scope["path_params"] = values
-                return served
-        raise not_found("nothing is here; GET /openapi.json lists all paths")
+        segments = path.split(b"/")
+        served = self._served(segments)
+        scope["path_params"] = _values(served.segments, segments)
+        return served
+
+    def _served(self, segments: list[bytes]) -> _Served:
+        served = self._templates.find(segments)
+        if served is None:
+            raise not_found("nothing is here; GET /openapi.json lists all paths")
+        return served
 
     def _handler(self, served: _Served, method: str) -> Handler:
         handler = served.handlers.get("GET" if method == "HEAD" else method)
@@ -153,17 +187,13 @@ _INTERNAL = Problem(
 )
 
 
-def _match(template: tuple[bytes, ...], segments: tuple[bytes, ...]) -> dict[str, str] | None:
-    """The values of the template's names, each percent-decoded once, after the split."""
-    if len(template) != len(segments):
-        return None
-    values = {}
-    for wanted, given in zip(template, segments, strict=True):
-        if wanted.startswith(b"{"):
-            values[wanted[1:-1].decode()] = unquote(given.decode("latin-1"))
-        elif wanted != given:
-            return None
-    return values
+def _values(template: tuple[bytes, ...], segments: list[bytes]) -> dict[str, str]:
+    """Of the template's names, each percent-decoded once, after the split."""
+    return {
+        name[1:-1].decode(): unquote(given.decode("latin-1"))
+        for name, given in zip(template, segments, strict=True)
+        if name.startswith(b"{")
+    }
 
 
 def _method_not_allowed(served: _Served) -> Refused:

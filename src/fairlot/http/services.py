@@ -1,6 +1,7 @@
 """What handlers work with: everything that app.py made, in one record."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from fairlot.http.addresses import Addresses
@@ -8,19 +9,27 @@ from fairlot.http.counts import Counts, WorkerFiles
 from fairlot.http.throttle import Policy, Throttle
 from fairlot.service.decisions import Decisions
 from fairlot.store import Store
-from fairlot.warehouse.log import EventLog
+from fairlot.warehouse.ports import Log
+
+# A plan may take seconds: so many run at once, and never in the threads that decisions wait for.
+_CONTROL_THREADS = 4
+
+
+def _control_threads() -> Executor:
+    return ThreadPoolExecutor(_CONTROL_THREADS, "fairlot-control")
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """`store` and `store_generation` may block: use them in a thread. `address_policy` None leaves
     client addresses unthrottled, `default_tier` is for projects without a tier of their own.
-    `keys_used` says when API keys, by their ids, were last used."""
+    `keys_used` says when API keys, by their ids, were last used. `control_threads` run the routes
+    of the control plane, and `after_change` is called in them when one has changed the store."""
 
     decisions: Decisions
     store: Store
     store_generation: Callable[[], int]
-    log: EventLog
+    log: Log
     counts: Counts
     worker_files: WorkerFiles
     throttle: Throttle
@@ -30,3 +39,5 @@ class Services:
     address_policy: Policy | None = None
     metrics_open: bool = False
     keys_used: dict[str, int] = field(default_factory=dict)
+    after_change: Callable[[], object] = lambda: None
+    control_threads: Executor = field(default_factory=_control_threads)

@@ -7,8 +7,9 @@ from hashlib import sha256
 from sqlalchemy import Connection
 
 from fairlot.events import new_ulid
-from fairlot.service.access import issue_key, issue_token
+from fairlot.service.access import issue_token
 from fairlot.service.actors import SYSTEM, Scope
+from fairlot.service.api_keys import issue_key
 from fairlot.service.audit import CREATED, begin_audit, record
 from fairlot.service.key_rotation import announce_key
 from fairlot.service.signing_keys import make_signing_key
@@ -56,13 +57,15 @@ def _create_first(connection: Connection, at_ms: int) -> FirstCredentials:
     add_project(connection, project, at_ms)
     key = make_signing_key(connection, org_id, KeyState.CURRENT, at_ms)
     token = issue_token(connection, project.id, at_ms)
-    admin = issue_key(connection, org_id, frozenset(Scope), None, at_ms)
+    admin = issue_key(
+        connection, org_id, frozenset(Scope), None, created_by=SYSTEM.name, now_ms=at_ms
+    )
     made: tuple[tuple[str, str | None, str], ...] = (
         (CREATED, None, f"organization:{DEFAULT}"),
         ("project.create", DEFAULT, f"project:{DEFAULT}"),
         ("signing_key.create", None, f"signing_key:{key.kid}"),
         ("token.create", DEFAULT, f"token:{sha256(token.encode()).hexdigest()[:16]}"),
-        ("api_key.create", None, f"api_key:{admin.id}"),
+        ("api_key.create", None, f"api_key:{admin.row.id}"),
     )
     for action, owner, target in made:
         record(connection, org_id, SYSTEM, action, now_ms=at_ms, project=owner, target=target)

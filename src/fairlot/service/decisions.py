@@ -5,6 +5,7 @@ decisions go on from memory.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,8 @@ from fairlot.engine import (
 )
 from fairlot.events import Assignment, Exposure, derived_event_id, new_event_id
 from fairlot.service.snapshot import ProjectServing, Snapshot
-from fairlot.warehouse.log import EventLog, LogUnavailable
+from fairlot.warehouse.log import LogUnavailable
+from fairlot.warehouse.ports import Log
 
 # The answers that a remembered variant would have come before, when the draw may have changed.
 _AFTER_MEMORY = frozenset(
@@ -74,7 +76,7 @@ class Decisions:
         self,
         load: Callable[[Snapshot | None], Snapshot],
         generation: Callable[[], int],
-        log: EventLog,
+        log: Log,
         *,
         durable: bool = False,
         source: str = "assignments",
@@ -85,6 +87,7 @@ class Decisions:
         self._durable = durable
         self._source = source
         self._holdouts_seen: dict[tuple[str, str, str], None] = {}
+        self._refreshing = threading.Lock()
         self.impressions = 0
         self.refused = 0
         self.snapshot: Snapshot = load(None)
@@ -92,10 +95,11 @@ class Decisions:
     def refresh(self) -> bool:
         """Swap in the store's state if it has changed; says whether it had. Blocks, so call it in
         a worker thread. When the store raises, the last good snapshot stays."""
-        if self._generation() == self.snapshot.generation:
-            return False
-        self.snapshot = self._load(self.snapshot)
-        return True
+        with self._refreshing:  # else a slow load could bring back what a later one has replaced
+            if self._generation() == self.snapshot.generation:
+                return False
+            self.snapshot = self._load(self.snapshot)
+            return True
 
     async def decide_and_record(
         self,

@@ -4,14 +4,14 @@ import asyncio
 
 from fairlot.events import Trust
 from fairlot.events.batches import ReadBatch, read_batch
-from fairlot.warehouse.log import EventLog
+from fairlot.warehouse.ports import Log
 
 # What is read in a millisecond or so does not need a thread.
 _READ_AT_ONCE_BYTES = 16 * 1024
 
 
 async def ingest(
-    log: EventLog,
+    log: Log,
     project_id: str,
     body: bytes,
     *,

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final
 
 import msgspec
 import structlog
@@ -80,6 +81,12 @@ class Snapshot:
     jwks: Mapping[str, bytes]
     revocations: Mapping[str, bytes]
     tenants: Mapping[tuple[str, str], Tenant]
+
+
+EMPTY_SNAPSHOT: Final = Snapshot(
+    generation=-1, projects={}, tokens={}, api_keys={}, jwks={}, revocations={}, tenants={}
+)
+"""Before anything was loaded; no store has that generation."""
 
 
 def load_snapshot(

@@ -21,6 +21,8 @@ class ApiKeyRow:
     expires_at_ms: int | None = None
     revoked_at_ms: int | None = None
     last_used_at_ms: int | None = None
+    name: str | None = None
+    created_by: str | None = None
 
 
 def add_token(
@@ -60,6 +62,8 @@ def add_api_key(connection: Connection, key: ApiKeyRow) -> None:
             scopes=sorted(key.scopes),
             created_at_ms=key.created_at_ms,
             expires_at_ms=key.expires_at_ms,
+            name=key.name,
+            created_by=key.created_by,
         )
     )
     for project_id in key.project_ids or ():
@@ -87,23 +91,19 @@ def read_api_keys(connection: Connection, organization_id: str | None = None) ->
             expires_at_ms=row.expires_at_ms,
             revoked_at_ms=row.revoked_at_ms,
             last_used_at_ms=row.last_used_at_ms,
+            name=row.name,
+            created_by=row.created_by,
         )
         for row in connection.execute(query)
     ]
 
 
-def mark_api_key_revoked(
-    connection: Connection, organization_id: str, key_id: str, now_ms: int
-) -> None:
-    """The first revocation keeps its time."""
+def replace_api_key(connection: Connection, key: ApiKeyRow) -> None:
+    """When it ends; nothing else of a key changes."""
     connection.execute(
         update(api_keys)
-        .where(
-            api_keys.c.id == key_id,
-            api_keys.c.organization_id == organization_id,
-            api_keys.c.revoked_at_ms.is_(None),
-        )
-        .values(revoked_at_ms=now_ms)
+        .where(api_keys.c.id == key.id, api_keys.c.organization_id == key.organization_id)
+        .values(expires_at_ms=key.expires_at_ms, revoked_at_ms=key.revoked_at_ms)
     )
 
 

@@ -12,7 +12,6 @@ import pytest
 from fairlot.engine import Experiment
 from fairlot.http.throttle import Policy
 from fairlot.manifest import DocumentType, SigningKey, sign_preview, verify_manifest, verify_preview
-from fairlot.service.access import create_key
 from fairlot.service.actors import Scope
 from fairlot.service.applying import apply_specs
 from fairlot.service.bootstrap import bootstrap
@@ -21,6 +20,7 @@ from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store, StoreFailed, open_store
 from fairlot.store.tenants import ProjectRow, add_project, organization_id
 from support.asgi import Response
+from support.credentials import create_key
 from support.experiment_texts import read_experiments
 from support.serving import NOW_MS, Desk, NoStore, a_desk
 

@@ -4,8 +4,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from fairlot.http.asgi import Receive, Reply, Scope
 from fairlot.http.openapi import openapi_document
+from fairlot.http.registry import Registry, Route
 from fairlot.http.routes import ROUTES, openapi_json
+from support.asgi import AsgiClient
 from support.serving import Desk, a_desk, a_project, a_snapshot, an_experiment
 
 
@@ -29,6 +32,39 @@ def test_registry__path_of_no_route__is_a_404_problem(desk: Desk, path: str) -> 
         "detail": "nothing is here; GET /openapi.json lists all paths",
         "code": "not_found",
     }
+
+
+def test_registry__literal_segment__comes_before_a_named_one(desk: Desk) -> None:
+    routes = (
+        a_route("/assignments/{key}", "hot", method="POST"),
+        a_route("/a/{name}/end", "named end"),
+        a_route("/a/b/{last}", "literal b"),
+        a_route("/a/{name}/{last}", "both named"),
+    )
+    client = AsgiClient(Registry(routes, desk.services, "/assignments/"))
+    for path, expected in (
+        ("/a/b/x", b"literal b"),
+        ("/a/b/end", b"literal b"),
+        ("/a/c/end", b"named end"),
+        ("/a/c/x", b"both named"),
+    ):
+        assert client.get(path).body == expected
+    for path in ("/a/b", "/a/b/x/y", "/a//", "/b/b/x"):
+        assert (client.get(path).status == 200) == (path == "/a//")
+    client.close()
+
+
+def test_registry__segments_named_differently__are_a_fault(desk: Desk) -> None:
+    routes = (a_route("/a/{name}", "get"), a_route("/a/{key}", "post", method="POST"))
+    with pytest.raises(ValueError, match="names its segments differently"):
+        Registry(routes, desk.services, "/a/")
+
+
+def a_route(path: str, says: str, method: str = "GET") -> Route:
+    async def answer(_scope: Scope, _receive: Receive) -> Reply:
+        return Reply(200, says.encode())
+
+    return Route(method, path, says, lambda _services: answer, {})
 
 
 def test_registry__handler_that_fails__is_a_500_problem_without_details(

@@ -1,0 +1,270 @@
+"""The frame around every handler of the control plane.
+
+A request is authenticated, checked for its scope and throttled in the event loop, from memory,
+before its body is read. All that may block runs in a thread of the control plane's own, in one
+transaction: so a long plan takes no thread from decisions.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+import structlog
+from sqlalchemy import Connection
+
+from fairlot.engine.errors import FairlotError
+from fairlot.http.asgi import Handler, Receive, Reply, Scope
+from fairlot.http.body import BODY_LIMIT, decoded, read_body
+from fairlot.http.management.call import Call, Outcome
+from fairlot.http.management.callers import Caller, admit, caller_in, demand
+from fairlot.http.management.preconditions import read_precondition
+from fairlot.http.management.replays import answered_once, read_idempotency_key
+from fairlot.http.problems import invalid_fields, not_found
+from fairlot.http.registry import Answer, Auth, Route
+from fairlot.http.services import Services
+from fairlot.http.statuses import refused
+from fairlot.service.access import UnknownTenant
+from fairlot.service.actors import Scope as AccessScope
+from fairlot.store import Store
+from fairlot.store.tenants import OrganizationRow, ProjectRow, find_organization, find_project
+
+Asked = TypeVar("Asked")
+Handle = Callable[[Call[Any]], Outcome]
+_log = structlog.get_logger(__name__)
+
+_ALWAYS: Final = (401, 403, 404, 429, 503)
+_CONDITIONAL: Final = ("If-Match", "If-None-Match")
+
+
+class Transaction(Enum):
+    """`TRIAL` does everything and keeps nothing."""
+
+    READING = "reading"
+    WRITING = "writing"
+    TRIAL = "trial"
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """`whole` refuses keys that are limited to some projects."""
+
+    scope: AccessScope
+    handle: Handle
+    transaction: Transaction
+    asks_by_query: bool
+    asked: type | None
+    body_limit: int
+    whole: bool
+
+
+def read(
+    path: str,
+    summary: str,
+    scope: AccessScope,
+    handle: Callable[[Call[Asked]], Outcome],
+    answers: Mapping[int, Answer],
+    *,
+    query: type[Asked] | None = None,
+    whole: bool | None = None,
+    errors: tuple[int, ...] = (),
+) -> Route:
+    """GET: `query` is the struct of the parameters. `whole` is whether a key that is limited to
+    some projects is refused; by default it is where the path names no project."""
+    frame = _Frame(scope, handle, Transaction.READING, True, query, 0, _is_whole(path, whole))
+    return Route(
+        "GET",
+        path,
+        summary,
+        _in_frame(frame),
+        answers,
+        query=query,
+        auth=Auth.API_KEY,
+        scope=scope,
+        errors=(*_ALWAYS, *(() if query is None else (400,)), *errors),
+    )
+
+
+def ask(
+    path: str,
+    summary: str,
+    scope: AccessScope,
+    handle: Callable[[Call[Asked]], Outcome],
+    answers: Mapping[int, Answer],
+    *,
+    request: type[Asked],
+    transaction: Transaction = Transaction.READING,
+    body_limit: int = BODY_LIMIT,
+    whole: bool | None = None,
+    errors: tuple[int, ...] = (),
+) -> Route:
+    """POST that changes nothing: a question that is too long for a query."""
+    frame = _Frame(scope, handle, transaction, False, request, body_limit, _is_whole(path, whole))
+    return Route(
+        "POST",
+        path,
+        summary,
+        _in_frame(frame),
+        answers,
+        request=request,
+        body_limit=body_limit,
+        auth=Auth.API_KEY,
+        scope=scope,
+        errors=(*_ALWAYS, 400, 413, *errors),
+    )
+
+
+def write(
+    method: str,
+    path: str,
+    summary: str,
+    scope: AccessScope,
+    handle: Callable[[Call[Asked]], Outcome],
+    answers: Mapping[int, Answer],
+    *,
+    request: type[Asked] | None = None,
+    conditional: bool = False,
+    body_limit: int = BODY_LIMIT,
+    whole: bool | None = None,
+    errors: tuple[int, ...] = (),
+) -> Route:
+    """A change. An absent body is `{}`. `conditional` documents `If-Match` and its refusals; the
+    handler checks `call.precondition`."""
+    frame = _Frame(
+        scope, handle, Transaction.WRITING, False, request, body_limit, _is_whole(path, whole)
+    )
+    return Route(
+        method,
+        path,
+        summary,
+        _in_frame(frame),
+        answers,
+        request=request,
+        headers=("Idempotency-Key", *(_CONDITIONAL if conditional else ())),
+        body_limit=body_limit,
+        auth=Auth.API_KEY,
+        scope=scope,
+        errors=(*_ALWAYS, 400, 413, 422, *((412, 428) if conditional else ()), *errors),
+    )
+
+
+def _is_whole(path: str, whole: bool | None) -> bool:
+    return "{project}" not in path if whole is None else whole
+
+
+def _in_frame(frame: _Frame) -> Callable[[Services], Handler]:
+    decoder: msgspec.json.Decoder[Any] | None = None
+    if frame.asked is not None:
+        decoder = msgspec.json.Decoder(frame.asked)
+
+    def build(services: Services) -> Handler:
+        async def answer(scope: Scope, receive: Receive) -> Reply:
+            names = scope["path_params"]
+            caller = caller_in(services, scope, names["org"])
+            demand(caller, frame.scope, whole=frame.whole)
+            admit(services, caller, names["org"], names.get("project"))
+            body = await read_body(scope, receive, frame.body_limit)
+            work = _Work(frame, decoder, services, scope, caller, body)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(services.control_threads, work.reply)
+
+        return answer
+
+    return build
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a thread does of one request."""
+
+    frame: _Frame
+    decoder: msgspec.json.Decoder[Any] | None
+    services: Services
+    scope: Scope
+    caller: Caller
+    body: bytes
+
+    def reply(self) -> Reply:
+        try:
+            reply = self._answered()
+        except FairlotError as error:
+            raise refused(error) from error
+        if self.frame.transaction is Transaction.WRITING:
+            self._follow()
+        return reply
+
+    def _answered(self) -> Reply:
+        asked = self._asked()
+        once = read_idempotency_key(self.scope, self.body)
+        precondition = read_precondition(self.scope)
+        now_ms = self.services.clock_ms()
+        path = self.scope["path_params"]
+        with _transaction(self.services.store, self.frame.transaction) as connection:
+            organization, project = _tenant(connection, self.caller, path)
+            call = Call(
+                services=self.services,
+                connection=connection,
+                caller=self.caller,
+                organization=organization,
+                project=project,
+                path=path,
+                asked=asked,
+                precondition=precondition,
+                now_ms=now_ms,
+                list_name=self.scope["raw_path"].decode("latin-1"),
+            )
+            if self.frame.transaction is not Transaction.WRITING:
+                return self.frame.handle(call).reply()
+            return answered_once(
+                connection,
+                organization.id,
+                self.caller.actor.name,
+                once,
+                lambda: self.frame.handle(call).reply(),
+                now_ms,
+            )
+
+    def _asked(self) -> Any:
+        if self.frame.asked is None or self.decoder is None:
+            return None
+        if not self.frame.asks_by_query:
+            return decoded(self.body or b"{}", self.decoder)
+        pairs = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        given = {name: value for name, value in pairs if name != "apiKey"}
+        try:
+            return msgspec.convert(given, self.frame.asked, strict=False)
+        except msgspec.ValidationError as error:
+            raise invalid_fields(f"the query does not fit: {error}") from None
+
+    def _follow(self) -> None:
+        """So that this worker's next answer knows of the change. It is made already: when that
+        fails, the worker's next poll does it."""
+        try:
+            self.services.after_change()
+        except FairlotError as error:
+            _log.warning("control.follow_failed", code=error.code, error=str(error))
+
+
+def _transaction(store: Store, kind: Transaction) -> AbstractContextManager[Connection]:
+    if kind is Transaction.READING:
+        return store.reading()
+    return store.writing(keep=kind is Transaction.WRITING)
+
+
+def _tenant(
+    connection: Connection, caller: Caller, path: Mapping[str, str]
+) -> tuple[OrganizationRow, ProjectRow | None]:
+    """A project out of the caller's reach is not there."""
+    organization = find_organization(connection, path["org"])
+    if organization is None:
+        raise UnknownTenant(path["org"])
+    if "project" not in path:
+        return organization, None
+    project = find_project(connection, path["org"], path["project"])
+    if project is None or not caller.reaches(project.id):
+        raise not_found("no such organization or project for this key; check their spelling")
+    return organization, project

@@ -1,0 +1,24 @@
+"""Moments on the wire: RFC 3339 with an offset, and `null` for none."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, overload
+
+import msgspec
+
+from fairlot.manifest.instants import write_instant
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def milliseconds(instant: datetime) -> int:
+    """Since the epoch."""
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
+
+
+@overload
+def written(instant_ms: int) -> str: ...
+@overload
+def written(instant_ms: int | None) -> str | None: ...
+def written(instant_ms: int | None) -> str | None:
+    return None if instant_ms is None else write_instant(instant_ms)

@@ -1,0 +1,45 @@
+"""What each error of a use case is over HTTP: one line, its status. Its `code` and its message are
+those of the error, at the command line and here."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from fairlot.engine.errors import FairlotError
+from fairlot.http.problems import Problem, Refused, store_unavailable
+from fairlot.service.access import UnknownTenant
+from fairlot.service.api_keys import InvalidScopes, ScopesNotHeld, UnknownKey
+from fairlot.service.ends import HasEnded, InvalidEnd
+from fairlot.store import StoreFailed
+
+STATUSES: Final[Mapping[type[FairlotError], int]] = {
+    UnknownTenant: 404,
+    UnknownKey: 404,
+    InvalidScopes: 400,
+    ScopesNotHeld: 403,
+    InvalidEnd: 400,
+    HasEnded: 409,
+}
+"""An error that is not here, nor one of its bases, is a fault of ours: 500."""
+
+_MEMBERS: Final[Mapping[type[FairlotError], Callable[[Any], Mapping[str, Any]]]] = {}
+"""What the problem of an error holds beside its message."""
+
+
+def refused(error: FairlotError) -> FairlotError:
+    """What to raise in its place: a refusal, or the error itself when nobody could have known."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, StoreFailed):
+        return store_unavailable()
+    for kind in type(error).__mro__:
+        status = STATUSES.get(kind)
+        if status is not None:
+            members = _MEMBERS.get(kind)
+            extra = {} if members is None else members(error)
+            return Refused(Problem(status, error.code, str(error), extra=extra))
+    return error
+
+
+def known_codes() -> tuple[str, ...]:
+    """The codes of all errors of the table."""
+    return tuple(sorted({kind.code for kind in STATUSES}))
