@@ -121,11 +121,22 @@ class PairCount(Struct, frozen=True, kw_only=True, rename="camel"):
     subjects: int
 
 
+class Basis(StrEnum):
+    """Whom a figure is about: all known subjects; those that were seen in the experiment, for only
+    of them the log tells that they match its audience; those of them that are remembered, for the
+    memory comes before a rule that has changed."""
+
+    KNOWN = "known"
+    SEEN = "seen"
+    REMEMBERED = "remembered"
+
+
 class KnownFigure(Struct, frozen=True, kw_only=True, rename="camel"):
     """What becomes of the `subjects` known subjects (accounts, where these are the unit) whose
     answers the log can tell, before and after. `moved` from variant to variant; `pairs` are all
     that change, the most frequent first."""
 
+    basis: Basis
     subjects: int
     moved: int
     entered: int

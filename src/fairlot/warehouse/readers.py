@@ -149,7 +149,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _open_with(path: Path, table: str) -> sqlite3.Connection | None:
     """The file, if it has the table: one that is being made, or is of an older schema, has not."""
-    connection = _open_read_only(path)
+    connection = open_read_only(path)
     try:
         found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,))
         has_it = found.fetchone() is not None
@@ -176,7 +176,7 @@ def _read_only_uri(path: Path) -> str:
     return f"{path.absolute().as_uri()}?mode=ro"
 
 
-def _open_read_only(path: Path) -> sqlite3.Connection:
+def open_read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(
         _read_only_uri(path),
         uri=True,
@@ -237,7 +237,7 @@ class AssignmentReaders:
             self._connections.pop(gone).close()
         for path, inode in present - self._connections.keys():
             try:
-                self._connections[path, inode] = _open_read_only(path)
+                self._connections[path, inode] = open_read_only(path)
             except sqlite3.Error as error:
                 self._listed_at_ns = -1
                 self._report(path, error)

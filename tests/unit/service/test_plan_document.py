@@ -4,6 +4,7 @@ import msgspec
 
 from fairlot.engine import Unit
 from fairlot.service.plan_document import (
+    Basis,
     Cause,
     ChangeAction,
     ChangedKind,
@@ -18,7 +19,12 @@ from fairlot.service.plan_document import (
 )
 
 FIGURE = KnownFigure(
-    subjects=20, moved=2, entered=1, left=1, pairs=(PairCount(before="a", after="b", subjects=2),)
+    basis=Basis.SEEN,
+    subjects=20,
+    moved=2,
+    entered=1,
+    left=1,
+    pairs=(PairCount(before="a", after="b", subjects=2),),
 )
 EFFECT = Effect(
     experiment="welcome",

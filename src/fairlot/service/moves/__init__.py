@@ -1,0 +1,1 @@
+"""Who moves when one deal follows another: exact shares, and counts over the event log."""

@@ -1,0 +1,109 @@
+"""What the figures of an effect leave out, because the event log cannot tell it."""
+
+from collections.abc import Iterator
+
+from fairlot.engine.audience import DEVICE, QUERY_PARAMS, RULE, URL_PATTERNS, VISITOR_STATUS
+from fairlot.service.moves.deals import PAGE_PARTS, PERSON_PARTS, SEGMENTS, Side
+from fairlot.service.moves.questions import Question, Tally
+from fairlot.service.plan_document import WINDOW_DAYS, NotCountable, NotCountableKind
+
+_KIND_OF_PART = {
+    RULE: NotCountableKind.RULE,
+    SEGMENTS: NotCountableKind.SEGMENTS,
+    VISITOR_STATUS: NotCountableKind.VISITOR_STATUS,
+    URL_PATTERNS: NotCountableKind.URL_PATTERNS,
+    QUERY_PARAMS: NotCountableKind.QUERY_PARAMS,
+    DEVICE: NotCountableKind.DEVICE,
+}
+_SENTENCES = {
+    NotCountableKind.RULE: (
+        "The rule changes: whom it lets in depends on attributes, which the log does not hold."
+    ),
+    NotCountableKind.SEGMENTS: (
+        "A segment changes: who is in it depends on attributes, which the log does not hold."
+    ),
+    NotCountableKind.VISITOR_STATUS: (
+        "The visitor status changes: who is new or returning is not in the log."
+    ),
+    NotCountableKind.URL_PATTERNS: (
+        "The URL patterns change: which pages a subject will see is not in the log."
+    ),
+    NotCountableKind.QUERY_PARAMS: (
+        "The query parameters change: which addresses a subject will use is not in the log."
+    ),
+    NotCountableKind.DEVICE: (
+        "The device changes: which devices a subject will use is not in the log."
+    ),
+    NotCountableKind.RECHECK_AUDIENCE: (
+        "Whether the audience is checked again changes: who of the remembered still matches it is"
+        " not in the log."
+    ),
+    NotCountableKind.ENTERING: (
+        "Who enters is not counted: whether a subject that was not seen in this experiment matches"
+        " its audience is not in the log."
+    ),
+    NotCountableKind.UNIT: (
+        "The unit changes: which subjects belong to which account is not in the log."
+    ),
+    NotCountableKind.ADAPTER: (
+        "{by_adapter} got their variant from a decision adapter, which is asked anew: they are left"
+        " out where no memory answers first."
+    ),
+    NotCountableKind.SCHEDULE: (
+        "The schedule opens or closes the experiment at other moments than this one: the figures"
+        " are of this moment."
+    ),
+    NotCountableKind.NO_LOG: "The event log was not read, so nobody is counted.",
+    NotCountableKind.NOBODY_KNOWN: (
+        "The log has seen nobody of whom this could be counted in the last {days} days."
+    ),
+}
+
+
+def gaps_of(
+    before: Side | None,
+    after: Side | None,
+    question: Question | None,
+    tally: Tally | None,
+    *,
+    enters: bool,
+) -> tuple[NotCountable, ...]:
+    """`enters` says that some of the eligible have no variant now, and get one."""
+    kinds = [*_of_change(before, after), *_of_counting(question, tally)]
+    by_parts = set(kinds) & set(_KIND_OF_PART.values())
+    if enters and question is not None and not question.concerns_everyone and not by_parts:
+        kinds.append(NotCountableKind.ENTERING)
+    if not kinds and tally is not None and not tally.by_draw and not tally.after_sticky:
+        kinds.append(NotCountableKind.NOBODY_KNOWN)
+    by_adapter = 0 if tally is None else tally.by_adapter
+    return tuple(
+        NotCountable(
+            kind=kind, sentence=_SENTENCES[kind].format(by_adapter=by_adapter, days=WINDOW_DAYS)
+        )
+        for kind in kinds
+    )
+
+
+def _of_change(before: Side | None, after: Side | None) -> Iterator[NotCountableKind]:
+    if before is None or after is None:
+        return
+    if before.deal.unit is not after.deal.unit:
+        yield NotCountableKind.UNIT
+        return
+    for part in (*PERSON_PARTS, *PAGE_PARTS):
+        if before.audience.get(part) != after.audience.get(part):
+            yield _KIND_OF_PART[part]
+    rechecks = before.deal.recheck_audience, after.deal.recheck_audience
+    if rechecks[0] != rechecks[1] and after.restricts(PERSON_PARTS):
+        yield NotCountableKind.RECHECK_AUDIENCE
+    if before.experiment.schedule != after.experiment.schedule:
+        yield NotCountableKind.SCHEDULE
+
+
+def _of_counting(question: Question | None, tally: Tally | None) -> Iterator[NotCountableKind]:
+    if question is None:
+        return
+    if tally is None:
+        yield NotCountableKind.NO_LOG
+    elif tally.by_adapter:
+        yield NotCountableKind.ADAPTER
