@@ -75,13 +75,13 @@ class Documents:
             {} if api_key is None or endpoints.is_static else {"authorization": f"Bearer {api_key}"}
         )
 
-    def manifest(self, etag: str | None) -> Fetched | None:
-        """Raises ManifestRefused too, for one that is too large."""
+    def manifest(self, etag: str | None, *, past_caches: bool = False) -> Fetched | None:
+        """`past_caches` asks those on the way not to answer by themselves. Raises ManifestRefused
+        too, for one that is too large."""
         url = self._endpoints.manifest
+        headers = {**self._credentials, **({"cache-control": "no-cache"} if past_caches else {})}
         try:
-            return self._get_newer(
-                url, ManifestUnavailable, MAX_DOCUMENT_BYTES, etag, self._credentials
-            )
+            return self._get_newer(url, ManifestUnavailable, MAX_DOCUMENT_BYTES, etag, headers)
         except ResponseTooLarge as error:
             raise ManifestRefused(RefusalReason.TOO_LARGE, str(error)) from None
 

@@ -183,8 +183,11 @@ class ManifestSource:
                 self._cache_is_read = True
                 self._start_from_cache()
             is_current = self._update()
-            self._backoff.succeeded()
-            pause_s = self._interval_s * (1 - _EARLY_SHARE * self._draw())
+            if self._state.held is None:
+                pause_s = self._backoff.failed()
+            else:
+                self._backoff.succeeded()
+                pause_s = self._interval_s * (1 - _EARLY_SHARE * self._draw())
         except (DocumentUnavailable, ManifestRefused) as error:
             asked_s = error.retry_after_s if isinstance(error, DocumentUnavailable) else None
             pause_s = self._backoff.failed(asked_s)
@@ -208,6 +211,7 @@ class ManifestSource:
         try:
             if fetched is not None:
                 self._take(fetched)
+            self._replace_revoked()
         finally:
             was_revoked = self._drop_revoked()
             self._save()
@@ -287,6 +291,16 @@ class ManifestSource:
         if (revocations, etag) != (state.lineage.revocations, state.revocations_etag):
             lineage = replace(state.lineage, revocations=revocations)
             self._state = replace(state, lineage=lineage, revocations_etag=etag)
+
+    def _replace_revoked(self) -> None:
+        """Fetch again when the manifest in use was revoked: whoever does that publishes another at
+        once, and what was fetched before the revocations were may be from before both."""
+        state = self._state
+        if state.held is None or not state.lineage.is_revoked(state.held.version):
+            return
+        fetched = self._documents.manifest(None, past_caches=True)
+        if fetched is not None:
+            self._take(fetched)
 
     def _drop_revoked(self) -> bool:
         """Whether the manifest in use was revoked; then the one before it is used again."""

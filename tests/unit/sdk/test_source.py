@@ -289,6 +289,35 @@ def test_refresh__revoked_and_replaced_at_once__goes_straight_to_the_new(bench: 
     assert bench.versions == [3, 4, 5, 3]
 
 
+def test_refresh__revoked_just_after_the_manifest_was_fetched__takes_the_one_that_followed(
+    bench: Bench,
+) -> None:
+    """Another worker, or a cache on the way, may answer for the manifest from a moment before."""
+    bench.source.init()
+
+    def publish_and_revoke(request: HttpRequest) -> None:
+        if request.url == bench.host.endpoints.revocations:
+            bench.host.publish(4)
+            bench.host.revoke(3)
+
+    bench.host.before = publish_and_revoke
+    assert bench.source.refresh()
+    assert bench.versions == [3, 4]
+    assert bench.reports == []
+    again = [each for each in bench.host.requests if each.url == bench.host.endpoints.manifest][-1]
+    assert again.headers["cache-control"] == "no-cache"
+    assert "if-none-match" not in again.headers
+
+
+def test_refresh__nothing_left_to_decide_by__tries_again_in_seconds(bench: Bench) -> None:
+    bench.source.init()
+    bench.host.revoke(3)
+    assert not bench.source.refresh()
+    assert bench.versions == [3, None]
+    # The first pause of a failure (test_backoff) and not the interval of 30 s.
+    assert bench.source.due_at_s - bench.clock.monotonic_s() == 2.0
+
+
 def test_refresh__new_version_that_is_revoked__is_refused(bench: Bench) -> None:
     bench.host.revoke(4)
     bench.source.init()
