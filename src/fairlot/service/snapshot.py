@@ -1,7 +1,7 @@
 """All that serving needs of the store, read at one moment and never changed."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -199,23 +199,25 @@ def _key_sets(connection: Connection, orgs: Mapping[str, str]) -> dict[str, byte
     }
 
 
+def revocations_json(revoked: Mapping[str, Sequence[int]], previews: Sequence[str]) -> bytes:
+    """`{"revoked": {"<project>": [<version>, ...]}, "previews": [<jti>, ...]}`"""
+    return msgspec.json.encode({"revoked": revoked, "previews": previews})
+
+
 def _revocations(
     connection: Connection, orgs: Mapping[str, str], projects: list[ProjectRow], now_ms: int
 ) -> dict[str, bytes]:
-    """`{"revoked": {"<project>": [<version>, ...]}, "previews": [<jti>, ...]}`, with the projects
-    that have some, and the tokens that may not have expired."""
+    """With the projects that have some, and the tokens that may not have expired."""
     versions = revoked_versions(connection)
     previews = read_revoked_previews(connection, now_ms)
     return {
-        org: msgspec.json.encode(
+        org: revocations_json(
             {
-                "revoked": {
-                    project.key: versions[project.id]
-                    for project in projects
-                    if project.organization_id == owner and project.id in versions
-                },
-                "previews": previews.get(owner, []),
-            }
+                project.key: versions[project.id]
+                for project in projects
+                if project.organization_id == owner and project.id in versions
+            },
+            previews.get(owner, []),
         )
         for owner, org in orgs.items()
     }
