@@ -4,7 +4,7 @@ import msgspec
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from fairlot.events.sent import SentBatch
-from fairlot.http.api import events, health, keys, previews
+from fairlot.http.api import audit, events, health, keys, manifests, previews, signing_keys
 from fairlot.http.asgi import Handler
 from fairlot.http.faces import assignments, drafts, manifest
 from fairlot.http.faces.assignment_wire import AssignmentRequest, InExperiment, OutOfExperiment
@@ -170,6 +170,9 @@ ROUTES = (
         errors=(401, 404, 429, 503),
     ),
     *keys.ROUTES,
+    *signing_keys.ROUTES,
+    *manifests.ROUTES,
+    *audit.ROUTES,
     Route("GET", "/healthz", "Whether the process lives", health.healthz, _ALIVE),
     Route("GET", "/readyz", "Whether store, log and manifest are usable", health.readyz, _READY),
     Route("GET", "/metrics", "Figures of all workers", health.metrics, _FIGURES, errors=(403,)),

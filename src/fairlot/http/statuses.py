@@ -6,9 +6,12 @@ from typing import Any, Final
 
 from fairlot.engine.errors import FairlotError
 from fairlot.http.problems import Problem, Refused, store_unavailable
+from fairlot.manifest.instants import write_instant
 from fairlot.service.access import UnknownTenant
 from fairlot.service.api_keys import InvalidScopes, ScopesNotHeld, UnknownKey
 from fairlot.service.ends import HasEnded, InvalidEnd
+from fairlot.service.key_rotation import NoNextKey, NotTheNextKey, RotatedMomentsAgo, TooEarly
+from fairlot.service.versions import UnknownVersion
 from fairlot.store import StoreFailed
 
 STATUSES: Final[Mapping[type[FairlotError], int]] = {
@@ -18,10 +21,18 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     ScopesNotHeld: 403,
     InvalidEnd: 400,
     HasEnded: 409,
+    UnknownVersion: 404,
+    NoNextKey: 409,
+    NotTheNextKey: 409,
+    TooEarly: 409,
+    RotatedMomentsAgo: 409,
 }
 """An error that is not here, nor one of its bases, is a fault of ours: 500."""
 
-_MEMBERS: Final[Mapping[type[FairlotError], Callable[[Any], Mapping[str, Any]]]] = {}
+_MEMBERS: Final[Mapping[type[FairlotError], Callable[[Any], Mapping[str, Any]]]] = {
+    TooEarly: lambda error: {"readyAt": write_instant(error.ready_at_ms)},
+    RotatedMomentsAgo: lambda error: {"next": error.kid},
+}
 """What the problem of an error holds beside its message."""
 
 

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from fairlot.engine import FairlotError
+from fairlot.engine.errors import shorten
 from fairlot.manifest import jwks_json
 from fairlot.service.actors import Actor
 from fairlot.service.audit import record
@@ -31,9 +32,9 @@ _OF_THE_VERSION: Final = ("version", "publishedAt", "keys")
 class UnknownVersion(FairlotError):
     code = "unknown_version"
 
-    def __init__(self, tenant: ProjectRow, version: int | None) -> None:
+    def __init__(self, tenant: ProjectRow, version: int | str | None) -> None:
         self.version = version
-        named = "" if version is None else f" {version}"
+        named = "" if version is None else f" {shorten(version)}"
         super().__init__(
             f"{tenant.organization_key}/{tenant.key}: has no such version{named}; list them to see"
             " which there are"
