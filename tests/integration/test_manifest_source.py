@@ -18,15 +18,14 @@ from fairlot.sdk.errors import ManifestUnavailable
 from fairlot.sdk.source import ManifestSource
 from fairlot.sdk.transport import HttpRequest, HttpResponse, UrllibTransport
 from fairlot.service.actors import SYSTEM
-from fairlot.service.applying import apply_specs
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.key_rotation import rotate_keys
 from fairlot.service.snapshot import Snapshot, load_snapshot
 from fairlot.store import Store, open_store
 from fairlot.store.tenants import find_organization
+from support.applying import apply_texts
 from support.asgi import Application, Message
 from support.credentials import create_key
-from support.experiment_texts import read_experiments
 from support.live import serving
 from support.serving import Desk, a_desk
 
@@ -46,9 +45,7 @@ class Server:
     port: int
 
     def apply(self, key: str) -> None:
-        specs, problems = read_experiments(YAML.format(key=key), "f.yaml")
-        assert problems == ()
-        apply_specs(self.store, "default", "default", specs, now_ms=NOW_MS)
+        apply_texts(self.store, YAML.format(key=key), now_ms=NOW_MS)
         self.serve()
 
     def revoke(self, version: int) -> None:

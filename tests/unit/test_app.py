@@ -29,13 +29,12 @@ from fairlot.app import (
     serve_lock,
 )
 from fairlot.http.access_log import AccessLog
-from fairlot.service.applying import apply_specs
 from fairlot.service.bootstrap import bootstrap
 from fairlot.settings import Settings
 from fairlot.store import open_store
 from fairlot.warehouse.log import count_exposures, read_exposures
+from support.applying import apply_texts
 from support.asgi import AsgiClient, Response
-from support.experiment_texts import read_experiments
 from support.waiting import wait_for
 
 HERO = """
@@ -51,10 +50,8 @@ POLL_S = 0.05
 
 
 def publish(data_dir: Path, text: str = HERO) -> None:
-    specs, problems = read_experiments(text, "hero.yaml")
-    assert not problems
     store = open_store(data_dir, None)
-    apply_specs(store, "default", "default", specs, now_ms=time.time_ns() // 1_000_000)
+    apply_texts(store, text, now_ms=time.time_ns() // 1_000_000)
     store.close()
 
 

@@ -19,7 +19,7 @@ from fairlot.cli.data import opened_store, stored_assignments
 from fairlot.cli.decision import explained
 from fairlot.cli.demo_report import Outcome, outcome_document, print_outcome
 from fairlot.cli.errors import CommandFailed
-from fairlot.cli.experiments import apply_experiments, read_valid_documents
+from fairlot.cli.experiments import apply_source_files, read_valid_files
 from fairlot.cli.options import data_option_with, json_option, read_settings
 from fairlot.cli.output import print_json, print_note, progress
 from fairlot.cli.ports import pick_port
@@ -106,7 +106,7 @@ def _open_shop(directory: str) -> Shop:
     with opened_store(settings) as store:
         bootstrap(store)
         with as_file(files("fairlot.cli") / "shop") as shop:
-            apply_experiments(store, ORG, PROJECT, read_valid_documents(shop).experiments)
+            apply_source_files(store, ORG, PROJECT, read_valid_files(shop))
         token = experiment_token(store, ORG, PROJECT)
         serving = load_snapshot(store).projects[ORG, PROJECT]
     return Shop(settings, token, serving)

@@ -1,8 +1,10 @@
 """`fairlot validate` and `fairlot apply`: a folder of experiment files."""
 
+import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,20 +12,29 @@ import click
 
 from fairlot.cli.data import existing_store
 from fairlot.cli.errors import InvalidExperiments, NotConfirmed
+from fairlot.cli.in_process import local_actor
 from fairlot.cli.options import data_option, json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_table, progress
 from fairlot.engine import Experiment, Status
 from fairlot.manifest.definitions import DEFINITION_KINDS
 from fairlot.manifest.documents import Documents, read_files
 from fairlot.manifest.problems import SpecProblem
-from fairlot.manifest.source_files import read_source_files
-from fairlot.manifest.spec import ExperimentSpec
-from fairlot.service.applying import ApplyResult, apply_specs
-from fairlot.service.planning import ChangeKind
+from fairlot.manifest.source_files import SourceFile, read_source_files
+from fairlot.service.access import UnknownTenant
+from fairlot.service.changes.applying import Applied, Asked, apply_files
+from fairlot.service.plan_document import ChangeAction, PlannedChange
 from fairlot.service.refusals import Refused
 from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store
+from fairlot.store.tenants import find_project
 
+_WORDS = {
+    ChangeAction.CREATE: "created",
+    ChangeAction.UPDATE: "updated",
+    ChangeAction.STATUS: "status",
+    ChangeAction.DELETE: "deleted",
+    ChangeAction.NONE: "unchanged",
+}
 _HOW_PUBLISHED = {
     Status.RUNNING: ("still running", " (set status: completed to end it)"),
     Status.PAUSED: ("still paused", " (set status: completed to end it)"),
@@ -74,18 +85,26 @@ def apply(
     """
     if as_json and not yes:
         raise NotConfirmed("nobody is asked with --json: add --yes to publish")
-    specs = read_valid_documents(directory, "; nothing was changed").experiments
+    files = read_valid_files(directory, "; nothing was changed")
     with existing_store(data_dir) as (_, store):
-        planned = apply_experiments(store, org, project, specs, dry_run=True)
+        planned = apply_source_files(store, org, project, files, dry_run=True)
         count = _count_changed(planned)
-        absent = _published_without_file(store, org, project, specs)
+        absent = _published_without_file(store, org, project, planned)
         if not as_json:
             _print_changes(planned)
             _print_absent(absent)
         if count and not yes:
             _ask(count)
-        result = apply_experiments(store, org, project, specs) if count else planned
+        result = apply_source_files(store, org, project, files) if count else planned
     _print_result(result, absent, as_json)
+
+
+def read_valid_files(path: Path, consequence: str = "") -> tuple[SourceFile, ...]:
+    """Raises InvalidExperiments with every file that cannot be read."""
+    files, unreadable = read_source_files(path)
+    if unreadable:
+        raise _invalid(unreadable, consequence)
+    return files
 
 
 def read_valid_documents(path: Path, consequence: str = "") -> Documents:
@@ -102,33 +121,35 @@ def read_valid_documents(path: Path, consequence: str = "") -> Documents:
     return documents
 
 
-def apply_experiments(
-    store: Store,
-    org: str,
-    project: str,
-    specs: tuple[ExperimentSpec, ...],
-    *,
-    dry_run: bool = False,
-) -> ApplyResult:
+def apply_source_files(
+    store: Store, org: str, project: str, files: Sequence[SourceFile], *, dry_run: bool = False
+) -> Applied:
     """Publish in one transaction. Raises InvalidExperiments with all that the store refuses."""
     now_ms = time.time_ns() // 1_000_000
+    actor = local_actor(os.environ)
     try:
-        with progress("comparing" if dry_run else "publishing"):
-            return apply_specs(store, org, project, specs, now_ms=now_ms, dry_run=dry_run)
+        with (
+            progress("comparing" if dry_run else "publishing"),
+            store.writing(keep=not dry_run) as connection,
+        ):
+            tenant = find_project(connection, org, project)
+            if tenant is None:
+                raise UnknownTenant(org, project)
+            return apply_files(connection, tenant, Asked(files), actor=actor, now_ms=now_ms)
     except Refused as error:
         raise _invalid(error.problems, "; nothing was changed") from error
 
 
 def _published_without_file(
-    store: Store, org: str, project: str, specs: tuple[ExperimentSpec, ...]
+    store: Store, org: str, project: str, planned: Applied
 ) -> dict[str, Status]:
     serving = load_snapshot(store).projects.get((org, project))
     published = () if serving is None else serving.compiled.manifest.experiments
-    written = {spec.experiment.key for spec in specs}
+    absent = {each.key for each in planned.not_in_files}
     return {
         each.key: each.status
         for each in published
-        if isinstance(each, Experiment) and each.key not in written
+        if isinstance(each, Experiment) and each.key in absent
     }
 
 
@@ -147,13 +168,22 @@ def _invalid(problems: tuple[SpecProblem, ...], consequence: str) -> InvalidExpe
     )
 
 
-def _print_changes(planned: ApplyResult) -> None:
-    rows = [(change.key, change.kind, ", ".join(change.fields)) for change in planned.changes]
+def _print_changes(planned: Applied) -> None:
+    rows = [
+        (change.key, _WORDS[change.action], ", ".join(_paths_of(change)))
+        for change in planned.changes
+    ]
     print_table(("experiment", "change", "fields"), rows)
 
 
-def _count_changed(result: ApplyResult) -> int:
-    return sum(change.kind is not ChangeKind.UNCHANGED for change in result.changes)
+def _paths_of(change: PlannedChange) -> list[str]:
+    """Of what is new every field is."""
+    is_new = change.action is ChangeAction.CREATE
+    return [] if is_new else [field.path for field in change.fields]
+
+
+def _count_changed(result: Applied) -> int:
+    return sum(change.action is not ChangeAction.NONE for change in result.changes)
 
 
 def _ask(count: int) -> None:
@@ -163,13 +193,17 @@ def _ask(count: int) -> None:
         raise NotConfirmed("nothing was published")
 
 
-def _print_result(result: ApplyResult, absent: dict[str, Status], as_json: bool) -> None:
+def _print_result(result: Applied, absent: dict[str, Status], as_json: bool) -> None:
     if as_json:
         print_json(
             {
                 "version": result.version,
                 "changes": [
-                    {"key": change.key, "kind": str(change.kind), "fields": list(change.fields)}
+                    {
+                        "key": change.key,
+                        "kind": _WORDS[change.action],
+                        "fields": _paths_of(change),
+                    }
                     for change in result.changes
                 ],
                 "notInDirectory": [

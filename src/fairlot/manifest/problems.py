@@ -13,7 +13,8 @@ _JOINT: Final = re.compile(r"[.\[]")
 
 @dataclass(frozen=True, slots=True)
 class SpecProblem:
-    """`value` is what was written there, as text; `path` and `value` are empty where none apply."""
+    """`value` is what was written there, as text; `path` and `value` are empty where none apply,
+    and `file` where no file says it."""
 
     file: str
     line: int
@@ -22,7 +23,8 @@ class SpecProblem:
     message: str
 
     def __str__(self) -> str:
-        parts = (f"{self.file}:{self.line}", self.path, self.value, self.message)
+        place = f"{self.file}:{self.line}" if self.file else ""
+        parts = (place, self.path, self.value, self.message)
         return ": ".join(part for part in parts if part)
 
 

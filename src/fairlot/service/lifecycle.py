@@ -1,7 +1,7 @@
 """The states of an experiment, and what leads from one to another."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -153,6 +153,14 @@ TRANSITIONS: Final[Mapping[State, Mapping[Action, Cell]]] = {
     },
 }
 
+HOW_TO_END: Final[Mapping[State, str]] = {
+    State.REVIEW: "reject it first",
+    State.APPROVED: "reject it first",
+    State.RUNNING: "complete it or kill it first",
+    State.PAUSED: "complete it or kill it first",
+}
+"""What comes before the deletion of what is not deleted as it is."""
+
 # What `apply` may do by itself on the way to the state that a file names.
 _APPLIED: Final = (Action.START, Action.PAUSE, Action.RESUME, Action.COMPLETE)
 
@@ -193,6 +201,16 @@ def satisfies(state: State, target: TargetStatus) -> bool:
     if target is TargetStatus.COMPLETED:
         return state in OVER
     return state.value == target.value
+
+
+def walk(state: State, actions: Iterable[Action], *, review_required: bool) -> State:
+    """Where actions that are all allowed lead, one after the other."""
+    for action in actions:
+        reached = outcome(state, action, review_required=review_required)
+        if not isinstance(reached, State):
+            raise LookupError(f"{action} leads nowhere from {state}")
+        state = reached
+    return state
 
 
 def way_to(

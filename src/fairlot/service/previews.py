@@ -26,8 +26,8 @@ from fairlot.manifest.previews import (
     check_token_id,
     link_query,
 )
-from fairlot.manifest.spec import TargetStatus
 from fairlot.service.access import UnknownTenant
+from fairlot.service.lifecycle import State
 from fairlot.service.signing_keys import current_key, published_keys
 from fairlot.store import Store
 from fairlot.store.definitions import layer_salts
@@ -35,7 +35,7 @@ from fairlot.store.experiments import ExperimentRow, experiments_of, newest_mani
 from fairlot.store.previews import add_revoked_preview, forget_expired_previews
 from fairlot.store.tenants import ProjectRow, find_project, organization_id, raise_generation
 
-_PREVIEWABLE: Final = frozenset(TargetStatus)
+_PREVIEWABLE: Final = frozenset(State) - {State.KILLED}
 # From the latest moment at which a token that is valid now can have been made.
 _LONGEST_LIFE_MS: Final = (LONGEST_TTL_S + 2 * SKEW_S) * 1000
 

@@ -13,17 +13,11 @@ from fairlot.manifest.instants import write_instant
 from fairlot.manifest.problems import SpecProblem
 from fairlot.manifest.spec import ExperimentSpec
 from fairlot.service.actors import Actor
-from fairlot.service.assembly import experiment_of, is_served, used_layers
 from fairlot.service.audit import record
+from fairlot.service.project_state import read_state
 from fairlot.service.refusals import Refused
 from fairlot.service.signing_keys import current_key, published_keys
-from fairlot.store.definitions import layer_salts
-from fairlot.store.experiments import (
-    ManifestRow,
-    add_manifest,
-    experiments_of,
-    newest_manifest,
-)
+from fairlot.store.experiments import ManifestRow, add_manifest, newest_manifest
 from fairlot.store.tenants import ProjectRow, raise_generation
 
 
@@ -34,23 +28,20 @@ def publish(
     *,
     now_ms: int,
     note: str | None = None,
+    served: Manifest | None = None,
     specs: Sequence[ExperimentSpec] = (),
 ) -> int | None:
     """Sign and store the next version, if it differs from the newest; versions start at 0.
 
-    Raises Refused when an experiment would be broken in it that was not before.
+    `served` is what the stored rows come to, for whoever knows. Raises Refused when an experiment
+    would be broken in it that was not before.
     """
-    rows = [row for row in experiments_of(connection, project.id).values() if is_served(row)]
     newest = newest_manifest(connection, project.id)
     keys = published_keys(connection, project.organization_id)
-    served = [experiment_of(row) for row in rows]
-    manifest = Manifest(
-        project.organization_key,
-        project.key,
+    manifest = replace(
+        read_state(connection, project).manifest() if served is None else served,
         version=0 if newest is None else newest.version,
         published_at=write_instant(now_ms if newest is None else newest.published_at_ms),
-        experiments=tuple(served),
-        layers=used_layers(served, layer_salts(connection, project.id)),
         keys=tuple(key.kid for key in keys),
     )
     if newest is not None:
@@ -58,7 +49,7 @@ def publish(
             return None
         manifest = replace(manifest, version=newest.version + 1, published_at=write_instant(now_ms))
     payload = manifest_to_json(manifest)
-    _refuse_newly_broken(payload, newest, specs)
+    refuse_newly_broken(payload, newest, specs)
     key = current_key(connection, keys, project.organization_key)
     add_manifest(
         connection,
@@ -87,7 +78,7 @@ def publish(
     return manifest.version
 
 
-def _refuse_newly_broken(
+def refuse_newly_broken(
     payload: bytes, newest: ManifestRow | None, specs: Iterable[ExperimentSpec]
 ) -> None:
     """The last guard: what clients will read must compile as it did, or better."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from fairlot.store.tables import definitions
 
@@ -41,8 +41,10 @@ def add_definitions(connection: Connection, rows: Sequence[DefinitionRow]) -> No
         connection.execute(definitions.insert(), [asdict(row) for row in rows])
 
 
-def replace_definition(connection: Connection, row: DefinitionRow) -> None:
-    connection.execute(definitions.update().where(definitions.c.id == row.id).values(asdict(row)))
+def replace_definitions(connection: Connection, rows: Sequence[DefinitionRow]) -> None:
+    if rows:
+        statement = definitions.update().where(definitions.c.id == bindparam("own_id"))
+        connection.execute(statement, [asdict(row) | {"own_id": row.id} for row in rows])
 
 
 def layer_salts(connection: Connection, project_id: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from fairlot.store.tables import experiments, manifests
 
@@ -66,14 +66,24 @@ def experiments_of(connection: Connection, project_id: str) -> dict[str, Experim
     return {row["key"]: ExperimentRow(**row) for row in rows.mappings()}
 
 
-def add_experiment(connection: Connection, experiment: ExperimentRow) -> None:
-    connection.execute(experiments.insert().values(_values(experiment)))
-
-
-def replace_experiment(connection: Connection, experiment: ExperimentRow) -> None:
-    connection.execute(
-        experiments.update().where(experiments.c.id == experiment.id).values(_values(experiment))
+def find_experiment(connection: Connection, project_id: str, key: str) -> ExperimentRow | None:
+    """Also a deleted one."""
+    found = connection.execute(
+        select(experiments).where(experiments.c.project_id == project_id, experiments.c.key == key)
     )
+    row = found.mappings().one_or_none()
+    return None if row is None else ExperimentRow(**row)
+
+
+def add_experiments(connection: Connection, rows: Sequence[ExperimentRow]) -> None:
+    if rows:
+        connection.execute(experiments.insert(), [_values(row) for row in rows])
+
+
+def replace_experiments(connection: Connection, rows: Sequence[ExperimentRow]) -> None:
+    if rows:
+        statement = experiments.update().where(experiments.c.id == bindparam("own_id"))
+        connection.execute(statement, [_values(row) | {"own_id": row.id} for row in rows])
 
 
 def keys_with_changed_draws(connection: Connection, project_id: str) -> frozenset[str]:

@@ -64,9 +64,9 @@ def test_validate__good_folder__says_how_many(run: Run) -> None:
 
 @pytest.mark.parametrize("words", [("validate",), ("apply", "--yes")])
 def test_folder__problems_in_two_files__are_all_named(
-    run: Run, bad: Path, words: tuple[str, ...]
+    data: Run, bad: Path, words: tuple[str, ...]
 ) -> None:
-    ran = run(*words, bad)
+    ran = data(*words, bad)
     assert ran.code == 1
     assert "first.yaml:4: " in ran.err
     assert "weight" in ran.err

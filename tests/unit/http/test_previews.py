@@ -13,15 +13,14 @@ from fairlot.engine import Experiment
 from fairlot.http.throttle import Policy
 from fairlot.manifest import DocumentType, SigningKey, sign_preview, verify_manifest, verify_preview
 from fairlot.service.actors import Scope
-from fairlot.service.applying import apply_specs
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.previews import mint_preview
 from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store, StoreFailed, open_store
 from fairlot.store.tenants import ProjectRow, add_project, organization_id
+from support.applying import apply_texts
 from support.asgi import Response
 from support.credentials import create_key
-from support.experiment_texts import read_experiments
 from support.serving import NOW_MS, Desk, NoStore, a_desk
 
 HERO = "key: hero\nname: Hero\nstatus: draft\nvariants: [{key: a, name: A}, {key: bold, name: B}]\n"
@@ -61,9 +60,8 @@ def bench(tmp_path: Path, database_url: str | None) -> Iterator[Bench]:
             owner = organization_id(connection, "default")
             assert owner is not None
             add_project(connection, ProjectRow("prj_2", "staging", owner, "default"), NOW_MS)
-        specs, _ = read_experiments(HERO, "hero.yaml")
         for project in ("default", "staging"):
-            apply_specs(store, "default", project, specs, now_ms=NOW_MS)
+            apply_texts(store, HERO, project=project, now_ms=NOW_MS)
         keys = {
             "writer": create_key(store, "default", scopes=[Scope.WRITE]).text,
             "reader": create_key(store, "default", scopes=[Scope.READ]).text,
@@ -281,8 +279,7 @@ def test_draft__of_another_organization__tells_nothing_of_it(bench: Bench) -> No
 
 def test_draft__experiment_or_variant_gone__is_a_404_problem(bench: Bench) -> None:
     token = signed(bench)
-    specs, _ = read_experiments(HERO.replace("bold", "plain"), "hero.yaml")
-    apply_specs(bench.store, "default", "default", specs, now_ms=NOW_MS)
+    apply_texts(bench.store, HERO.replace("bold", "plain"), now_ms=NOW_MS)
     answer = bench.draft(token)
     assert answer.status == 404
     assert answer.json["detail"] == "the experiment or the variant of this link does not exist"

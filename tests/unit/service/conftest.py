@@ -1,18 +1,18 @@
 """A store with its first organization, and a short way to apply experiment files to it."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from fairlot.manifest.spec import ExperimentSpec
-from fairlot.service.applying import ApplyResult, apply_specs
 from fairlot.service.bootstrap import bootstrap
+from fairlot.service.changes.applying import Applied
 from fairlot.store import Store, open_store
-from support.experiment_texts import read_experiments
+from support.applying import apply_texts
 
 NOW_MS = 1_795_413_600_000
-Apply = Callable[..., ApplyResult]
+Apply = Callable[..., Applied]
 
 
 @pytest.fixture
@@ -30,14 +30,5 @@ def store(empty_store: Store) -> Store:
 
 @pytest.fixture
 def apply(store: Store) -> Apply:
-    """Applies YAML texts, one experiment each, to project `default`."""
-
-    def apply_texts(*texts: str, now_ms: int = NOW_MS, dry_run: bool = False) -> ApplyResult:
-        specs: list[ExperimentSpec] = []
-        for number, text in enumerate(texts):
-            found, problems = read_experiments(text, f"file{number}.yaml")
-            assert problems == ()
-            specs += found
-        return apply_specs(store, "default", "default", specs, now_ms=now_ms, dry_run=dry_run)
-
-    return apply_texts
+    """Applies YAML texts, one file each, to project `default`."""
+    return partial(apply_texts, store, now_ms=NOW_MS)

@@ -26,7 +26,6 @@ from fairlot.manifest import (
 )
 from fairlot.manifest.previews import LONGEST_TTL_S
 from fairlot.service.access import UnknownTenant
-from fairlot.service.applying import delete_experiment
 from fairlot.service.previews import (
     MintedPreview,
     NotPreviewable,
@@ -152,7 +151,7 @@ def test_mint__project_without_experiments__says_so(store: Store) -> None:
 
 def test_mint__deleted_experiment__is_not_there(store: Store, apply: Apply) -> None:
     apply(DRAFT)
-    delete_experiment(store, "default", "default", "hero", now_ms=NOW_MS)
+    apply(DRAFT.replace("hero", "other"), allow_deletes=True)
     with pytest.raises(NotPreviewable, match="no such experiment"):
         minted(store)
 

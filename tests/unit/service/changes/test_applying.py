@@ -1,21 +1,21 @@
 import json
-from dataclasses import replace
+from collections.abc import Sequence
 
 import pytest
 from sqlalchemy import text
 
-from fairlot.engine import Audience, Experiment
+from fairlot.engine import Experiment
 from fairlot.manifest import manifest_from_json, verify_manifest
-from fairlot.service.access import UnknownTenant
-from fairlot.service.applying import NotDeletable, apply_specs, delete_experiment
-from fairlot.service.planning import Change, ChangeKind
-from fairlot.service.refusals import Refused
+from fairlot.service.changes.applying import Asked, plan_files
+from fairlot.service.changes.single import delete_document
+from fairlot.service.plan_document import ChangeAction, PlannedChange
+from fairlot.service.refusals import NotDeletable, NotThere, Refused
 from fairlot.service.signing_keys import make_signing_key
 from fairlot.service.snapshot import ProjectServing, load_snapshot
 from fairlot.store import Store
 from fairlot.store.signing_keys import KeyState
 from fairlot.store.tenants import add_organization
-from support.experiment_texts import read_experiments
+from support.applying import ANNA, source_files, tenant_of
 from unit.service.conftest import NOW_MS, Apply
 
 
@@ -34,9 +34,13 @@ def experiments(store: Store) -> dict[str, Experiment]:
     return {each.key: each for each in found if isinstance(each, Experiment)}
 
 
-def only_change(apply: Apply, text_: str) -> tuple[ChangeKind, tuple[str, ...]]:
+def told(changes: Sequence[PlannedChange]) -> list[tuple[str, ChangeAction]]:
+    return [(change.key, change.action) for change in changes]
+
+
+def only_change(apply: Apply, text_: str) -> tuple[ChangeAction, tuple[str, ...]]:
     (change,) = apply(text_).changes
-    return change.kind, change.fields
+    return change.action, tuple(field.path for field in change.fields)
 
 
 def refusals(apply: Apply, *texts: str) -> list[tuple[str, str]]:
@@ -49,7 +53,7 @@ def refusals(apply: Apply, *texts: str) -> list[tuple[str, str]]:
 
 def test_apply__new_experiment__is_published_signed_and_served(store: Store, apply: Apply) -> None:
     result = apply(yaml("button", "description: Secret plans", "owner: anna"))
-    assert result.changes == (Change("button", ChangeKind.CREATED),)
+    assert told(result.changes) == [("button", ChangeAction.CREATE)]
     assert result.version == 1
     serving = served(store)
     manifest = verify_manifest(serving.signed, json.loads(load_snapshot(store).jwks["default"]))
@@ -82,19 +86,20 @@ def test_apply__same_again__publishes_nothing(store: Store, apply: Apply) -> Non
     apply(yaml())
     generation = store.generation()
     result = apply(yaml(), now_ms=NOW_MS + 5)
-    assert result.changes == (Change("button", ChangeKind.UNCHANGED),)
+    assert told(result.changes) == [("button", ChangeAction.NONE)]
     assert result.version is None
     assert store.generation() == generation
 
 
-def test_apply__dry_run__tells_the_changes_and_makes_none(store: Store, apply: Apply) -> None:
+def test_plan__of_files__tells_the_changes_and_makes_none(store: Store, apply: Apply) -> None:
     generation = store.generation()
-    result = apply(yaml(), dry_run=True)
-    assert result.changes == (Change("button", ChangeKind.CREATED),)
-    assert result.version is None
+    with store.reading() as connection:
+        asked = Asked(source_files(yaml()))
+        planned = plan_files(connection, tenant_of(connection), asked, actor=ANNA, now_ms=NOW_MS)
+    assert told(planned.prepared.changes) == [("button", ChangeAction.CREATE)]
     assert store.generation() == generation
     assert experiments(store) == {}
-    assert apply(yaml()).changes == result.changes
+    assert apply(yaml()).changes == planned.prepared.changes
 
 
 def test_apply__changed__keeps_ids_and_raises_version_and_generation(
@@ -146,7 +151,7 @@ def test_apply__one_thing_changed__is_named(
 ) -> None:
     apply(yaml())
     assert only_change(apply, yaml("button", *lines, variants=variants)) == (
-        ChangeKind.UPDATED,
+        ChangeAction.UPDATE,
         fields,
     )
 
@@ -154,7 +159,7 @@ def test_apply__one_thing_changed__is_named(
 def test_apply__only_the_status__is_a_change_of_status(store: Store, apply: Apply) -> None:
     apply(yaml())
     assert only_change(apply, yaml("button", "status: paused")) == (
-        ChangeKind.STATUS,
+        ChangeAction.STATUS,
         ("status",),
     )
     assert experiments(store)["button"].status == "paused"
@@ -320,26 +325,16 @@ def test_apply__several_problems__are_all_named(store: Store, apply: Apply) -> N
     assert "three" not in experiments(store)
 
 
-def test_apply__segment_that_the_engine_does_not_know__is_refused(store: Store) -> None:
-    (spec,), _ = read_experiments(yaml("one"), "one.yaml")
-    audience = Audience(segments=("nobody",))
-    spec = replace(spec, experiment=replace(spec.experiment, audience=audience))
-    with pytest.raises(Refused) as caught:
-        apply_specs(store, "default", "default", [spec], now_ms=NOW_MS)
-    (problem,) = caught.value.problems
-    assert problem.file == "one.yaml"
-    assert problem.path.startswith("audience.segments")
+def test_apply__segment_that_nobody_knows__is_refused(apply: Apply) -> None:
+    ((path, message),) = refusals(apply, yaml("one", "audience: {segments: [nobody]}"))
+    assert path.startswith("audience.segments")
+    assert "no such segment" in message
 
 
 def test_apply__key_twice__is_refused(apply: Apply) -> None:
     ((path, message),) = refusals(apply, yaml("one"), yaml("one", "priority: 2"))
     assert path == "key"
     assert "file0.yaml" in message
-
-
-def test_apply__no_such_project__is_told(store: Store) -> None:
-    with pytest.raises(UnknownTenant):
-        apply_specs(store, "default", "staging", (), now_ms=NOW_MS)
 
 
 def test_apply__source__is_kept_as_it_was_written(store: Store, apply: Apply) -> None:
@@ -356,18 +351,29 @@ def test_delete__completed_or_draft__is_gone_and_its_key_used_up(
 ) -> None:
     apply(yaml("one", "status: draft"), yaml("two"))
     apply(yaml("two", "status: completed", "rollout: b"))
+    with store.writing() as connection:
+        for key in ("one", "two"):
+            delete_document(
+                connection, tenant_of(connection), ("experiment", key), actor=ANNA, now_ms=NOW_MS
+            )
     for key in ("one", "two"):
-        delete_experiment(store, "default", "default", key, now_ms=NOW_MS)
         ((path, _),) = refusals(apply, yaml(key))
         assert path == "key"
     assert experiments(store) == {}
 
 
-@pytest.mark.parametrize("key", ["runs", "nowhere"])
-def test_delete__running_or_unknown__is_refused(store: Store, apply: Apply, key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "error", "told"),
+    [("runs", NotDeletable, "complete it or kill it"), ("nowhere", NotThere, "spelling")],
+)
+def test_delete__running_or_unknown__is_refused(
+    store: Store, apply: Apply, key: str, error: type[Exception], told: str
+) -> None:
     apply(yaml("runs"))
-    with pytest.raises(NotDeletable):
-        delete_experiment(store, "default", "default", key, now_ms=NOW_MS)
+    with pytest.raises(error, match=told), store.writing() as connection:
+        delete_document(
+            connection, tenant_of(connection), ("experiment", key), actor=ANNA, now_ms=NOW_MS
+        )
     assert set(experiments(store)) == {"runs"}
 
 

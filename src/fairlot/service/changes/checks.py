@@ -1,0 +1,117 @@
+"""What stands in the way of a change when all of a project is looked at, before and after."""
+
+from collections.abc import Iterator
+
+from fairlot.manifest.problems import SpecProblem
+from fairlot.service.actors import Actor, Scope
+from fairlot.service.changes.conflicts import overlaps, users_of
+from fairlot.service.changes.steps import Places, problem_at
+from fairlot.service.plan_document import PlanWarning
+from fairlot.service.project_state import EXPERIMENT, HOLDOUT, LAYER, SEGMENT, Name, ProjectState
+
+
+def problems_between(
+    before: ProjectState, after: ProjectState, places: Places, actor: Actor
+) -> Iterator[SpecProblem]:
+    yield from _overlaps(after, places)
+    yield from _used_and_gone(before, after, places)
+    yield from _new_layer_salts(before, after, places)
+    yield from _second_holdout(after, places)
+    if after.tenant.review_required and Scope.APPROVE not in actor.scopes:
+        yield from _unreviewed(before, after, places)
+
+
+def warnings_between(before: ProjectState, after: ProjectState) -> Iterator[PlanWarning]:
+    """A holdout that begins with the salt of one that has ended holds the same subjects."""
+    ended = {
+        each.row.salt: each.row.key
+        for name, each in after.definitions.items()
+        if name[0] == HOLDOUT and each.row.deleted_at_ms is not None
+    }
+    for name, each in after.definitions.items():
+        if name[0] == HOLDOUT and name not in before.definitions and each.row.salt in ended:
+            sentence = (
+                f"holds the same subjects back as {ended[each.row.salt]} did: write a salt of its"
+                " own to draw them anew"
+            )
+            yield PlanWarning(code="holdout_salt", about=":".join(name), sentence=sentence)
+
+
+def _overlaps(after: ProjectState, places: Places) -> Iterator[SpecProblem]:
+    keys = [key for kind, key in places if kind == EXPERIMENT]
+    for each in overlaps(after.live_experiments, keys):
+        spec = places[EXPERIMENT, each.mine.key]
+        yield problem_at(spec, "layer", each.buckets, each.sentence)
+
+
+def _used_and_gone(
+    before: ProjectState, after: ProjectState, places: Places
+) -> Iterator[SpecProblem]:
+    gone = [
+        name
+        for name, each in after.definitions.items()
+        if each.row.deleted_at_ms is not None and before.definitions[name].row.deleted_at_ms is None
+    ]
+    used_by = users_of(after) if gone else {}
+    for name in gone:
+        for user, field in used_by.get(name, ())[:1]:
+            kind, key = name
+            fix = (
+                f"the {kind} {key} would be deleted, and {':'.join(user)} uses it: keep the {kind},"
+                " or change that first"
+            )
+            yield problem_at(places.get(user), field, key, fix)
+
+
+def _new_layer_salts(
+    before: ProjectState, after: ProjectState, places: Places
+) -> Iterator[SpecProblem]:
+    changed = [
+        name
+        for name, each in after.definitions.items()
+        if name[0] == LAYER
+        and name in before.definitions
+        and each.row.salt != before.definitions[name].row.salt
+    ]
+    if not changed:
+        return
+    users_before, users_after = users_of(before), users_of(after)
+    for name in changed:
+        still = {user for user, _ in users_before.get(name, ())} & {
+            user for user, _ in users_after.get(name, ())
+        }
+        for user in sorted(still)[:1]:
+            fix = (
+                f"a new salt deals all buckets of the layer anew, and {':'.join(user)} uses it:"
+                " take another layer, under a new key"
+            )
+            yield problem_at(places.get(name), "salt", after.definitions[name].row.salt or "", fix)
+
+
+def _second_holdout(after: ProjectState, places: Places) -> Iterator[SpecProblem]:
+    live = [each.row.key for each in after.live_definitions if each.row.kind == HOLDOUT]
+    for key in live[1:]:
+        other = live[0] if (HOLDOUT, key) in places else key
+        mine = key if (HOLDOUT, key) in places else live[0]
+        fix = f"a project has one holdout, and it has {other}: delete that one first"
+        yield problem_at(places.get((HOLDOUT, mine)), "key", mine, fix)
+
+
+def _unreviewed(before: ProjectState, after: ProjectState, places: Places) -> Iterator[SpecProblem]:
+    """A definition reaches into what runs: changing one is an edit of what runs."""
+    was, will = before.manifest(), after.manifest()
+    changed: list[Name] = []
+    if was.holdout != will.holdout:
+        changed += [(HOLDOUT, each.key) for each in (will.holdout or was.holdout,) if each]
+    segments = {each.key: each for each in was.segments}
+    changed += [
+        (SEGMENT, each.key)
+        for each in will.segments
+        if each.key in segments and segments[each.key] != each
+    ]
+    for name in changed:
+        fix = (
+            f"the {name[0]} is in use by what has started, and this project asks for a review: use"
+            " a key with scope approve"
+        )
+        yield problem_at(places.get(name), "", name[1], fix)

@@ -1,0 +1,79 @@
+"""What differs between two contents, field by field, named as in YAML."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from fairlot.engine import Experiment
+from fairlot.engine.model import FULL_RATE_BP
+from fairlot.manifest import experiment_to_json
+from fairlot.manifest.definitions import Definition, definition_to_json
+from fairlot.manifest.spec import ExperimentSpec
+from fairlot.service.plan_document import FieldChange
+from fairlot.store.experiments import ExperimentRow
+
+Facts = Mapping[str, Any]
+
+NOTES: Final = ("description", "hypothesis", "owner", "tags", "metrics")
+"""The fields of an experiment that manifests never carry."""
+SOURCE: Final = FieldChange(path="source")
+"""Only comments or layout differ."""
+_IN_BASIS_POINTS: Final = "Bp"
+_IDENTITY: Final = frozenset({"id", "key", "kind", "status"})
+
+
+def changed_fields(before: Facts, after: Facts) -> tuple[FieldChange, ...]:
+    """In the order of `after`. The fields of a variant that is new or gone are not told: that it
+    is, is in `variants`."""
+    kept = set(before.get("variants", ())) & set(after.get("variants", ()))
+    return tuple(
+        FieldChange(path=name, before=before.get(name, UNSET), after=after.get(name, UNSET))
+        for name in dict.fromkeys((*after, *before))
+        if before.get(name, UNSET) != after.get(name, UNSET)
+        and (not name.startswith("variants.") or name.split(".")[1] in kept)
+    )
+
+
+def served_facts(experiment: Experiment) -> dict[str, Any]:
+    """What clients see of an experiment, but for its ids and its status."""
+    facts: dict[str, Any] = {}
+    for name, value in msgspec.json.decode(experiment_to_json(experiment)).items():
+        if name == "audience":
+            facts |= (_in_yaml(f"audience.{part}", each) for part, each in value.items())
+        elif name == "variants":
+            facts["variants"] = [variant["key"] for variant in value]
+            facts |= _variant_facts(value)
+        elif name not in _IDENTITY:
+            facts[name] = value
+    return facts
+
+
+def noted_facts(holder: ExperimentSpec | ExperimentRow) -> dict[str, Any]:
+    """What people have written for people."""
+    notes = ((name, _plain(getattr(holder, name))) for name in NOTES)
+    return {name: value for name, value in notes if value not in (None, [])}
+
+
+def definition_facts(definition: Definition) -> dict[str, Any]:
+    document = msgspec.json.decode(definition_to_json(definition))
+    return dict(_in_yaml(name, value) for name, value in document.items() if name not in _IDENTITY)
+
+
+def _variant_facts(variants: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+    for variant in variants:
+        for name, value in variant.items():
+            if name not in _IDENTITY:
+                yield _in_yaml(f"variants.{variant['key']}.{name}", value)
+
+
+def _in_yaml(name: str, value: Any) -> tuple[str, Any]:
+    """A rate is a fraction there."""
+    if name.endswith(_IN_BASIS_POINTS):
+        return name.removesuffix(_IN_BASIS_POINTS), value / FULL_RATE_BP
+    return name, value
+
+
+def _plain(value: object) -> object:
+    return [*value] if isinstance(value, tuple) else value
