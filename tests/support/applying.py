@@ -6,6 +6,7 @@ from fairlot.manifest.source_files import SourceFile
 from fairlot.service.actors import Actor, Scope
 from fairlot.service.changes.applying import Applied, Asked, apply_files
 from fairlot.store import Store
+from fairlot.store.tables import projects
 from fairlot.store.tenants import ProjectRow, find_project
 
 ANNA = Actor("local:anna", frozenset(Scope))
@@ -37,3 +38,9 @@ def tenant_of(connection: Connection, project: str = "default") -> ProjectRow:
     found = find_project(connection, "default", project)
     assert found is not None
     return found
+
+
+def require_review(store: Store) -> None:
+    """Of every project."""
+    with store.writing() as connection:
+        connection.execute(projects.update().values(review_required=True))

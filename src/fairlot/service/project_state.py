@@ -54,7 +54,8 @@ class ProjectState:
 
     @property
     def layers(self) -> dict[str, Layer]:
-        found = [each.definition for each in self.live_definitions]
+        """Deleted ones too: that one is named again is told elsewhere."""
+        found = [each.definition for each in self.definitions.values()]
         return {each.key: layer_of(each) for each in found if isinstance(each, LayerDefinition)}
 
     @property

@@ -144,10 +144,11 @@ class ExperimentPlanner:
         edited: bool,
     ) -> ExperimentRow:
         ids = {variant.key: variant.id for variant in experiment.variants}
+        moved = course.state != row.status
         following = replace(
             row,
             status=course.state.value,
-            status_reason=None,
+            status_reason=None if edited or moved else row.status_reason,
             document=experiment_to_json(experiment),
             variant_ids={**row.variant_ids, **ids},
             description=spec.description,

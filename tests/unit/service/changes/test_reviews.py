@@ -1,0 +1,169 @@
+"""What files do where a project asks for a review, and to what is over."""
+
+import pytest
+
+from fairlot.service.actions import Asked, act
+from fairlot.service.actors import Actor, Scope
+from fairlot.service.lifecycle import Action
+from fairlot.service.refusals import Refused
+from fairlot.service.snapshot import load_snapshot
+from fairlot.store import Store
+from fairlot.store.experiments import ExperimentRow, find_experiment
+from support.applying import ANNA, BEN, require_review, tenant_of
+from unit.service.conftest import NOW_MS, Apply
+
+WRITER = Actor("key:12345678", frozenset({Scope.READ, Scope.WRITE}))
+SEGMENT = "kind: segment\nkey: vips\nname: VIPs\nrule: {tier: gold}\n"
+HOLDOUT = "kind: holdout\nkey: quiet\nname: Quiet\nrate: 0.1\n"
+
+
+def yaml(*lines: str, key: str = "hero") -> str:
+    variants = "variants: [{key: a, name: A}, {key: b, name: B}]"
+    return "\n".join((f"key: {key}", "name: Hero", *lines, variants, ""))
+
+
+def do(store: Store, action: str, *, actor: Actor = BEN, key: str = "hero") -> None:
+    asked = Asked(Action(action), "because", None)
+    with store.writing() as connection:
+        act(connection, tenant_of(connection), key, asked, actor=actor, now_ms=NOW_MS)
+
+
+def row_of(store: Store, key: str = "hero") -> ExperimentRow:
+    with store.reading() as connection:
+        found = find_experiment(connection, tenant_of(connection).id, key)
+    assert found is not None
+    return found
+
+
+def problems(apply: Apply, *texts: str, actor: Actor = ANNA) -> list[str]:
+    with pytest.raises(Refused) as caught:
+        apply(*texts, actor=actor)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("status", ["running", "paused", "completed"])
+def test_apply__in_a_project_with_review__stops_at_review_and_says_so(
+    store: Store, apply: Apply, status: str
+) -> None:
+    require_review(store)
+    applied = apply(yaml(f"status: {status}"))
+    (change,) = applied.changes
+    assert (applied.version, row_of(store).status) == (None, "review")
+    assert "stops at review: somebody other than its author" in change.notes[0]
+    assert status in change.notes[0]
+    again = apply(yaml(f"status: {status}"))
+    assert row_of(store).revision == 1
+    assert again.changes[0].notes == change.notes
+
+
+def test_apply__after_the_approval__starts(store: Store, apply: Apply) -> None:
+    require_review(store)
+    apply(yaml())
+    do(store, "approve")
+    assert apply(yaml()).version == 1
+    row = row_of(store)
+    assert (row.status, row.approved_by, row.started_at_ms) == ("running", "local:ben", NOW_MS)
+
+
+def test_apply__an_edit_of_what_is_approved__needs_another_review(
+    store: Store, apply: Apply
+) -> None:
+    require_review(store)
+    apply(yaml())
+    do(store, "approve")
+    (change,) = apply(yaml("sampleRate: 0.5")).changes
+    row = row_of(store)
+    assert (row.status, row.approved_by, row.author) == ("review", None, "local:anna")
+    assert change.notes[0] == "was approved, and goes back to draft because it is edited"
+
+
+@pytest.mark.parametrize("comment", ["# why", "status: draft"])
+def test_apply__what_nobody_has_to_review__keeps_the_approval(
+    store: Store, apply: Apply, comment: str
+) -> None:
+    apply(yaml("status: draft"))
+    do(store, "submit")
+    do(store, "approve")
+    apply(yaml("status: draft", comment if comment.startswith("#") else "# other"))
+    assert (row_of(store).status, row_of(store).approved_by) == ("approved", "local:ben")
+
+
+def test_apply__a_draft_in_review__is_a_draft_for_the_file(store: Store, apply: Apply) -> None:
+    apply(yaml("status: draft"))
+    do(store, "submit")
+    apply(yaml("status: draft"))
+    assert row_of(store).status == "review"
+    apply(yaml("status: draft", "priority: 2"))
+    assert row_of(store).status == "draft"
+
+
+def test_apply__an_edit_of_what_runs__needs_the_scope_approve(store: Store, apply: Apply) -> None:
+    apply(yaml(), actor=WRITER)
+    require_review(store)
+    (told,) = problems(apply, yaml("sampleRate: 0.5"), actor=WRITER)
+    assert "audience.sampleRate" in told
+    assert "use a key with scope approve" in told
+    apply(yaml("owner: ben"), actor=WRITER)
+    apply(yaml("status: paused", "owner: ben"), actor=WRITER)
+    apply(yaml("status: paused", "sampleRate: 0.5"), actor=ANNA)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((SEGMENT,), (SEGMENT.replace("gold", "silver"),)),
+        ((SEGMENT, HOLDOUT), (SEGMENT, HOLDOUT.replace("0.1", "0.9"))),
+        ((SEGMENT,), (SEGMENT, HOLDOUT)),
+    ],
+)
+def test_apply__a_definition_that_reaches_into_what_runs__needs_the_scope_approve(
+    store: Store, apply: Apply, before: tuple[str, ...], after: tuple[str, ...]
+) -> None:
+    mine = yaml("audience: {segments: [vips]}")
+    apply(mine, *before, actor=WRITER)
+    require_review(store)
+    (told,) = problems(apply, mine, *after, actor=WRITER)
+    assert "is in use by what has started" in told
+    apply(mine, *after, actor=ANNA)
+
+
+def test_apply__a_definition_that_nothing_started_uses__needs_no_approval(
+    store: Store, apply: Apply
+) -> None:
+    apply(SEGMENT, actor=WRITER)
+    require_review(store)
+    assert apply(SEGMENT.replace("gold", "silver"), actor=WRITER).version is None
+
+
+@pytest.mark.parametrize("status", ["running", "paused", "draft"])
+def test_apply__a_killed_experiment__stays_killed_and_is_warned_of(
+    store: Store, apply: Apply, status: str
+) -> None:
+    apply(yaml())
+    do(store, "kill")
+    applied = apply(yaml(f"status: {status}"), yaml(key="other"))
+    assert row_of(store).status == "killed"
+    (warning,) = applied.warnings
+    assert (warning.code, warning.about) == ("killed", "experiment:hero")
+    assert "was killed (because) and stays so, though file0.yaml:1" in warning.sentence
+    served = load_snapshot(store).projects["default", "default"].compiled.experiments
+    assert set(served) == {"other"}
+
+
+def test_apply__completed_for_a_killed_one__asks_for_nothing_more(
+    store: Store, apply: Apply
+) -> None:
+    apply(yaml())
+    do(store, "kill")
+    applied = apply(yaml("status: completed"))
+    assert applied.warnings == ()
+    assert (row_of(store).status, row_of(store).status_reason) == ("killed", "because")
+    assert "status: completed" in row_of(store).source
+
+
+def test_apply__an_edit_of_a_killed_one__is_refused(store: Store, apply: Apply) -> None:
+    apply(yaml())
+    do(store, "kill")
+    told = problems(apply, yaml("status: completed", "rollout: a", "priority: 2"))
+    assert [each.partition(":1: ")[2].partition(":")[0] for each in told] == ["rollout", "priority"]
+    assert all("it is killed, and nothing may change" in each for each in told)
