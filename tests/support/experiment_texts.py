@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+from jsonschema import Draft7Validator
+
 from fairlot.manifest.definitions import NOTHING_KNOWN, Definition, KnownDefinitions
 from fairlot.manifest.documents import Documents, read_files
-from fairlot.manifest.problems import SpecProblem
+from fairlot.manifest.nodes import json_value
+from fairlot.manifest.problems import Problems, SpecProblem
+from fairlot.manifest.schema import schema_document
 from fairlot.manifest.source_files import SourceFile, read_source_files
 from fairlot.manifest.spec import ExperimentSpec
+from fairlot.manifest.yaml_reader import read_documents
 
 HEAD = "key: e\nname: E\n"
 VARIANTS = "variants:\n  - {key: a, name: A}\n  - {key: b, name: B}\n"
@@ -14,10 +19,18 @@ LINE = 3
 """The line on which what a test adds between HEAD and VARIANTS begins."""
 
 
+SCHEMA = Draft7Validator(schema_document())
+
+
 def read_text(
     text: str, file: str = "f.yaml", *, known: KnownDefinitions = NOTHING_KNOWN
 ) -> tuple[Documents, tuple[SpecProblem, ...]]:
-    return read_files([SourceFile(file, text)], known)
+    """What a text says; one without a problem is valid by the JSON Schema too."""
+    documents, problems = read_files([SourceFile(file, text)], known)
+    if not problems:
+        for document in read_documents(text, Problems(file)):
+            SCHEMA.validate(json_value(document.root))
+    return documents, problems
 
 
 def read_experiments(

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("fairlot.cli.keys:keys", "Create, list and revoke API keys."),
     "manifest": ("fairlot.cli.manifest:manifest", "Show or verify the signed manifest."),
     "preview": ("fairlot.cli.preview:preview", "Make a link that shows a variant, or revoke one."),
+    "schema": ("fairlot.cli.schema:schema", "Print the JSON Schema of experiment files."),
     "openapi": ("fairlot.cli.openapi:openapi", "Print the OpenAPI document of the server."),
 }
 

@@ -11,6 +11,7 @@ from fairlot.cli.data import opened_store
 from fairlot.cli.errors import CommandFailed
 from fairlot.cli.options import data_option, json_option, read_settings
 from fairlot.cli.output import print_json
+from fairlot.manifest.schema import SCHEMA_FILE, read_schema
 from fairlot.service.bootstrap import bootstrap
 
 WELCOME = "welcome.yaml"
@@ -24,10 +25,12 @@ WELCOME = "welcome.yaml"
 @data_option
 @json_option
 def init(directory: Path, data_only: bool, data_dir: str | None, as_json: bool) -> None:
-    """Write DIRECTORY/welcome.yaml and make the data directory.
+    """Write DIRECTORY/welcome.yaml, the JSON Schema by which editors complete it, and make the data
+    directory.
 
-    DIRECTORY is `experiments` unless named. An experiment file that is there is kept. The token
-    and the admin key of a new data directory are printed once.
+    DIRECTORY is `experiments` unless named. An experiment file that is there is kept; the schema is
+    always that of this version. The token and the admin key of a new data directory are printed
+    once.
     """
     settings = read_settings(data_dir)
     written = not data_only and _write_welcome(directory)
@@ -38,6 +41,7 @@ def init(directory: Path, data_only: bool, data_dir: str | None, as_json: bool) 
             {
                 "file": None if data_only else str(directory / WELCOME),
                 "written": written,
+                "schema": None if data_only else str(directory / SCHEMA_FILE),
                 "dataDirectory": str(settings.data_dir),
                 "credentials": credentials and credentials_document(credentials),
             }
@@ -54,9 +58,11 @@ def init(directory: Path, data_only: bool, data_dir: str | None, as_json: bool) 
 
 
 def _write_welcome(directory: Path) -> bool:
+    """False if it is there already; the schema beside it is written in any case."""
     text = (files("fairlot.cli") / WELCOME).read_text("utf-8")
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        (directory / SCHEMA_FILE).write_text(read_schema(), "utf-8")
         with (directory / WELCOME).open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:

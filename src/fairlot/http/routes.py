@@ -4,7 +4,16 @@ import msgspec
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from fairlot.events.sent import SentBatch
-from fairlot.http.api import audit, events, health, keys, manifests, previews, signing_keys
+from fairlot.http.api import (
+    audit,
+    events,
+    health,
+    keys,
+    manifests,
+    previews,
+    schema,
+    signing_keys,
+)
 from fairlot.http.asgi import Handler
 from fairlot.http.faces import assignments, drafts, manifest
 from fairlot.http.faces.assignment_wire import AssignmentRequest, InExperiment, OutOfExperiment
@@ -65,6 +74,7 @@ _READY = {
     503: Answer("What cannot be used.", (health.NotReady,), PROBLEM_JSON, headers=("Retry-After",)),
 }
 _FIGURES = {200: Answer("The Prometheus text format.", media=CONTENT_TYPE_PLAIN_0_0_4)}
+_SCHEMA = {200: Answer("JSON Schema, draft 7.", headers=("Cache-Control",))}
 _DOCUMENT = {200: Answer("This document.", headers=("Cache-Control",))}
 
 _OPENAPI_ALIASES = ("/api/v1/openapi",)
@@ -176,6 +186,7 @@ ROUTES = (
     Route("GET", "/healthz", "Whether the process lives", health.healthz, _ALIVE),
     Route("GET", "/readyz", "Whether store, log and manifest are usable", health.readyz, _READY),
     Route("GET", "/metrics", "Figures of all workers", health.metrics, _FIGURES, errors=(403,)),
+    Route("GET", "/schema.json", "The JSON Schema of experiment files", schema.schema, _SCHEMA),
     Route("GET", "/openapi.json", "This document", _openapi, _DOCUMENT, aliases=_OPENAPI_ALIASES),
 )
 

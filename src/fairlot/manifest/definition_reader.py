@@ -4,9 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from fairlot.engine.checks import EXPERIMENT_KEY
-from fairlot.engine.hashing import SALT_PATTERN
-from fairlot.manifest.audience_reader import read_segment_names
+from fairlot.manifest.audience_reader import RULE, SEGMENTS, read_rule, read_segment_names
 from fairlot.manifest.definitions import (
     Definition,
     DocumentKind,
@@ -16,30 +14,35 @@ from fairlot.manifest.definitions import (
     MetricType,
     SegmentDefinition,
 )
+from fairlot.manifest.document_kind import KIND
 from fairlot.manifest.engine_check import EngineCheck
-from fairlot.manifest.fields import KEY_FIX, MAX_PROSE_CHARS, SALT_FIX, Fields
+from fairlot.manifest.fields import Field, Fields, JsonSchema, Shape, Table
+from fairlot.manifest.metric_reader import EVENT_NAME, METRIC_TYPE_SAYS
 from fairlot.manifest.names import Names
-from fairlot.manifest.nodes import MapNode, Scalar, shown
+from fairlot.manifest.nodes import MapNode, Node, Scalar, shown
 from fairlot.manifest.problems import Problems
-from fairlot.manifest.rule_reader import RuleCheck
+from fairlot.manifest.shapes import (
+    KEY_SHAPE,
+    MAX_NAME_CHARS,
+    MAX_PROSE_CHARS,
+    SALT_SHAPE,
+    Choice,
+    Flag,
+    Matching,
+    Rate,
+    Text,
+    read_items,
+)
 
-_COMMON: Final = ("kind", "key", "name", "description")
-LAYER_DOCUMENT_FIELDS: Final = (*_COMMON, "salt")
-SEGMENT_FIELDS: Final = (*_COMMON, "rule", "segments", "values", "attribute", "public", "salt")
-HOLDOUT_FIELDS: Final = (*_COMMON, "rate", "salt")
-METRIC_DOCUMENT_FIELDS: Final = (*_COMMON, "type", "eventName")
-
-MAX_NAME_CHARS: Final = 200
 MAX_VALUES: Final = 50_000
 MAX_VALUE_CHARS: Final = 400
 MAX_PUBLIC_VALUES: Final = 500
 
-_ATTRIBUTE: Final = re.compile(r"(?!account(?:\.|$))[^\s.$][^\s.]*(?:\.[^\s.]+)*")
+_ATTRIBUTE_PATTERN: Final = re.compile(r"(?!account(?:\.|$))[^\s.$][^\s.]*(?:\.[^\s.]+)*")
 _ATTRIBUTE_FIX: Final = (
     "write the path of an attribute, as in plan or company.id; one of the account is looked up by"
     " a rule, as in account.id: {$inGroup: key}"
 )
-
 _VALUE_FIX: Final = f"a value is a text of 1 to {MAX_VALUE_CHARS} characters, or a number"
 _HASHED_FIX: Final = (
     "a number is not hashed; quote it if the attribute is a text, or write `public: true` if"
@@ -47,86 +50,146 @@ _HASHED_FIX: Final = (
 )
 
 
+class _Values(Shape[tuple[tuple[str, Node], ...]]):
+    """The members of a list; each item with its path."""
+
+    def read(self, fields: Fields, name: str, node: Node) -> tuple[tuple[str, Node], ...]:
+        return tuple(read_items(fields, name, node, MAX_VALUES))
+
+    def schema(self) -> JsonSchema:
+        item = {"type": ["string", "number"], "minLength": 1, "maxLength": MAX_VALUE_CHARS}
+        return {"type": "array", "items": item, "maxItems": MAX_VALUES}
+
+
+_KEY: Final = Field(
+    "key", KEY_SHAPE, "The name by which experiments know it; for ever.", is_required=True
+)
+_NAME: Final = Field("name", Text(MAX_NAME_CHARS), "For people; the key without it.")
+_DESCRIPTION: Final = Field("description", Text(MAX_PROSE_CHARS), "For people; never published.")
+_COMMON: Final = (KIND, _KEY, _NAME, _DESCRIPTION)
+
+_LAYER_SALT: Final = Field(
+    "salt", SALT_SHAPE, "What is hashed with the subject; another one deals the layer anew."
+)
+_HOLDOUT_SALT: Final = Field(
+    "salt", SALT_SHAPE, "What is hashed with the subject; another one holds others."
+)
+_RATE: Final = Field(
+    "rate",
+    Rate(),
+    "The part of all subjects that is held, from 0 to 1 with up to four decimals.",
+    is_required=True,
+)
+_TYPE: Final = Field("type", Choice(MetricType), METRIC_TYPE_SAYS, is_required=True)
+_VALUES: Final = Field(
+    "values",
+    _Values(),
+    "Makes it a list: texts that are looked up; numbers too, if it is public.",
+)
+_ATTRIBUTE: Final = Field(
+    "attribute",
+    Matching(_ATTRIBUTE_PATTERN, _ATTRIBUTE_FIX),
+    "The path whose value is looked up when an audience names the list; the subject id without it.",
+)
+_PUBLIC: Final = Field(
+    "public",
+    Flag(),
+    "Whether everybody may read the values in the manifest; they are hashed otherwise.",
+    default=False,
+)
+_VALUES_SALT: Final = Field("salt", SALT_SHAPE, "What is hashed with each value.")
+
+LAYER_DEFINITION_TABLE: Final = Table((*_COMMON, _LAYER_SALT), "A layer.")
+HOLDOUT_TABLE: Final = Table((*_COMMON, _RATE, _HOLDOUT_SALT), "The holdout of the project.")
+METRIC_TABLE: Final = Table((*_COMMON, _TYPE, EVENT_NAME), "A metric.")
+_ABSENT: Final[JsonSchema] = {"type": "null"}
+SEGMENT_TABLE: Final = Table(
+    (*_COMMON, RULE, SEGMENTS, _VALUES, _ATTRIBUTE, _PUBLIC, _VALUES_SALT),
+    "A segment: a rule, other segments, or both; or a list.",
+    also={
+        "if": {"required": ["values"], "properties": {"values": {"type": "array"}}},
+        "then": {"properties": dict.fromkeys(("rule", "segments"), _ABSENT)},
+        "else": {
+            "anyOf": [{"required": ["rule"]}, {"required": ["segments"]}],
+            "properties": dict.fromkeys(("attribute", "public", "salt"), _ABSENT),
+        },
+    },
+)
+
+
+DEFINITION_TABLES: Final[Mapping[DocumentKind, Table]] = {
+    DocumentKind.LAYER: LAYER_DEFINITION_TABLE,
+    DocumentKind.SEGMENT: SEGMENT_TABLE,
+    DocumentKind.HOLDOUT: HOLDOUT_TABLE,
+    DocumentKind.METRIC: METRIC_TABLE,
+}
+
+
 def read_definition(
     kind: DocumentKind, root: MapNode, problems: Problems, names: Names
 ) -> Definition:
     """The definition at `root`; only worth using if nothing was added to the problems."""
-    fields, read = _READERS[kind]
-    return read(Fields(root, "", problems, fields), names)
+    return _READERS[kind](Fields(root, "", problems, DEFINITION_TABLES[kind]), names)
 
 
-def _common(top: Fields) -> Mapping[str, Any]:
-    top.require("key")
-    key = top.matching("key", EXPERIMENT_KEY, KEY_FIX) or ""
+def _read_common(top: Fields) -> Mapping[str, Any]:
+    key = top.read(_KEY) or ""
     return {
         "key": key,
-        "name": top.text("name", most=MAX_NAME_CHARS) or key,
-        "description": top.text("description", most=MAX_PROSE_CHARS),
+        "name": top.read(_NAME) or key,
+        "description": top.read(_DESCRIPTION),
     }
 
 
-def _salt(top: Fields) -> str | None:
-    return top.matching("salt", SALT_PATTERN, SALT_FIX)
-
-
 def _read_layer(top: Fields, names: Names) -> LayerDefinition:
-    return LayerDefinition(**_common(top), salt=_salt(top))
+    return LayerDefinition(**_read_common(top), salt=top.read(_LAYER_SALT))
 
 
 def _read_holdout(top: Fields, names: Names) -> HoldoutDefinition:
-    top.require("rate")
-    return HoldoutDefinition(**_common(top), rate_bp=top.rate_bp("rate") or 0, salt=_salt(top))
+    rate_bp, salt = top.read(_RATE) or 0, top.read(_HOLDOUT_SALT)
+    return HoldoutDefinition(**_read_common(top), rate_bp=rate_bp, salt=salt)
 
 
 def _read_metric(top: Fields, names: Names) -> MetricDefinition:
-    top.require("type", "eventName")
-    return MetricDefinition(
-        **_common(top),
-        type=top.choice("type", MetricType) or MetricType.CONVERSION,
-        event_name=top.text("eventName", most=MAX_NAME_CHARS) or "",
-    )
+    kind, event_name = top.read(_TYPE) or MetricType.CONVERSION, top.read(EVENT_NAME) or ""
+    return MetricDefinition(**_read_common(top), type=kind, event_name=event_name)
 
 
 def _read_segment(top: Fields, names: Names) -> SegmentDefinition:
-    if top.has("values"):
+    if top.has(_VALUES.name):
         return _read_list_segment(top)
-    for name in ("attribute", "public", "salt"):
-        if top.has(name):
-            top.refuse(name, "for a list of `values` only; remove it")
-    if not top.has("rule") and not top.has("segments"):
-        top.refuse("rule", "missing; a segment has a rule, segments, or a list of values")
-    rule_node = top.node("rule")
-    if rule_node is not None:
-        RuleCheck(top.problems, names).check(rule_node, "rule")
-    rule = top.json_object("rule")
+    for field in (_ATTRIBUTE, _PUBLIC, _VALUES_SALT):
+        if top.has(field.name):
+            top.refuse(field.name, "for a list of `values` only; remove it")
+    if not top.has(RULE.name) and not top.has(SEGMENTS.name):
+        top.refuse(RULE.name, "missing; a segment has a rule, segments, or a list of values")
+    rule = read_rule(top, names)
     if rule is not None:
-        EngineCheck(top.map, top.problems, names.lists).check_rule("rule", rule)
+        EngineCheck(top.map, top.problems, names.lists).check_rule(RULE.name, rule)
     segments = read_segment_names(top, names.segments)
-    return SegmentDefinition(**_common(top), rule=rule, segments=segments)
+    return SegmentDefinition(**_read_common(top), rule=rule, segments=segments)
 
 
 def _read_list_segment(top: Fields) -> SegmentDefinition:
-    for name in ("rule", "segments"):
-        if top.has(name):
+    for field in (RULE, SEGMENTS):
+        if top.has(field.name):
             fix = "not beside `values`; write a segment with the rule that names this list"
-            top.refuse(name, fix)
-    is_public = top.flag("public") or False
+            top.refuse(field.name, fix)
+    is_public = top.read(_PUBLIC) or False
     return SegmentDefinition(
-        **_common(top),
+        **_read_common(top),
         values=_read_values(top, is_public=is_public),
-        attribute=top.matching("attribute", _ATTRIBUTE, _ATTRIBUTE_FIX),
+        attribute=top.read(_ATTRIBUTE),
         is_public=is_public,
-        salt=_salt(top),
+        salt=top.read(_VALUES_SALT),
     )
 
 
 def _read_values(top: Fields, *, is_public: bool) -> tuple[str | int | float, ...]:
-    items = list(top.items("values"))
-    most = MAX_PUBLIC_VALUES if is_public else MAX_VALUES
-    if len(items) > most:
-        fix = "; without `public` it may hold more" if is_public else "; split the segment"
-        top.refuse("values", f"{len(items)} values; use at most {most}{fix}")
-        return ()
+    items = top.read(_VALUES) or ()
+    if is_public and len(items) > MAX_PUBLIC_VALUES:
+        fix = f"{len(items)} items; use at most {MAX_PUBLIC_VALUES}, or leave out `public`"
+        top.refuse(_VALUES.name, fix)
     values: list[Any] = []
     for path, item in items:
         value = item.value if isinstance(item, Scalar) else None
@@ -140,11 +203,9 @@ def _read_values(top: Fields, *, is_public: bool) -> tuple[str | int | float, ..
     return tuple(values)
 
 
-_READERS: Final[
-    Mapping[DocumentKind, tuple[tuple[str, ...], Callable[[Fields, Names], Definition]]]
-] = {
-    DocumentKind.LAYER: (LAYER_DOCUMENT_FIELDS, _read_layer),
-    DocumentKind.SEGMENT: (SEGMENT_FIELDS, _read_segment),
-    DocumentKind.HOLDOUT: (HOLDOUT_FIELDS, _read_holdout),
-    DocumentKind.METRIC: (METRIC_DOCUMENT_FIELDS, _read_metric),
+_READERS: Final[Mapping[DocumentKind, Callable[[Fields, Names], Definition]]] = {
+    DocumentKind.LAYER: _read_layer,
+    DocumentKind.SEGMENT: _read_segment,
+    DocumentKind.HOLDOUT: _read_holdout,
+    DocumentKind.METRIC: _read_metric,
 }

@@ -11,14 +11,13 @@ from fairlot.manifest.definitions import (
     DocumentKind,
     HoldoutDefinition,
     KnownDefinitions,
-    MetricType,
     SegmentDefinition,
     WrittenDefinition,
 )
+from fairlot.manifest.document_kind import kind_of
 from fairlot.manifest.experiment_reader import read_experiment
-from fairlot.manifest.fields import Fields
 from fairlot.manifest.names import Names, names_of
-from fairlot.manifest.nodes import Document, MapNode, Scalar, shown, shown_value
+from fairlot.manifest.nodes import Document, MapNode, shown, shown_value
 from fairlot.manifest.problems import Problems, SpecProblem
 from fairlot.manifest.segment_graph import cycles_of
 from fairlot.manifest.source_files import SourceFile
@@ -100,7 +99,7 @@ def _read(document: Document, problems: Problems, names: Names) -> Iterator[_Pla
         problems.add(root.line, "", shown(root), fix)
         return
     own = Problems(problems.file)
-    written = _read_as(_kind_of(root, own), document, root, own, names)
+    written = _read_as(kind_of(root, own), document, root, own, names)
     problems.found += own.found
     if written is not None and document.is_sound and not own.found:
         yield _Place(problems.file, root, written)
@@ -115,16 +114,6 @@ def _read_as(
         return read_experiment(root, document.source, problems, names)
     definition = read_definition(kind, root, problems, names)
     return WrittenDefinition(definition, document.source, problems.file, root.line)
-
-
-def _kind_of(root: MapNode, problems: Problems) -> DocumentKind | None:
-    """None after adding what is wrong with it."""
-    top = Fields(root, "", problems)
-    node = top.node("kind")
-    if isinstance(node, Scalar) and node.value in tuple(MetricType):
-        top.refuse("kind", "this is a type of metric; write `kind: metric` and it as `type`")
-        return None
-    return DocumentKind.EXPERIMENT if node is None else top.choice("kind", DocumentKind)
 
 
 def _shared_keys(places: Iterable[_Place]) -> Iterator[SpecProblem]:

@@ -1,9 +1,6 @@
 """One YAML document of an experiment: every field of it, read and checked."""
 
-import re
 from dataclasses import replace
-from enum import StrEnum
-from typing import Any, Final
 
 from fairlot.engine import (
     Audience,
@@ -14,77 +11,18 @@ from fairlot.engine import (
     Unit,
     Variant,
 )
-from fairlot.engine.checks import EXPERIMENT_KEY
-from fairlot.engine.hashing import SALT_PATTERN
-from fairlot.engine.model import BUCKETS
+from fairlot.manifest import experiment_fields as written
 from fairlot.manifest.audience_reader import read_audience
 from fairlot.manifest.engine_check import SOUND, EngineCheck
-from fairlot.manifest.fields import KEY_FIX, MAX_PROSE_CHARS, SALT_FIX, Fields
+from fairlot.manifest.experiment_fields import Display, OnLogin
+from fairlot.manifest.fields import Fields
 from fairlot.manifest.metric_reader import read_metrics
 from fairlot.manifest.names import Names
-from fairlot.manifest.nodes import MapNode, Scalar
+from fairlot.manifest.nodes import MapNode
 from fairlot.manifest.problems import Problems
 from fairlot.manifest.schedule_reader import read_schedule
 from fairlot.manifest.spec import ExperimentSpec, TargetStatus
 from fairlot.manifest.variant_reader import read_variants
-
-EXPERIMENT_FIELDS: Final = (
-    "kind",
-    "key",
-    "id",
-    "name",
-    "description",
-    "hypothesis",
-    "owner",
-    "tags",
-    "type",
-    "status",
-    "rollout",
-    "group",
-    "priority",
-    "unit",
-    "salt",
-    "sampleRate",
-    "holdback",
-    "audience",
-    "layer",
-    "schedule",
-    "divertTo",
-    "display",
-    "onLogin",
-    "recheckAudience",
-    "adapterIsRandomised",
-    "manualExposure",
-    "trigger",
-    "sharedJs",
-    "sharedCss",
-    "metadata",
-    "variants",
-    "metrics",
-)
-LAYER_FIELDS: Final = ("key", "start", "end")
-MAX_PRIORITY: Final = 1_000_000
-
-_GROUP: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
-
-
-class Display(StrEnum):
-    ALWAYS = "always"
-    ONCE = "once"
-    ONCE_PER_VISIT = "once_per_visit"
-
-
-class OnLogin(StrEnum):
-    KEEP = "keep"
-    SWITCH = "switch"
-    EXCLUDE = "exclude"
-
-
-class TriggerKind(StrEnum):
-    AUTO = "auto"
-    URL_MATCH = "urlMatch"
-    WAIT_FOR_SELECTOR = "waitForSelector"
-    EVENT = "event"
 
 
 def read_experiment(root: MapNode, source: str, problems: Problems, names: Names) -> ExperimentSpec:
@@ -101,51 +39,51 @@ class _ExperimentReader:
         self.problems = problems
         self.names = names
         self.engine = EngineCheck(root, problems, names.lists)
-        self.top = Fields(root, "", problems, EXPERIMENT_FIELDS)
+        self.top = Fields(root, "", problems, written.EXPERIMENT_TABLE)
 
     def read(self, source: str) -> ExperimentSpec:
         top = self.top
-        target = top.choice("status", TargetStatus) or TargetStatus.RUNNING
+        target = top.read(written.STATUS) or TargetStatus.RUNNING
         return ExperimentSpec(
             experiment=self.experiment(target),
             target=target,
-            description=top.text("description", most=MAX_PROSE_CHARS),
-            hypothesis=top.text("hypothesis", most=MAX_PROSE_CHARS),
-            owner=top.text("owner"),
-            tags=tuple(tag for _, _, tag in top.item_texts("tags")),
+            description=top.read(written.DESCRIPTION),
+            hypothesis=top.read(written.HYPOTHESIS),
+            owner=top.read(written.OWNER),
+            tags=tuple(tag.text for tag in top.read(written.TAGS) or ()),
             metrics=read_metrics(top, self.names.metrics),
             source=source,
             file=self.problems.file,
             line=top.map.line,
-            explicit_salt=top.has("salt"),
+            explicit_salt=top.has(written.SALT.name),
         )
 
     def experiment(self, target: TargetStatus) -> Experiment:
         top = self.top
         key = self.key()
-        divert_to, rollout = top.text("divertTo"), self.rollout(target)
-        kind = top.choice("type", ExperimentType) or ExperimentType.AB
+        divert_to, rollout = top.read(written.DIVERT_TO), self.rollout(target)
+        kind = top.read(written.TYPE) or ExperimentType.AB
         return Experiment(
             key=key,
-            salt=top.matching("salt", SALT_PATTERN, SALT_FIX) or key,
-            name=self.name(),
+            salt=top.read(written.SALT) or key,
+            name=top.read(written.NAME) or "",
             type=kind,
             status=Status.RUNNING if target is TargetStatus.DRAFT else Status(target),
-            unit=top.choice("unit", Unit) or Unit.SUBJECT,
+            unit=top.read(written.UNIT) or Unit.SUBJECT,
             audience=self.audience(),
             layer=self.layer(),
             schedule=read_schedule(top),
-            recheck_audience=top.flag("recheckAudience") or False,
-            adapter_is_randomised=top.flag("adapterIsRandomised") or False,
-            manual_exposure=top.flag("manualExposure") or False,
-            metadata=top.json_object("metadata"),
-            group=top.matching("group", _GROUP, "use 1 to 128 of A-Z a-z 0-9 _ -"),
-            priority=top.whole("priority", -MAX_PRIORITY, MAX_PRIORITY) or 0,
-            display=self.display(),
-            on_login=(top.choice("onLogin", OnLogin) or OnLogin.KEEP).value,
-            trigger=_read_trigger(top),
-            shared_js=top.text("sharedJs"),
-            shared_css=top.text("sharedCss"),
+            recheck_audience=top.read(written.RECHECK_AUDIENCE) or False,
+            adapter_is_randomised=top.read(written.ADAPTER_IS_RANDOMISED) or False,
+            manual_exposure=top.read(written.MANUAL_EXPOSURE) or False,
+            metadata=top.read(written.METADATA),
+            group=top.read(written.GROUP),
+            priority=top.read(written.PRIORITY) or 0,
+            display=(top.read(written.DISPLAY) or Display.ALWAYS).value,
+            on_login=(top.read(written.ON_LOGIN) or OnLogin.KEEP).value,
+            trigger=top.read(written.TRIGGER),
+            shared_js=top.read(written.SHARED_JS),
+            shared_css=top.read(written.SHARED_CSS),
             variants=self.variants(kind, divert_to, rollout),
             divert_to=divert_to,
             rollout=rollout,
@@ -153,30 +91,18 @@ class _ExperimentReader:
 
     def key(self) -> str:
         top = self.top
-        if top.has("key") and top.has("id"):
-            top.refuse("id", "another name of `key`; keep one of them")
-        name = "id" if top.has("id") and not top.has("key") else "key"
-        top.require(name)
-        return top.matching(name, EXPERIMENT_KEY, KEY_FIX) or ""
-
-    def name(self) -> str:
-        self.top.require("name")
-        return self.top.text("name") or ""
+        if not top.has(written.ID.name):
+            return top.read(written.KEY) or ""
+        if top.has(written.KEY.name):
+            top.refuse(written.ID.name, "another name of `key`; keep one of them")
+            return top.read(written.KEY) or ""
+        return top.read(written.ID) or ""
 
     def rollout(self, target: TargetStatus) -> str | None:
-        if self.top.has("rollout") and target is not TargetStatus.COMPLETED:
-            self.top.refuse("rollout", "only a completed experiment rolls out; or use divertTo")
-        node = self.top.node("rollout")
-        if isinstance(node, Scalar) and isinstance(node.value, bool):
-            self.top.refuse("rollout", "name the variant that everybody gets, by its key")
-            return None
-        return self.top.text("rollout")
-
-    def display(self) -> str:
-        display = self.top.choice("display", Display) or Display.ALWAYS
-        if display is not Display.ALWAYS:
-            self.top.refuse("display", "this server keeps no visitor profiles yet; leave it out")
-        return display.value
+        name = written.ROLLOUT.name
+        if self.top.has(name) and target is not TargetStatus.COMPLETED:
+            self.top.refuse(name, "only a completed experiment rolls out; or use divertTo")
+        return self.top.read(written.ROLLOUT)
 
     def audience(self) -> Audience:
         audience = read_audience(self.top, self.names)
@@ -185,12 +111,11 @@ class _ExperimentReader:
 
     def layer(self) -> LayerRange | None:
         before = len(self.problems)
-        part = self.top.fields("layer", LAYER_FIELDS)
+        part = self.top.read(written.LAYER)
         if part is None:
             return None
-        part.require(*LAYER_FIELDS)
-        key = part.matching("key", EXPERIMENT_KEY, KEY_FIX)
-        start, end = part.whole("start", 0, BUCKETS), part.whole("end", 0, BUCKETS)
+        key = part.read(written.LAYER_KEY)
+        start, end = part.read(written.LAYER_START), part.read(written.LAYER_END)
         if key is None or start is None or end is None:
             return None
         layer = LayerRange(key, start, end)
@@ -203,7 +128,6 @@ class _ExperimentReader:
     ) -> tuple[Variant, ...]:
         """The variants; `divert_to` and `rollout` must each name one."""
         before = len(self.problems)
-        self.top.require("variants")
         variants = read_variants(self.top)
         with_variants = replace(SOUND, type=kind, variants=variants)
         if len(self.problems) == before:
@@ -212,15 +136,3 @@ class _ExperimentReader:
             self.engine.check_shape(replace(with_variants, divert_to=divert_to))
             self.engine.check_shape(replace(with_variants, rollout=rollout))
         return variants
-
-
-def _read_trigger(top: Fields) -> dict[str, Any] | None:
-    """Its kind is checked; the parameters of a kind are the browser's affair."""
-    node = top.map_node("trigger")
-    if node is None:
-        return None
-    trigger = Fields(node, top.at("trigger"), top.problems)
-    trigger.require("kind")
-    trigger.choice("kind", TriggerKind)
-    value: dict[str, Any] | None = top.json("trigger")
-    return value

@@ -9,11 +9,11 @@ WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_INSTANT: Final = re.compile(
+INSTANT_PATTERN: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,3}0*)?(?:[Zz]|[+-]\d\d:[0-5]\d)",
     re.ASCII,
 )
-_CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+CLOCK_PATTERN: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _INSTANT_FIX: Final = "write an RFC 3339 instant with its offset, as in 2026-11-23T06:00:00Z"
 _CLOCK_FIX: Final = "write a time of day, UTC, as in 09:00"
 
@@ -21,7 +21,7 @@ _CLOCK_FIX: Final = "write a time of day, UTC, as in 09:00"
 def read_instant(text: str) -> int:
     """Milliseconds since the epoch. Raises ValueError, also for more than three decimals."""
     # The standard library alone would take half of ISO 8601.
-    if _INSTANT.fullmatch(text):
+    if INSTANT_PATTERN.fullmatch(text):
         with suppress(ValueError, OverflowError):
             moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
             return (moment - _EPOCH) // _MILLISECOND
@@ -36,7 +36,7 @@ def write_instant(instant_ms: int) -> str:
 
 def read_clock(text: str) -> int:
     """Minutes since midnight of `HH:MM`. Raises ValueError."""
-    match = _CLOCK.fullmatch(text)
+    match = CLOCK_PATTERN.fullmatch(text)
     if match is None:
         raise ValueError(_CLOCK_FIX)
     return int(match[1]) * 60 + int(match[2])

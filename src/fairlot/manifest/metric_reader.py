@@ -3,20 +3,51 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from fairlot.engine.checks import EXPERIMENT_KEY
 from fairlot.manifest.definitions import MetricType
-from fairlot.manifest.fields import KEY_FIX, Fields
+from fairlot.manifest.fields import Field, Fields, JsonSchema, Shape, Table
 from fairlot.manifest.names import unknown_name
 from fairlot.manifest.nodes import MapNode, Node, Scalar, shown, shown_value
 from fairlot.manifest.problems import Problems
+from fairlot.manifest.shapes import KEY_SHAPE, MAX_NAME_CHARS, Choice, Flag, Text, read_items
 
-METRIC_FIELDS: Final = ("key", "name", "kind", "eventName", "isPrimary")
-NAMED_METRIC_FIELDS: Final = ("metric", "isPrimary")
+MAX_METRICS: Final = 50
+
+_KEY: Final = Field("key", KEY_SHAPE, "The name of the metric.", is_required=True)
+_NAME: Final = Field("name", Text(MAX_NAME_CHARS), "For people; the key without it.")
+METRIC_TYPE_SAYS: Final = "Whether a subject has the event, how often, or the sum of its values."
+EVENT_NAME: Final = Field(
+    "eventName", Text(MAX_NAME_CHARS), "The name of the events that count.", is_required=True
+)
+_KIND: Final = Field("kind", Choice(MetricType), METRIC_TYPE_SAYS, is_required=True)
+_IS_PRIMARY: Final = Field("isPrimary", Flag(), "Whether the verdict rests on it.", default=False)
+_METRIC: Final = Field("metric", Text(64), "The key of a metric of the project.", is_required=True)
+INLINE_METRIC_TABLE: Final = Table(
+    (_KEY, _NAME, _KIND, EVENT_NAME, _IS_PRIMARY), "A metric written in place."
+)
+NAMED_METRIC_TABLE: Final = Table((_METRIC, _IS_PRIMARY), "A metric of the project.")
+
+
+class _Metrics(Shape[tuple[tuple[str, Node], ...]]):
+    """A list of up to 50; each item with its path."""
+
+    def read(self, fields: Fields, name: str, node: Node) -> tuple[tuple[str, Node], ...]:
+        return tuple(read_items(fields, name, node, MAX_METRICS))
+
+    def schema(self) -> JsonSchema:
+        key = _METRIC.shape.schema() | {"description": _METRIC.says}
+        tables = (NAMED_METRIC_TABLE, INLINE_METRIC_TABLE)
+        forms = [key, *(table.schema() for table in tables)]
+        return {"type": "array", "items": {"anyOf": forms}, "maxItems": MAX_METRICS}
+
+
+METRICS: Final = Field(
+    "metrics", _Metrics(), "What is measured: keys of metrics, or metrics written in place."
+)
 
 
 def read_metrics(top: Fields, known: Collection[str]) -> tuple[Mapping[str, Any], ...]:
     metrics: dict[str, Mapping[str, Any]] = {}
-    for path, item in top.items("metrics"):
+    for path, item in top.read(METRICS) or ():
         name, metric = _read_metric(path, item, top.problems, known)
         key = metric.get(name)
         if key in metrics:
@@ -33,9 +64,9 @@ def _read_metric(
 ) -> tuple[str, Mapping[str, Any]]:
     """The field that has the key of a metric, and all of its fields; none if it is none."""
     if isinstance(item, MapNode):
-        if "metric" in item.entries:
-            return "metric", _read_named(Fields(item, path, problems, NAMED_METRIC_FIELDS), known)
-        return "key", _read_inline(Fields(item, path, problems, METRIC_FIELDS))
+        if _METRIC.name in item.entries:
+            return "metric", _read_named(Fields(item, path, problems, NAMED_METRIC_TABLE), known)
+        return "key", _read_inline(Fields(item, path, problems, INLINE_METRIC_TABLE))
     if isinstance(item, Scalar) and isinstance(item.value, str):
         if item.value not in known:
             fix = unknown_name("metric", item.value, known)
@@ -47,21 +78,18 @@ def _read_metric(
 
 
 def _read_named(fields: Fields, known: Collection[str]) -> Mapping[str, Any]:
-    fields.require("metric")
-    key = fields.text("metric")
+    key = fields.read(_METRIC)
     if key is not None and key not in known:
         fields.refuse("metric", unknown_name("metric", key, known))
-    return {"metric": key, "isPrimary": fields.flag("isPrimary") or False}
+    return {"metric": key, "isPrimary": fields.read(_IS_PRIMARY) or False}
 
 
 def _read_inline(fields: Fields) -> Mapping[str, Any]:
-    fields.require("key", "kind", "eventName")
-    key = fields.matching("key", EXPERIMENT_KEY, KEY_FIX)
-    kind = fields.choice("kind", MetricType) or MetricType.CONVERSION
+    key, kind = fields.read(_KEY), fields.read(_KIND) or MetricType.CONVERSION
     return {
         "key": key,
-        "name": fields.text("name") or key,
+        "name": fields.read(_NAME) or key,
         "kind": kind.value,
-        "eventName": fields.text("eventName") or "",
-        "isPrimary": fields.flag("isPrimary") or False,
+        "eventName": fields.read(EVENT_NAME) or "",
+        "isPrimary": fields.read(_IS_PRIMARY) or False,
     }

@@ -4,15 +4,30 @@ All else about rules is the engine's to judge.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from fairlot.engine import OPERATORS
 from fairlot.engine.conditions import GROUP_OPERATORS
+from fairlot.manifest.fields import Fields, JsonSchema, Shape, Table
 from fairlot.manifest.names import Names, unknown_name
 from fairlot.manifest.nodes import ListNode, MapNode, Node, Scalar, shown
 from fairlot.manifest.problems import PAGE, Problems, suggestion
+from fairlot.manifest.rule_schema import RULE_SCHEMA
+from fairlot.manifest.shapes import JsonObject
+
+_MAPPING: Final = JsonObject(Table((), is_open=True))
 
 LIST_OPERATORS: Final = frozenset({"$in", "$nin", "$ini", "$nini", "$all", "$alli"})
+
+
+class Rule(Shape[dict[str, Any]]):
+    """A mapping, up to 64 KiB as JSON; what it says is for `RuleCheck` and the engine to judge."""
+
+    def read(self, fields: Fields, name: str, node: Node) -> dict[str, Any] | None:
+        return _MAPPING.read(fields, name, node)
+
+    def schema(self) -> JsonSchema:
+        return {"allOf": [RULE_SCHEMA]}
 
 
 @dataclass(frozen=True, slots=True)

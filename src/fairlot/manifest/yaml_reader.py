@@ -5,7 +5,7 @@ are counted while reading: libyaml takes quadratic time over deep nesting, and r
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -128,21 +128,14 @@ class _Trees:
 
     def take(self, event: Any) -> None:
         """One event of the parser (a yaml.Event, whose stubs call the marks optional)."""
-        line = event.start_mark.line + 1
-        if isinstance(event, yaml.NodeEvent):
-            self.count(line)
-        if isinstance(event, yaml.ScalarEvent):
-            self.place(self.scalar(event, line), line, event.anchor)
-        elif isinstance(event, yaml.AliasEvent):
-            self.place(self.alias(str(event.anchor), line), line, None)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            self.open(event, line)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            self.close(line)
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self.starts.append(line - 1)
-            self.anchors = {}
-            self.problems_before = len(self.problems)
+        take = _TAKERS.get(type(event))
+        if take is not None:
+            take(self, event, event.start_mark.line + 1)
+
+    def start(self, event: yaml.DocumentStartEvent, line: int) -> None:
+        self.starts.append(line - 1)
+        self.anchors = {}
+        self.problems_before = len(self.problems)
 
     def count(self, line: int) -> None:
         self.nodes += 1
@@ -167,7 +160,8 @@ class _Trees:
                 parts.append(f".{frame.key}")
         return "".join(parts).removeprefix(".")
 
-    def scalar(self, event: yaml.ScalarEvent, line: int) -> Scalar:
+    def scalar(self, event: yaml.ScalarEvent, line: int) -> None:
+        self.count(line)
         text = event.value
         weight = NODE_WEIGHT + len(text)
         if _SURROGATE.search(text):
@@ -177,27 +171,31 @@ class _Trees:
         if not is_plain and event.tag not in (None, "!", _TEXT_TAG):
             self.add(line, event.tag, "tags are not read; write the value plainly, or quote a text")
         try:
-            return Scalar(line, text, core_value(text) if is_plain else text, weight)
+            node = Scalar(line, text, core_value(text) if is_plain else text, weight)
         except ValueError as error:
             self.add(line, text, str(error))
-            return Scalar(line, text, None, weight)
+            node = Scalar(line, text, None, weight)
+        self.place(node, line, event.anchor)
 
-    def alias(self, anchor: str, line: int) -> Node:
+    def alias(self, event: yaml.AliasEvent, line: int) -> None:
+        self.count(line)
         self.aliases += 1
         if self.aliases > MAX_ALIASES:
             self.abandon(line, f"over {MAX_ALIASES} aliases; write the values out")
+        anchor = str(event.anchor)
         if anchor not in self.anchors:
             fix = "an alias refers to an anchor that is complete before it in the same document"
             self.add(line, f"*{anchor}", fix)
-        return self.anchors.get(anchor, Scalar(line, "", None))
+        self.place(self.anchors.get(anchor, Scalar(line, "", None)), line, None)
 
     def open(self, event: yaml.CollectionStartEvent, line: int) -> None:
+        self.count(line)
         if event.tag is not None and event.tag != "!":
             self.add(line, event.tag, "tags are not read; leave it out")
         is_map = isinstance(event, yaml.MappingStartEvent)
         self.frames.append(_Frame(line, event.anchor, is_map))
 
-    def close(self, line: int) -> None:
+    def close(self, event: yaml.CollectionEndEvent, line: int) -> None:
         frame = self.frames.pop()
         node: Node
         if frame.is_map:
@@ -250,3 +248,14 @@ class _Trees:
         if frame.key is not None:
             frame.entries[frame.key] = node
         frame.key, frame.awaits_value = None, False
+
+
+_TAKERS: Final[dict[type[yaml.Event], Callable[[_Trees, Any, int], None]]] = {
+    yaml.ScalarEvent: _Trees.scalar,
+    yaml.AliasEvent: _Trees.alias,
+    yaml.SequenceStartEvent: _Trees.open,
+    yaml.MappingStartEvent: _Trees.open,
+    yaml.SequenceEndEvent: _Trees.close,
+    yaml.MappingEndEvent: _Trees.close,
+    yaml.DocumentStartEvent: _Trees.start,
+}

@@ -12,8 +12,12 @@ from fairlot.manifest.nodes import Atom
 MAX_WHOLE_NUMBER: Final = 2**53 - 1
 MAX_NUMBER_CHARS: Final = 400
 
-_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLS: Final = {
+_WORDS: Final[dict[str, Atom]] = {
+    "": None,
+    "~": None,
+    "null": None,
+    "Null": None,
+    "NULL": None,
     "true": True,
     "True": True,
     "TRUE": True,
@@ -21,6 +25,7 @@ _BOOLS: Final = {
     "False": False,
     "FALSE": False,
 }
+_FIRST_OF_NUMBERS: Final = frozenset("+-.0123456789")
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
 _OCTAL: Final = re.compile(r"0o[0-7]+")
 _HEX: Final = re.compile(r"0x[0-9a-fA-F]+")
@@ -30,10 +35,10 @@ _NO_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 def core_value(text: str) -> Atom:
     """Raises ValueError, its text naming the fix, for a number that JSON cannot carry."""
-    if text in _NULLS:
-        return None
-    if text in _BOOLS:
-        return _BOOLS[text]
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in _FIRST_OF_NUMBERS:
+        return text
     if _NO_NUMBER.fullmatch(text):
         raise ValueError("JSON has no such number; leave it out, or quote it if it is a text")
     if not _FLOAT.fullmatch(text) and not _OCTAL.fullmatch(text) and not _HEX.fullmatch(text):

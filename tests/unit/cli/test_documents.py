@@ -4,25 +4,13 @@ import re
 import runpy
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import fairlot.cli
 from fairlot.cli.commands import COMMANDS
-from fairlot.engine import OPERATORS, Device, ExperimentType, QueryOperator, Unit
-from fairlot.manifest.audience_reader import AUDIENCE_FIELDS, QUERY_PARAM_FIELDS
-from fairlot.manifest.definitions import MetricType
-from fairlot.manifest.experiment_reader import (
-    EXPERIMENT_FIELDS,
-    LAYER_FIELDS,
-    Display,
-    OnLogin,
-    TriggerKind,
-)
-from fairlot.manifest.metric_reader import METRIC_FIELDS, NAMED_METRIC_FIELDS
-from fairlot.manifest.schedule_reader import HOURS_FIELDS, SCHEDULE_FIELDS
-from fairlot.manifest.spec import TargetStatus
-from fairlot.manifest.variant_reader import VARIANT_FIELDS
+from fairlot.manifest.schema import schema_document
 from fairlot.service.actors import Scope
 from fairlot.settings import load_settings, variable_of
 from support.commands import SHOP, Run
@@ -34,7 +22,7 @@ PAGES = runpy.run_path(str(ROOT / "docs" / "generate.py"))["PAGES"]
 
 @pytest.mark.parametrize("name", PAGES)
 def test_reference__generated_page__is_what_the_code_says(name: str) -> None:
-    written = (ROOT / "docs" / "reference" / name).read_text("utf-8")
+    written = (ROOT / name).read_text("utf-8")
     assert written == PAGES[name](), "run python docs/generate.py"
 
 
@@ -60,22 +48,20 @@ def words_of_reference(name: str) -> set[str]:
     return {word for code in re.findall(r"`([^`\n]+)`", text) for word in re.split(r"[ .]", code)}
 
 
-def test_experiments_page__every_field_operator_and_choice__is_there() -> None:
-    fields = {
-        *EXPERIMENT_FIELDS,
-        *VARIANT_FIELDS,
-        *AUDIENCE_FIELDS,
-        *QUERY_PARAM_FIELDS,
-        *SCHEDULE_FIELDS,
-        *HOURS_FIELDS,
-        *LAYER_FIELDS,
-        *METRIC_FIELDS,
-        *NAMED_METRIC_FIELDS,
-    }
-    kinds = (TargetStatus, QueryOperator, Unit, Device, ExperimentType, TriggerKind, MetricType)
-    choices = {str(choice) for kind in kinds for choice in kind}
-    known = {*fields, *OPERATORS, *choices, *map(str, OnLogin), *map(str, Display)}
-    assert known - words_of_reference("experiments.md") == set()
+def names_in(schema: Any) -> set[str]:
+    """Every field and every choice that a JSON Schema knows."""
+    if isinstance(schema, list):
+        return {name for each in schema for name in names_in(each)}
+    if not isinstance(schema, dict):
+        return set()
+    own = {each for each in schema.get("enum", ()) if isinstance(each, str)}
+    own.update(schema.get("properties", ()))
+    return own.union(*map(names_in, schema.values()))
+
+
+def test_reference__every_field_operator_and_choice__is_there() -> None:
+    words = words_of_reference("experiments.md") | words_of_reference("definitions.md")
+    assert names_in(schema_document()) - words == set()
 
 
 def test_operations_page__every_scope__is_there() -> None:

@@ -14,6 +14,20 @@ def test_init__empty_directory__writes_an_experiment_that_is_valid(run: Run) -> 
     assert run("apply", "experiments", "--yes").code == 0
 
 
+def test_init__empty_directory__has_what_an_editor_needs(run: Run) -> None:
+    assert run("init").code == 0
+    first = Path("experiments/welcome.yaml").read_text("utf-8").splitlines()[0]
+    assert first == "# yaml-language-server: $schema=./fairlot.schema.json"
+    assert Path("experiments/fairlot.schema.json").read_text("utf-8") == run("schema").out
+
+
+def test_init__older_schema__is_replaced(run: Run) -> None:
+    run("init")
+    Path("experiments/fairlot.schema.json").write_text("{}", "utf-8")
+    run("init")
+    assert Path("experiments/fairlot.schema.json").read_text("utf-8") == run("schema").out
+
+
 def test_init__second_time__keeps_the_file_and_shows_no_key(run: Run) -> None:
     run("init", "mine")
     Path("mine/welcome.yaml").write_text("changed", "utf-8")
@@ -54,12 +68,13 @@ def test_init__data_only__writes_no_experiment(run: Run) -> None:
     assert not Path("experiments").exists()
     assert "welcome" not in ran.out
     document = run("init", "--data-only", "--json").json
-    assert (document["file"], document["written"]) == (None, False)
+    assert (document["file"], document["written"], document["schema"]) == (None, False, None)
 
 
 def test_init__with_json__has_the_credentials_once(run: Run) -> None:
     first = run("init", "--json", "--data", "d").json
     assert first["written"] is True
+    assert first["schema"] == "experiments/fairlot.schema.json"
     assert first["credentials"]["token"].startswith("exp_")
     assert first["credentials"]["adminKey"].startswith("fx_key_")
     assert run("init", "--json", "--data", "d").json["credentials"] is None

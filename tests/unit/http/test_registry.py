@@ -8,6 +8,7 @@ from fairlot.http.asgi import Receive, Reply, Scope
 from fairlot.http.openapi import openapi_document
 from fairlot.http.registry import Registry, Route
 from fairlot.http.routes import ROUTES, openapi_json
+from fairlot.manifest.schema import read_schema
 from support.asgi import AsgiClient
 from support.serving import Desk, a_desk, a_project, a_snapshot, an_experiment
 
@@ -86,6 +87,13 @@ def test_openapi__both_paths__serve_the_document_of_all_routes(desk: Desk) -> No
         (method.upper(), path) for path, item in answer.json["paths"].items() for method in item
     }
     assert served == {(route.method, route.path) for route in ROUTES}
+
+
+def test_schema__of_experiment_files__is_served(desk: Desk) -> None:
+    answer = desk.client.get("/schema.json")
+    assert (answer.status, answer.body.decode()) == (200, read_schema())
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "public, max-age=300"
 
 
 def test_openapi__every_reference__resolves_and_every_id_is_its_own() -> None:

@@ -209,7 +209,7 @@ ATTRIBUTE_FIX = (
         ),
         (
             f"kind: segment\nkey: s\nsegments: [{', '.join(['pros'] * 51)}]",
-            ["3: segments: [" + '"pros",' * 10 + '"pros"...: 51 segments; use at most 50'],
+            ["3: segments: [" + '"pros",' * 10 + '"pros"...: 51 items; use at most 50'],
         ),
         (
             "kind: segment\nkey: s\nvalues: a",
@@ -229,8 +229,8 @@ ATTRIBUTE_FIX = (
         (
             f"kind: segment\nkey: s\npublic: true\nvalues: [{', '.join(['a'] * 501)}]",
             [
-                "4: values: [" + '"a",' * 19 + "...: 501 values; use at most 500; without `public`"
-                " it may hold more"
+                "4: values: [" + '"a",' * 19 + "...: 501 items; use at most 500, or leave out "
+                "`public`"
             ],
         ),
     ],
@@ -250,7 +250,7 @@ def test_segment__attribute_that_is_no_path__is_refused(attribute: str) -> None:
 def test_segment__with_more_values_than_fit__is_refused() -> None:
     values = ",".join(f"{number:x}" for number in range(0xA0000, 0xA0000 + 50_001))
     (problem,) = problems_of(f"kind: segment\nkey: s\nvalues: [{values}]")
-    assert problem.endswith("50001 values; use at most 50000; split the segment")
+    assert problem.endswith("50001 items; use at most 50000")
 
 
 @pytest.mark.parametrize(

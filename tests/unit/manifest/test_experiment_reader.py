@@ -31,6 +31,7 @@ from support.experiment_texts import (
 
 RATE_FIX = "write a decimal from 0 to 1, as in 0.25"
 WEIGHT_FIX = "a weight is a whole number from 0 to 10000, and all sum to 10000"
+THIRDS = "for a third each write 3333, 3333 and 3334"
 PATH_FIX = "write a path of the same site with one leading /, as in /new"
 UNSAFE_FIX = "no spaces, control characters or backslashes; percent-encode"
 INSTANT_FIX = "write an RFC 3339 instant with its offset, as in 2026-11-23T06:00:00Z"
@@ -324,6 +325,14 @@ def test_rate__written_as_a_decimal__is_read_exactly(lines: str, rate_bp: int) -
         ("tags: [a, 1]", "3: tags[1]: 1: write a text; quote it if need be"),
         ("tags:\n  - a\n  - ''", '5: tags[1]: "": write a text; quote it if need be'),
         (
+            f"tags: [a, {'x' * 101}]",
+            f'3: tags[1]: "{"x" * 76}...: 101 characters; use at most 100',
+        ),
+        (
+            f"tags: [{', '.join(['a'] * 51)}]",
+            "3: tags: [" + '"a",' * 19 + "...: 51 items; use at most 50",
+        ),
+        (
             f"description: {'x' * 4001}",
             f'3: description: "{"x" * 76}...: 4001 characters; use at most 4000',
         ),
@@ -401,7 +410,15 @@ def test_required_field__missing_or_malformed__is_named(text: str, problems: lis
     [
         (
             ("{key: a, name: A, weight: 33.3}", "{key: b, name: B, weight: 6670}"),
-            f"4: variants[0].weight: 33.3: {WEIGHT_FIX}; 33.3 % is 3330",
+            f"4: variants[0].weight: 33.3: {WEIGHT_FIX}; {THIRDS}",
+        ),
+        (
+            ("{key: a, name: A, weight: 0.3333}", "{key: b, name: B, weight: 6670}"),
+            f"4: variants[0].weight: 0.3333: {WEIGHT_FIX}; {THIRDS}",
+        ),
+        (
+            ("{key: a, name: A, weight: 12.5}", "{key: b, name: B, weight: 6670}"),
+            f"4: variants[0].weight: 12.5: {WEIGHT_FIX}; 12.5 % is 1250",
         ),
         (
             ("{key: a, name: A, weight: 12.345}", "{key: b, name: B, weight: 6670}"),
