@@ -20,7 +20,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "events": ("fairlot.cli.events:events", "Print the recorded events, and what was lost."),
     "token": ("fairlot.cli.token:token", "Show the experiment token."),
     "keys": ("fairlot.cli.keys:keys", "Create, list and revoke API keys."),
-    "manifest": ("fairlot.cli.manifest:manifest", "Show or verify the signed manifest."),
+    "publish": ("fairlot.cli.publish:publish", "Publish what is stored, and write static files."),
+    "manifest": (
+        "fairlot.cli.manifest:manifest",
+        "Show, compare, revoke and verify versions of the manifest.",
+    ),
+    "signing-keys": (
+        "fairlot.cli.signing_keys:signing_keys",
+        "List, rotate and retire the keys that sign manifests.",
+    ),
+    "audit": ("fairlot.cli.audit:audit", "List, verify and export the audit log."),
     "preview": ("fairlot.cli.preview:preview", "Make a link that shows a variant, or revoke one."),
     "schema": ("fairlot.cli.schema:schema", "Print the JSON Schema of experiment files."),
     "openapi": ("fairlot.cli.openapi:openapi", "Print the OpenAPI document of the server."),

@@ -28,6 +28,7 @@ _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class ControlUnreachable(CommandFailed):
@@ -155,6 +156,23 @@ def project_path(org: str, project: str, *segments: str) -> str:
     return organization_path(org, "projects", project, *segments)
 
 
+def control_options(*url_flags: str) -> Callable[[Command], Command]:
+    """The options that say which control plane: `data_dir`, `server_url` and `key`."""
+    key_option = click.option(
+        "--key",
+        metavar="KEY",
+        help=f"The API key for that server; others on this machine can see it in a list of"
+        f" processes, so set {KEY_VARIABLE} instead.",
+    )
+    url_option = click.option(
+        *url_flags,
+        "server_url",
+        metavar="URL",
+        help=f"Work on this server.  [default: {URL_VARIABLE}, else the data directory]",
+    )
+    return lambda command: data_option(key_option(url_option(command)))
+
+
 def controlled_with(
     *url_flags: str,
 ) -> Callable[[Callable[Concatenate[ControlClient, Given], Result]], Callable[..., Result]]:
@@ -164,19 +182,7 @@ def controlled_with(
     def decorate(
         command: Callable[Concatenate[ControlClient, Given], Result],
     ) -> Callable[..., Result]:
-        @data_option
-        @click.option(
-            "--key",
-            metavar="KEY",
-            help=f"The API key for that server; others on this machine can see it in a list of"
-            f" processes, so set {KEY_VARIABLE} instead.",
-        )
-        @click.option(
-            *url_flags,
-            "server_url",
-            metavar="URL",
-            help=f"Work on this server.  [default: {URL_VARIABLE}, else the data directory]",
-        )
+        @control_options(*url_flags)
         @wraps(command)
         def with_client(
             *,
@@ -193,7 +199,8 @@ def controlled_with(
     return decorate
 
 
-controlled = controlled_with("--url", "--server")
+URL_FLAGS: Final = ("--url", "--server")
+controlled = controlled_with(*URL_FLAGS)
 
 
 @contextmanager

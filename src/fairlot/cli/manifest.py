@@ -1,19 +1,32 @@
-"""`fairlot manifest`: the signed document that clients decide by."""
+"""`fairlot manifest`: the signed document that clients decide by, and its versions."""
 
 import json
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from fairlot.cli.commands import SuggestingGroup
-from fairlot.cli.data import existing_store, published_project
+from fairlot.cli.control import (
+    URL_FLAGS,
+    ControlClient,
+    control_options,
+    controlled,
+    opened_control,
+    project_path,
+)
 from fairlot.cli.errors import InvalidArgument
-from fairlot.cli.options import data_option, json_option, org_option, project_option
-from fairlot.cli.output import print_json, print_table
+from fairlot.cli.options import json_option, org_option, project_option
+from fairlot.cli.output import print_json, print_note, print_table
 from fairlot.engine import Experiment, Manifest, compile_manifest
-from fairlot.manifest import manifest_to_json, verify_manifest
-from fairlot.service.snapshot import ProjectServing, load_snapshot
+from fairlot.manifest import manifest_from_json, verify_manifest
+from fairlot.manifest.base64url import from_base64url
+
+VERSION_COLUMNS: Final = ("version", "published", "author", "note", "revoked")
+EXPERIMENT_COLUMNS: Final = ("experiment", "status", "variants", "id")
+version_argument = click.argument("version", type=click.IntRange(min=0))
 
 
 @click.group(cls=SuggestingGroup)
@@ -21,24 +34,87 @@ def manifest() -> None:
     """The manifest: all that is needed to decide without asking the server, signed."""
 
 
-@manifest.command()
-@click.option("--signed", is_flag=True, help="Print the signed document as it is served.")
+@manifest.command(name="list")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True)
 @org_option
 @project_option
-@data_option
+@controlled
 @json_option
-def show(signed: bool, org: str, project: str, data_dir: str | None, as_json: bool) -> None:
-    """Print the published manifest of a project; with --json all of it."""
-    serving, _ = _published(data_dir, org, project)
-    if signed:
-        click.echo(serving.signed)
-        return
-    found = serving.compiled.manifest
+def show_versions(client: ControlClient, limit: int, org: str, project: str, as_json: bool) -> None:
+    """List the published versions, the newest first."""
+    path = project_path(org, project, "manifests")
+    versions = client.items(path, {"limit": min(limit, 200)})
+    found = list(islice(versions, limit))
     if as_json:
-        print_json(json.loads(manifest_to_json(found)))
+        print_json({"versions": found})
+    else:
+        print_table(VERSION_COLUMNS, [_version_row(version) for version in found])
+
+
+@manifest.command()
+@click.argument("version", type=click.IntRange(min=0), required=False)
+@click.option("--signed", is_flag=True, help="Print the newest document as it is served.")
+@org_option
+@project_option
+@controlled
+@json_option
+def show(
+    client: ControlClient,
+    version: int | None,
+    signed: bool,
+    org: str,
+    project: str,
+    as_json: bool,
+) -> None:
+    """Print the newest manifest of a project, or VERSION of it; with --json all of it."""
+    if version is not None and signed:
+        raise click.UsageError("--signed prints the newest version; leave VERSION out")
+    if version is None:
+        document = _newest(client, org, project)["manifest"]
+        payload = json.loads(from_base64url(document["payload"]))
+    else:
+        path = project_path(org, project, "manifests", str(version))
+        payload = client.request("GET", path).json["manifest"]
+    if signed:
+        click.echo(json.dumps(document, separators=(",", ":")))
         return
+    if as_json:
+        print_json(payload)
+        return
+    found = manifest_from_json(json.dumps(payload).encode())
     click.echo(f"{org}/{project} version {found.version}, published {found.published_at}")
-    print_table(("experiment", "status", "variants", "id"), _rows(found))
+    print_table(EXPERIMENT_COLUMNS, _experiment_rows(found))
+
+
+@manifest.command()
+@version_argument
+@click.option("--reason", required=True, help="For those who read the list of versions.")
+@org_option
+@project_option
+@controlled
+@json_option
+def revoke(
+    client: ControlClient, version: int, reason: str, org: str, project: str, as_json: bool
+) -> None:
+    """Have all clients refuse VERSION, and publish another in its place at once.
+
+    The new version is made of what is stored: revert what was wrong before, or right after.
+    """
+    path = project_path(org, project, "manifests", str(version), "revoke")
+    done = client.request("POST", path, {"reason": reason}).json
+    if done["isSameContent"]:
+        print_note(
+            "Warning: the newest version holds the same as the revoked one. Revert what was wrong"
+            " (kill or change the experiment, apply the former files): that publishes again."
+        )
+    if as_json:
+        print_json(done)
+    elif not done["changed"]:
+        click.echo(f"Nothing changed: version {version} had been revoked before.")
+    elif done["published"] is None:
+        click.echo(f"Revoked version {version}; there is a newer one.")
+    else:
+        click.echo(f"Revoked version {version}, and published {done['published']} in its place.")
 
 
 @manifest.command()
@@ -49,11 +125,11 @@ def show(signed: bool, org: str, project: str, data_dir: str | None, as_json: bo
     "--jwks",
     "jwks_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The key set to verify FILE with.  [default: the keys of the data directory]",
+    help="The key set to verify FILE with.  [default: the published keys]",
 )
 @org_option
 @project_option
-@data_option
+@control_options(*URL_FLAGS)
 @json_option
 def verify(
     file: Path | None,
@@ -61,13 +137,17 @@ def verify(
     org: str,
     project: str,
     data_dir: str | None,
+    server_url: str | None,
+    key: str | None,
     as_json: bool,
 ) -> None:
     """Verify the signature of FILE, or of the published manifest, and check each experiment."""
+    newest: Mapping[str, Any] = {}
     if file is None or jwks_file is None:
-        serving, jwks = _published(data_dir, org, project)
-    document = serving.signed if file is None else file.read_bytes()
-    keys = json.loads(jwks) if jwks_file is None else _read_key_set(jwks_file)
+        with opened_control(data_dir, server_url, key) as client:
+            newest = _newest(client, org, project)
+    document = json.dumps(newest["manifest"]).encode() if file is None else file.read_bytes()
+    keys = newest["jwks"] if jwks_file is None else _read_key_set(jwks_file)
     found = verify_manifest(document, keys)
     broken = dict(compile_manifest(found).broken)
     if as_json:
@@ -87,15 +167,16 @@ def verify(
         f"Verified: {found.org}/{found.project} version {found.version}, "
         f"{len(found.experiments)} experiment(s), published {found.published_at}"
     )
-    for key, problem in broken.items():
-        click.echo(f"  broken: {key}: {problem}")
+    for name, problem in broken.items():
+        click.echo(f"  broken: {name}: {problem}")
 
 
-def _published(data_dir: str | None, org: str, project: str) -> tuple[ProjectServing, bytes]:
-    """What is served for a project, and the organization's key set."""
-    with existing_store(data_dir) as (_, store):
-        snapshot = load_snapshot(store)
-    return published_project(snapshot, org, project), snapshot.jwks[org]
+def _newest(client: ControlClient, org: str, project: str) -> dict[str, Any]:
+    """The newest version that is not revoked, signed, and the organization's key set."""
+    found: dict[str, Any] = client.request(
+        "GET", project_path(org, project, "static-manifest")
+    ).json
+    return found
 
 
 def _read_key_set(path: Path) -> dict[str, Any]:
@@ -108,7 +189,20 @@ def _read_key_set(path: Path) -> dict[str, Any]:
     return keys
 
 
-def _rows(found: Manifest) -> list[tuple[str, str, str, str]]:
+def _version_row(version: Mapping[str, Any]) -> tuple[object, ...]:
+    revoked = (
+        f"{version['revokedAt'][:16]} {version['revokeReason']}" if version["revoked"] else "-"
+    )
+    return (
+        version["version"],
+        version["publishedAt"][:19],
+        version["author"] or "-",
+        version["note"] or "-",
+        revoked,
+    )
+
+
+def _experiment_rows(found: Manifest) -> list[tuple[str, str, str, str]]:
     return [
         (each.key, each.status.value, ", ".join(variant.key for variant in each.variants), each.id)
         if isinstance(each, Experiment)

@@ -56,3 +56,51 @@ def test_manifest__key_set_that_is_none__is_refused(
     (tmp_path / "jwks.json").write_text(text, "utf-8")
     ran = shop("manifest", "verify", document, "--jwks", "jwks.json", "--json")
     assert (ran.code, ran.json["error"]["code"]) == (1, "invalid_argument")
+
+
+def test_manifest__list__tells_who_published_what_and_when(shop: Run) -> None:
+    lines = shop("manifest", "list").out.splitlines()
+    assert lines[0].split() == ["version", "published", "author", "note", "revoked"]
+    assert [line.split()[0] for line in lines[1:]] == ["1", "0"]
+    (newest,) = shop("manifest", "list", "--limit", 1, "--json").json["versions"]
+    assert (newest["version"], newest["revoked"]) == (1, False)
+
+
+def test_manifest__revoked__is_replaced_and_the_reader_warned(shop: Run) -> None:
+    ran = shop("manifest", "revoke", 1, "--reason", "wrong price")
+    assert ran.out == "Revoked version 1, and published 2 in its place.\n"
+    assert "holds the same as the revoked one. Revert what was wrong" in ran.err
+    assert "wrong price" in shop("manifest", "list").out
+    assert shop("manifest", "show", "--json").json["version"] == 2
+    again = shop("manifest", "revoke", 1, "--reason", "again")
+    assert again.out == "Nothing changed: version 1 had been revoked before.\n"
+
+
+def test_manifest__older_version_revoked__leaves_the_newest(shop: Run) -> None:
+    ran = shop("manifest", "revoke", 0, "--reason", "test")
+    assert ran.out == "Revoked version 0; there is a newer one.\n"
+    assert ran.err == ""
+
+
+def test_manifest__revoked_without_a_reason__is_wrong_usage(shop: Run) -> None:
+    assert shop("manifest", "revoke", 1).code == 2
+
+
+def test_manifest__version_that_is_not_there__is_an_error(shop: Run) -> None:
+    for words in (("show", 9), ("revoke", 9, "--reason", "x")):
+        ran = shop("manifest", *words, "--json")
+        assert (ran.code, ran.json["error"]["code"]) == (1, "unknown_version")
+
+
+def test_manifest__shown_by_version__is_that_one(shop: Run) -> None:
+    assert "default/default version 0, published " in shop("manifest", "show", 0).out
+    assert shop("manifest", "show", 0, "--json").json["experiments"] == []
+    assert shop("manifest", "show", 0, "--signed").code == 2
+
+
+def test_manifest__file_and_keys_given__needs_no_data_directory(
+    shop: Run, document: Path, run: Run, tmp_path: Path
+) -> None:
+    shop("publish", "--static", "static")
+    Path(".fairlot").rename(tmp_path.parent / f"{tmp_path.name}-gone")
+    assert run("manifest", "verify", document, "--jwks", "static/jwks.json").code == 0
