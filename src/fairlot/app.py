@@ -29,7 +29,6 @@ from fairlot.http.registry import Registry
 from fairlot.http.routes import serve_routes
 from fairlot.http.services import Services
 from fairlot.http.throttle import Policy, Throttle
-from fairlot.service.access import store_last_used
 from fairlot.service.decisions import Decisions
 from fairlot.service.snapshot import load_snapshot
 from fairlot.settings import Settings, load_settings
@@ -37,7 +36,7 @@ from fairlot.store import Store, open_store
 from fairlot.warehouse.log import EventLog
 
 CLOSE_WITHIN_S = 5.0
-KEY_USES_EVERY_S = 60.0
+USES_EVERY_S = 60.0
 _UVICORN_START_FAILED = 3  # uvicorn.main.STARTUP_FAILURE, which it does not export
 _log = structlog.get_logger(__name__)
 
@@ -115,7 +114,8 @@ class Application:
         await asyncio.to_thread(services.log.close, CLOSE_WITHIN_S)
         with contextlib.suppress(FairlotError, OSError):  # nobody is left to be told
             await asyncio.to_thread(_write_figures, services)
-            await asyncio.to_thread(_store_key_uses, services, store)
+            services.uses.stamp(_now_ms())
+            await asyncio.to_thread(services.uses.store, store, _now_ms())
         await asyncio.to_thread(store.close)
         self._services = self._store = None
 
@@ -138,18 +138,19 @@ class Application:
         """Follow the store, and publish this worker's figures. A background edge: what fails is
         logged once until it works again, and decisions go on over the last good snapshot."""
         failing = False
-        store_uses_at_s = time.monotonic() + KEY_USES_EVERY_S
+        store_uses_at_s = time.monotonic() + USES_EVERY_S
         while True:
             await self._until_changed()
             _end_with_parent()
+            services.uses.stamp(_now_ms())
             try:
                 if await asyncio.to_thread(services.decisions.refresh):
                     generation = services.decisions.snapshot.generation
                     _log.info("server.snapshot_loaded", generation=generation)
                 await asyncio.to_thread(_write_figures, services)
                 if time.monotonic() > store_uses_at_s:
-                    store_uses_at_s = time.monotonic() + KEY_USES_EVERY_S
-                    await asyncio.to_thread(_store_key_uses, services, store)
+                    store_uses_at_s = time.monotonic() + USES_EVERY_S
+                    await asyncio.to_thread(services.uses.store, store, _now_ms())
                 failing = False
             except Exception as error:  # noqa: BLE001 - the edge of the background worker
                 services.counts.refresh_failures += 1
@@ -326,15 +327,6 @@ def _address_policy(settings: Settings) -> Policy | None:
 
 def _write_figures(services: Services) -> None:
     services.worker_files.write(figures(services))
-
-
-def _store_key_uses(services: Services, store: Store) -> None:
-    """What was used meanwhile, or could not be stored, is left for the next time."""
-    uses = services.keys_used.copy()
-    store_last_used(store, uses)
-    for key_id, used_at_ms in uses.items():
-        if services.keys_used.get(key_id) == used_at_ms:
-            del services.keys_used[key_id]
 
 
 def _end_with_parent() -> None:

@@ -102,6 +102,7 @@ def a_snapshot(
         generation=generation,
         projects={(each.org, each.project): each for each in (project, *others)},
         tokens={sha256(token.encode()).digest(): each for token, each in tokens.items()},
+        token_ends={},
         api_keys={name: replace(key, id=name) for name, key in (api_keys or {}).items()},
         jwks={"default": b'{"keys":[]}'},
         revocations={"default": b'{"revoked":{},"previews":[]}'},

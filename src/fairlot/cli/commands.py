@@ -18,7 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("fairlot.cli.demo:demo", "Serve the demo shop to simulated visitors."),
     "decide": ("fairlot.cli.decision:decide", "Decide for a subject, recording nothing."),
     "events": ("fairlot.cli.events:events", "Print the recorded events, and what was lost."),
-    "token": ("fairlot.cli.token:token", "Show the experiment token."),
+    "projects": ("fairlot.cli.projects:projects", "Create, list and update projects."),
+    "token": ("fairlot.cli.token:token", "Show, create, list and revoke experiment tokens."),
     "keys": ("fairlot.cli.keys:keys", "Create, list and revoke API keys."),
     "publish": ("fairlot.cli.publish:publish", "Publish what is stored, and write static files."),
     "manifest": (

@@ -157,9 +157,10 @@ def project_path(org: str, project: str, *segments: str) -> str:
 
 
 def control_options(*url_flags: str) -> Callable[[Command], Command]:
-    """The options that say which control plane: `data_dir`, `server_url` and `key`."""
+    """The options that say which control plane: `data_dir`, `server_url` and `api_key`."""
     key_option = click.option(
         "--key",
+        "api_key",
         metavar="KEY",
         help=f"The API key for that server; others on this machine can see it in a list of"
         f" processes, so set {KEY_VARIABLE} instead.",
@@ -188,10 +189,10 @@ def controlled_with(
             *,
             data_dir: str | None,
             server_url: str | None,
-            key: str | None,
+            api_key: str | None,
             **given: Any,
         ) -> Result:
-            with opened_control(data_dir, server_url, key) as client:
+            with opened_control(data_dir, server_url, api_key) as client:
                 return command(client, **given)  # type: ignore[call-arg]
 
         return with_client

@@ -26,9 +26,11 @@ from fairlot.cli.ports import pick_port
 from fairlot.cli.split import split_of
 from fairlot.cli.visitors import Answer, ask_everything, questions_of, request_body
 from fairlot.engine import Context, Experiment, Explanation
-from fairlot.service.access import experiment_token
+from fairlot.service.access import existing_project
+from fairlot.service.actors import SYSTEM
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.snapshot import ProjectServing, load_snapshot
+from fairlot.service.tokens import live_token
 from fairlot.settings import Settings
 from fairlot.warehouse.log import count_exposures
 
@@ -107,7 +109,11 @@ def _open_shop(directory: str) -> Shop:
         bootstrap(store)
         with as_file(files("fairlot.cli") / "shop") as shop:
             apply_source_files(store, ORG, PROJECT, read_valid_files(shop))
-        token = experiment_token(store, ORG, PROJECT)
+        with store.writing() as connection:
+            project = existing_project(connection, ORG, PROJECT)
+            token = live_token(
+                connection, project, actor=SYSTEM, now_ms=time.time_ns() // 1_000_000
+            )
         serving = load_snapshot(store).projects[ORG, PROJECT]
     return Shop(settings, token, serving)
 

@@ -1,6 +1,5 @@
 """`fairlot keys`: the API keys of an organization."""
 
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,12 +7,11 @@ import click
 
 from fairlot.cli.commands import SuggestingGroup
 from fairlot.cli.control import ControlClient, controlled, organization_path
+from fairlot.cli.moments import instant_in_days, to_the_minute
 from fairlot.cli.options import json_option, org_option
 from fairlot.cli.output import print_json, print_note, print_table
-from fairlot.manifest.instants import write_instant
 from fairlot.service.actors import Scope
 
-DAY_MS: Final = 86_400_000
 COLUMNS: Final = (
     "id",
     "name",
@@ -66,7 +64,7 @@ def create(
         "scopes": sorted(set(scopes)),
         "name": name,
         "projects": list(projects) or None,
-        "expiresAt": None if expires_in_days is None else moment_in_days(expires_in_days),
+        "expiresAt": None if expires_in_days is None else instant_in_days(expires_in_days),
     }
     created = client.request("POST", organization_path(org, "keys"), asked).json
     if as_json:
@@ -98,7 +96,7 @@ def show_keys(client: ControlClient, org: str, as_json: bool) -> None:
 def expire(client: ControlClient, key_id: str, in_days: int, org: str, as_json: bool) -> None:
     """Let the key ID end at another moment, sooner or later than it would."""
     path = organization_path(org, "keys", key_id, "expire")
-    changed = client.request("POST", path, {"expiresAt": moment_in_days(in_days)}).json
+    changed = client.request("POST", path, {"expiresAt": instant_in_days(in_days)}).json
     if as_json:
         print_json(changed)
     else:
@@ -129,15 +127,7 @@ def _row(key: Mapping[str, Any]) -> tuple[str, ...]:
         key["name"] or "-",
         " ".join(key["scopes"]),
         "all" if key["projects"] is None else ", ".join(key["projects"]),
-        _shortened(key["createdAt"]),
+        to_the_minute(key["createdAt"]),
         key["createdBy"] or "-",
-        *(_shortened(each) for each in times),
+        *(to_the_minute(each) for each in times),
     )
-
-
-def _shortened(instant: str | None) -> str:
-    return (instant or "-")[:16]
-
-
-def moment_in_days(days: int) -> str:
-    return write_instant(time.time_ns() // 1_000_000 + days * DAY_MS)

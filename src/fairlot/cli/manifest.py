@@ -138,13 +138,13 @@ def verify(
     project: str,
     data_dir: str | None,
     server_url: str | None,
-    key: str | None,
+    api_key: str | None,
     as_json: bool,
 ) -> None:
     """Verify the signature of FILE, or of the published manifest, and check each experiment."""
     newest: Mapping[str, Any] = {}
     if file is None or jwks_file is None:
-        with opened_control(data_dir, server_url, key) as client:
+        with opened_control(data_dir, server_url, api_key) as client:
             newest = _newest(client, org, project)
     document = json.dumps(newest["manifest"]).encode() if file is None else file.read_bytes()
     keys = newest["jwks"] if jwks_file is None else _read_key_set(jwks_file)

@@ -1,20 +1,17 @@
 """`fairlot preview`: a link that shows one variant of an experiment, draft or not."""
 
 import re
-import time
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import click
 
-from fairlot.cli.data import existing_store
+from fairlot.cli.control import ControlClient, controlled_with, organization_path
 from fairlot.cli.errors import InvalidArgument
-from fairlot.cli.options import data_option, json_option, org_option, project_option
+from fairlot.cli.options import json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_note
-from fairlot.manifest.instants import write_instant
-from fairlot.manifest.previews import link_at
-from fairlot.service.previews import MintedPreview, mint_preview, revoke_preview
-from fairlot.store import Store
+from fairlot.manifest.previews import LONGEST_TTL_S, link_at
 
 _TTL: Final = re.compile(r"(\d{1,7})([smhd]?)", re.ASCII)
 _UNIT_S: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -43,9 +40,10 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str) -
 @click.option("--revoke", "jti", metavar="JTI", help="Revoke the token of this id instead.")
 @org_option
 @project_option
-@data_option
+@controlled_with("--server")
 @json_option
 def preview(
+    client: ControlClient,
     experiment: str | None,
     variant: str | None,
     url: str | None,
@@ -53,7 +51,6 @@ def preview(
     jti: str | None,
     org: str,
     project: str,
-    data_dir: str | None,
     as_json: bool,
 ) -> None:
     """Print a link that shows VARIANT of EXPERIMENT to whoever opens it, and record nothing.
@@ -64,42 +61,35 @@ def preview(
     if jti is not None:
         if experiment is not None:
             raise InvalidArgument("--revoke: name no experiment beside it")
-        with existing_store(data_dir) as (_, store):
-            revoke_preview(store, org, jti, now_ms=_now_ms())
+        client.request("POST", organization_path(org, "preview", "revoke"), {"jti": jti})
         _print_revoked(jti, as_json)
         return
     if experiment is None or variant is None:
         raise click.UsageError("name EXPERIMENT and VARIANT, or --revoke JTI")
     if url is not None:
         _check_url(url)
-    with existing_store(data_dir) as (_, store):
-        minted = _mint(store, org, project, experiment, variant, ttl_s)
-    _print_minted(minted, url, as_json)
+    if not 1 <= ttl_s <= LONGEST_TTL_S:
+        raise InvalidArgument(f"--ttl: {ttl_s} seconds: use 1 to {LONGEST_TTL_S} seconds")
+    asked = {
+        "project": project,
+        "experimentId": experiment,
+        "variantKey": variant,
+        "ttlSeconds": ttl_s,
+    }
+    signed = client.request("POST", organization_path(org, "preview", "sign"), asked).json
+    _print_signed(signed, url, as_json)
 
 
-def _mint(
-    store: Store, org: str, project: str, experiment: str, variant: str, ttl_s: int
-) -> MintedPreview:
-    return mint_preview(store, org, project, experiment, variant, now_ms=_now_ms(), ttl_s=ttl_s)
-
-
-def _print_minted(minted: MintedPreview, url: str | None, as_json: bool) -> None:
-    link = None if url is None else link_at(url, minted.query)
-    until = write_instant(minted.expires_at_ms)
+def _print_signed(signed: Mapping[str, Any], url: str | None, as_json: bool) -> None:
+    link = None if url is None else link_at(url, signed["query"])
     if as_json:
-        print_json(
-            {
-                "link": link,
-                "query": minted.query,
-                "token": minted.token,
-                "expiresAt": until,
-                "keyId": minted.kid,
-                "jti": minted.jti,
-            }
-        )
+        print_json({"link": link, **signed})
         return
-    click.echo(link or f"?{minted.query}")
-    print_note(f"Works until {until}; end it earlier with: fairlot preview --revoke {minted.jti}")
+    click.echo(link or f"?{signed['query']}")
+    print_note(
+        f"Works until {signed['expiresAt']}; end it earlier with:"
+        f" fairlot preview --revoke {signed['jti']}"
+    )
 
 
 def _print_revoked(jti: str, as_json: bool) -> None:
@@ -116,7 +106,3 @@ def _check_url(url: str) -> None:
         raise InvalidArgument(f"--url: {url!r}: {error}; write the URL of a page") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidArgument(f"--url: {url!r}: write it whole, as in https://shop.example/cart")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

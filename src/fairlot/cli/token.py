@@ -1,29 +1,132 @@
-"""`fairlot token`: the publishable token that callers send."""
+"""`fairlot token`: the publishable tokens that callers send."""
+
+from collections.abc import Mapping
+from typing import Any, Final
 
 import click
 
 from fairlot.cli.commands import SuggestingGroup
-from fairlot.cli.data import existing_store
-from fairlot.cli.options import data_option, json_option, org_option, project_option
-from fairlot.cli.output import print_json
-from fairlot.service.access import experiment_token
+from fairlot.cli.control import ControlClient, controlled, project_path
+from fairlot.cli.errors import CommandFailed
+from fairlot.cli.moments import instant_in_days, instant_now, to_the_minute
+from fairlot.cli.options import json_option, org_option, project_option
+from fairlot.cli.output import print_json, print_note, print_table
+
+COLUMNS: Final = ("id", "token", "created", "expires", "last used", "revoked")
+
+
+class NoLiveToken(CommandFailed):
+    code = "no_live_token"
 
 
 @click.group(cls=SuggestingGroup)
 def token() -> None:
-    """The experiment token: publishable, sent as `token` in the body of an assignment request."""
+    """Experiment tokens: publishable, sent as `token` in the body of an assignment request.
+
+    To change one without an interruption, create another, move your callers to it, and revoke the
+    old one when it is not used any more.
+    """
 
 
 @token.command()
 @org_option
 @project_option
-@data_option
+@controlled
 @json_option
-def show(org: str, project: str, data_dir: str | None, as_json: bool) -> None:
-    """Print the experiment token of a project."""
-    with existing_store(data_dir) as (_, store):
-        text = experiment_token(store, org, project)
+def show(client: ControlClient, org: str, project: str, as_json: bool) -> None:
+    """Print the newest live token of a project."""
+    live = [each for each in client.items(project_path(org, project, "tokens")) if _is_live(each)]
+    if not live:
+        raise NoLiveToken(
+            f"{org}/{project}: has no live token; make one with `fairlot token create`"
+        )
+    text = live[-1]["token"]
     if as_json:
         print_json({"org": org, "project": project, "token": text})
     else:
         click.echo(text)
+
+
+@token.command(name="list")
+@org_option
+@project_option
+@controlled
+@json_option
+def show_all(client: ControlClient, org: str, project: str, as_json: bool) -> None:
+    """List the tokens of a project, the ended ones too."""
+    found = list(client.items(project_path(org, project, "tokens")))
+    if as_json:
+        print_json({"tokens": found})
+    else:
+        print_table(COLUMNS, [_row(each) for each in found])
+
+
+@token.command()
+@click.option("--expires-in-days", type=click.IntRange(1, 3650), help="[default: never]")
+@org_option
+@project_option
+@controlled
+@json_option
+def create(
+    client: ControlClient, expires_in_days: int | None, org: str, project: str, as_json: bool
+) -> None:
+    """Make a token beside those that the project has, and print it."""
+    ends = None if expires_in_days is None else instant_in_days(expires_in_days)
+    path = project_path(org, project, "tokens")
+    created = client.request("POST", path, {"expiresAt": ends}).json
+    if as_json:
+        print_json(created)
+    else:
+        click.echo(created["token"])
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+@click.option("--in-days", type=click.IntRange(1, 3650), required=True, help="Counted from now.")
+@org_option
+@project_option
+@controlled
+@json_option
+def expire(
+    client: ControlClient, token_id: str, in_days: int, org: str, project: str, as_json: bool
+) -> None:
+    """Let the token ID end at another moment, sooner or later than it would."""
+    path = project_path(org, project, "tokens", token_id, "expire")
+    changed = client.request("POST", path, {"expiresAt": instant_in_days(in_days)}).json
+    if as_json:
+        print_json(changed)
+    else:
+        click.echo(f"{token_id} ends at {changed['expiresAt']}.")
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+@org_option
+@project_option
+@controlled
+@json_option
+def revoke(client: ControlClient, token_id: str, org: str, project: str, as_json: bool) -> None:
+    """Revoke the token ID, which `fairlot token list` shows. It is for good, also the last one.
+
+    Running workers refuse the token within their poll interval.
+    """
+    path = project_path(org, project, "tokens", token_id, "revoke")
+    changed = client.request("POST", path).json
+    if as_json:
+        print_json(changed)
+    else:
+        click.echo(f"Revoked {token_id}.")
+    if changed["liveTokens"] == 0:
+        print_note(
+            f"It was the last one: {org}/{project} assigns nobody until `fairlot token create`."
+        )
+
+
+def _is_live(each: Mapping[str, Any]) -> bool:
+    ends = each["expiresAt"]
+    return not each["revoked"] and (ends is None or ends > instant_now())
+
+
+def _row(each: Mapping[str, Any]) -> tuple[str, ...]:
+    times = (each["createdAt"], each["expiresAt"], each["lastUsedAt"], each["revokedAt"])
+    return (each["id"], each["token"], *map(to_the_minute, times))

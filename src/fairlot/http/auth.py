@@ -8,8 +8,10 @@ from urllib.parse import parse_qsl
 from fairlot.http.asgi import Scope, header
 from fairlot.http.problems import Problem, ProblemCode, Refused, not_found
 from fairlot.http.services import Services
-from fairlot.service.access import verify_key
-from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Snapshot, Tenant
+from fairlot.service.access import judge_key
+from fairlot.service.ends import has_expired
+from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Tenant
+from fairlot.service.uses import FailedUse
 
 _NO_KEY = (
     "the API key is missing, wrong, expired or revoked; send it as `Authorization: Bearer`"
@@ -17,10 +19,18 @@ _NO_KEY = (
 )
 
 
-def project_of_token(snapshot: Snapshot, token: str) -> ProjectServing | None:
-    """The project whose experiment token this is. Only digests are compared, by dictionary: how
-    long that takes says nothing about the token."""
-    return snapshot.tokens.get(sha256(token.encode("utf-8", "replace")).digest())
+def project_of_token(services: Services, token: str) -> ProjectServing | None:
+    """The project whose live experiment token this is. Only digests are compared, by dictionary:
+    how long that takes says nothing about the token."""
+    snapshot = services.decisions.snapshot
+    digest = sha256(token.encode("utf-8", "replace")).digest()
+    project = snapshot.tokens.get(digest)
+    if project is None:
+        return None
+    if snapshot.token_ends and has_expired(snapshot.token_ends.get(digest), services.clock_ms()):
+        return None
+    services.uses.tokens.add(digest)
+    return project
 
 
 def bearer_of(scope: Scope) -> str | None:
@@ -55,10 +65,13 @@ def live_key(services: Services, scope: Scope) -> ApiKeyRecord | None:
     if text is None:
         return None
     now_ms = services.clock_ms()
-    record = verify_key(services.decisions.snapshot.api_keys, text, now_ms)
-    if record is not None:
-        services.keys_used[record.id] = now_ms
-    return record
+    record, failed = judge_key(services.decisions.snapshot.api_keys, text, now_ms)
+    if failed is None and record is not None:
+        services.uses.keys[record.id] = now_ms
+        return record
+    if failed is not None and record is not None:
+        services.uses.note_failed(record.org, record.id, failed)
+    return None
 
 
 def may(record: ApiKeyRecord | None, scope_name: str, project: ProjectServing | Tenant) -> bool:
@@ -75,25 +88,15 @@ def authorized(services: Services, scope: Scope, scope_name: str) -> tuple[Tenan
     record = demand_key(services, scope)
     path = scope["path_params"]
     tenant = reached_project(services, record, path["org"], path["project"])
-    demand_scope(record, scope_name)
+    demand_scope(services, record, scope_name)
     return tenant, record
-
-
-def authorized_in_organization(
-    services: Services, scope: Scope, scope_name: str, org: str
-) -> ApiKeyRecord:
-    """The key that may do what `scope_name` says somewhere in `org`; Refused as `authorized`."""
-    record = demand_key(services, scope)
-    if record.org != org:
-        raise not_found("no such organization for this key; check its spelling")
-    demand_scope(record, scope_name)
-    return record
 
 
 def reached_project(services: Services, record: ApiKeyRecord, org: str, project: str) -> Tenant:
     """Refused (404) if the project is not there for the key."""
     tenant = services.decisions.snapshot.tenants.get((org, project))
     if tenant is None or not _reaches(record, tenant):
+        services.uses.note_failed(record.org, record.id, FailedUse.OUT_OF_REACH)
         raise not_found("no such organization or project for this key; check their spelling")
     return tenant
 
@@ -106,9 +109,10 @@ def demand_key(services: Services, scope: Scope) -> ApiKeyRecord:
     return record
 
 
-def demand_scope(record: ApiKeyRecord, scope_name: str) -> None:
+def demand_scope(services: Services, record: ApiKeyRecord, scope_name: str) -> None:
     """Refused (403) for a key without the scope."""
     if scope_name not in record.scopes:
+        services.uses.note_failed(record.org, record.id, FailedUse.LACKS_SCOPE)
         detail = f"the API key lacks the scope {scope_name}; make one that has it with"
         fix = f"`fairlot keys create --scope {scope_name}`"
         raise Refused(Problem(403, ProblemCode.FORBIDDEN, f"{detail} {fix}"))

@@ -69,6 +69,10 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
         "description": "The ETag of the revision that is replaced.",
         "schema": {"type": "string"},
     },
+    "X-Fairlot-Project": {
+        "description": "The project, where the path names none.",
+        "schema": {"type": "string"},
+    },
     "If-None-Match": {
         "description": "`*`: only if nothing is there.",
         "schema": {"type": "string", "enum": ["*"]},

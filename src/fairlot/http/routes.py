@@ -11,8 +11,10 @@ from fairlot.http.api import (
     keys,
     manifests,
     previews,
+    projects,
     schema,
     signing_keys,
+    tokens,
 )
 from fairlot.http.asgi import Handler
 from fairlot.http.faces import assignments, drafts, manifest
@@ -58,14 +60,6 @@ _DRAFT = {
         (manifest.SignedManifest,),
         manifest.JOSE,
         ("Cache-Control",),
-    )
-}
-_PREVIEW_SIGNED = {200: Answer("The token.", (previews.SignedPreview,), headers=("Cache-Control",))}
-_PREVIEW_REVOKED = {
-    200: Answer(
-        "The token is in the list of revocations.",
-        (previews.RevokedPreview,),
-        headers=("Cache-Control",),
     )
 }
 _ALIVE = {200: Answer("The process answers.", (health.Health,))}
@@ -142,26 +136,6 @@ ROUTES = (
         errors=(400, 401, 403, 404, 429, 503),
     ),
     Route(
-        "POST",
-        "/api/v1/orgs/{org}/preview/sign",
-        "Sign a token that previews a variant of an experiment",
-        previews.sign,
-        _PREVIEW_SIGNED,
-        request=previews.SignPreview,
-        auth=Auth.API_KEY,
-        errors=(400, 401, 403, 404, 413, 429, 503),
-    ),
-    Route(
-        "POST",
-        "/api/v1/orgs/{org}/preview/revoke",
-        "Revoke a preview token",
-        previews.revoke,
-        _PREVIEW_REVOKED,
-        request=previews.RevokePreview,
-        auth=Auth.API_KEY,
-        errors=(400, 401, 403, 404, 413, 429, 503),
-    ),
-    Route(
         "GET",
         "/v1/{org}/preview.json",
         "An experiment of the project default that is previewed, draft or not",
@@ -183,6 +157,9 @@ ROUTES = (
     *signing_keys.ROUTES,
     *manifests.ROUTES,
     *audit.ROUTES,
+    *tokens.ROUTES,
+    *projects.ROUTES,
+    *previews.ROUTES,
     Route("GET", "/healthz", "Whether the process lives", health.healthz, _ALIVE),
     Route("GET", "/readyz", "Whether store, log and manifest are usable", health.readyz, _READY),
     Route("GET", "/metrics", "Figures of all workers", health.metrics, _FIGURES, errors=(403,)),

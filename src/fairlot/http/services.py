@@ -8,6 +8,7 @@ from fairlot.http.addresses import Addresses
 from fairlot.http.counts import Counts, WorkerFiles
 from fairlot.http.throttle import Policy, Throttle
 from fairlot.service.decisions import Decisions
+from fairlot.service.uses import CredentialUses
 from fairlot.store import Store
 from fairlot.warehouse.ports import Log
 
@@ -23,8 +24,8 @@ def _control_threads() -> Executor:
 class Services:
     """`store` and `store_generation` may block: use them in a thread. `address_policy` None leaves
     client addresses unthrottled, `default_tier` is for projects without a tier of their own.
-    `keys_used` says when API keys, by their ids, were last used. `control_threads` run the routes
-    of the control plane, and `after_change` is called in them when one has changed the store."""
+    `control_threads` run the routes of the control plane, and `after_change` is called in them when
+    one has changed the store."""
 
     decisions: Decisions
     store: Store
@@ -38,6 +39,6 @@ class Services:
     default_tier: str = "unlimited"
     address_policy: Policy | None = None
     metrics_open: bool = False
-    keys_used: dict[str, int] = field(default_factory=dict)
+    uses: CredentialUses = field(default_factory=CredentialUses)
     after_change: Callable[[], object] = lambda: None
     control_threads: Executor = field(default_factory=_control_threads)

@@ -6,17 +6,24 @@ from typing import Any, Final
 
 from fairlot.engine.errors import FairlotError
 from fairlot.http.problems import Problem, Refused, store_unavailable
+from fairlot.manifest import InvalidPreview
 from fairlot.manifest.instants import write_instant
 from fairlot.service.access import UnknownTenant
 from fairlot.service.api_keys import InvalidScopes, ScopesNotHeld, UnknownKey
 from fairlot.service.ends import HasEnded, InvalidEnd
 from fairlot.service.key_rotation import NoNextKey, NotTheNextKey, RotatedMomentsAgo, TooEarly
+from fairlot.service.previews import NotPreviewable
+from fairlot.service.projects import InvalidProjectKey, ProjectExists
+from fairlot.service.tokens import UnknownToken
 from fairlot.service.versions import UnknownVersion
 from fairlot.store import StoreFailed
 
 STATUSES: Final[Mapping[type[FairlotError], int]] = {
     UnknownTenant: 404,
     UnknownKey: 404,
+    UnknownToken: 404,
+    NotPreviewable: 404,
+    InvalidPreview: 400,
     InvalidScopes: 400,
     ScopesNotHeld: 403,
     InvalidEnd: 400,
@@ -26,6 +33,8 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     NotTheNextKey: 409,
     TooEarly: 409,
     RotatedMomentsAgo: 409,
+    InvalidProjectKey: 400,
+    ProjectExists: 409,
 }
 """An error that is not here, nor one of its bases, is a fault of ours: 500."""
 

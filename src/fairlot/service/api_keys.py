@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from fairlot.engine.errors import FairlotError
 from fairlot.manifest.instants import write_instant
-from fairlot.service.access import KEY_ID_LENGTH, KEY_PREFIX, base62, project_id_of
+from fairlot.service.access import KEY_ID_LENGTH, KEY_PREFIX, base62, existing_project
 from fairlot.service.actors import Actor, Scope
 from fairlot.service.audit import Json, record
 from fairlot.service.ends import check_new_end, check_still_live
@@ -84,7 +84,7 @@ def create_api_key(
     project_ids = (
         None
         if projects is None
-        else frozenset(project_id_of(connection, organization.key, each) for each in projects)
+        else frozenset(existing_project(connection, organization.key, each).id for each in projects)
     )
     created = issue_key(
         connection,

@@ -2,24 +2,21 @@
 
 import time
 from dataclasses import dataclass
-from hashlib import sha256
 
 from sqlalchemy import Connection
 
 from fairlot.events import new_ulid
-from fairlot.service.access import issue_token
 from fairlot.service.actors import SYSTEM, Scope
 from fairlot.service.api_keys import issue_key
 from fairlot.service.audit import CREATED, begin_audit, record
 from fairlot.service.key_rotation import announce_key
+from fairlot.service.projects import create_project
 from fairlot.service.signing_keys import make_signing_key
 from fairlot.store import Store
 from fairlot.store.signing_keys import KeyState
 from fairlot.store.tenants import (
     OrganizationRow,
-    ProjectRow,
     add_organization,
-    add_project,
     organization_keys,
 )
 
@@ -51,23 +48,26 @@ def bootstrap(store: Store, *, now_ms: int | None = None) -> FirstCredentials | 
 
 
 def _create_first(connection: Connection, at_ms: int) -> FirstCredentials:
-    org_id = f"org_{new_ulid(at_ms)}"
-    project = ProjectRow(f"prj_{new_ulid(at_ms)}", DEFAULT, org_id, DEFAULT)
-    add_organization(connection, org_id, DEFAULT, at_ms)
-    add_project(connection, project, at_ms)
-    key = make_signing_key(connection, org_id, KeyState.CURRENT, at_ms)
-    token = issue_token(connection, project.id, at_ms)
+    organization = OrganizationRow(f"org_{new_ulid(at_ms)}", DEFAULT)
+    add_organization(connection, organization.id, DEFAULT, at_ms)
+    _record(connection, organization, CREATED, f"organization:{DEFAULT}", at_ms)
+    key = make_signing_key(connection, organization.id, KeyState.CURRENT, at_ms)
+    _record(connection, organization, "signing_key.create", f"signing_key:{key.kid}", at_ms)
+    announce_key(connection, organization, SYSTEM, now_ms=at_ms)
+    _, token = create_project(connection, organization, DEFAULT, actor=SYSTEM, now_ms=at_ms)
     admin = issue_key(
-        connection, org_id, frozenset(Scope), None, created_by=SYSTEM.name, now_ms=at_ms
+        connection,
+        organization.id,
+        frozenset(Scope),
+        None,
+        created_by=SYSTEM.name,
+        now_ms=at_ms,
     )
-    made: tuple[tuple[str, str | None, str], ...] = (
-        (CREATED, None, f"organization:{DEFAULT}"),
-        ("project.create", DEFAULT, f"project:{DEFAULT}"),
-        ("signing_key.create", None, f"signing_key:{key.kid}"),
-        ("token.create", DEFAULT, f"token:{sha256(token.encode()).hexdigest()[:16]}"),
-        ("api_key.create", None, f"api_key:{admin.row.id}"),
-    )
-    for action, owner, target in made:
-        record(connection, org_id, SYSTEM, action, now_ms=at_ms, project=owner, target=target)
-    announce_key(connection, OrganizationRow(org_id, DEFAULT), SYSTEM, now_ms=at_ms)
-    return FirstCredentials(DEFAULT, DEFAULT, token, admin.text)
+    _record(connection, organization, "api_key.create", f"api_key:{admin.row.id}", at_ms)
+    return FirstCredentials(DEFAULT, DEFAULT, token.token, admin.text)
+
+
+def _record(
+    connection: Connection, organization: OrganizationRow, action: str, target: str, at_ms: int
+) -> None:
+    record(connection, organization.id, SYSTEM, action, now_ms=at_ms, target=target)

@@ -26,14 +26,16 @@ from fairlot.manifest.previews import (
     check_token_id,
     link_query,
 )
-from fairlot.service.access import UnknownTenant
+from fairlot.service.access import existing_project
+from fairlot.service.actors import Actor
+from fairlot.service.audit import record
 from fairlot.service.lifecycle import State
 from fairlot.service.signing_keys import current_key, published_keys
 from fairlot.store import Store
 from fairlot.store.definitions import layer_salts
 from fairlot.store.experiments import ExperimentRow, experiments_of, newest_manifest
 from fairlot.store.previews import add_revoked_preview, forget_expired_previews
-from fairlot.store.tenants import ProjectRow, find_project, organization_id, raise_generation
+from fairlot.store.tenants import OrganizationRow, ProjectRow, raise_generation
 
 _PREVIEWABLE: Final = frozenset(State) - {State.KILLED}
 # From the latest moment at which a token that is valid now can have been made.
@@ -70,9 +72,8 @@ class NotPreviewable(FairlotError):
 
 
 def mint_preview(
-    store: Store,
-    org: str,
-    project: str,
+    connection: Connection,
+    tenant: ProjectRow,
     experiment: str,
     variant_key: str,
     *,
@@ -81,12 +82,10 @@ def mint_preview(
 ) -> MintedPreview:
     """A token for an experiment, named by its key or its id, in whatever state but deleted.
 
-    Raises NotPreviewable, UnknownTenant, or InvalidPreview for a `ttl_s` out of range.
+    Raises NotPreviewable, or InvalidPreview for a `ttl_s` out of range.
     """
-    with store.reading() as connection:
-        tenant = _tenant(connection, org, project)
-        row, _ = _previewed(connection, tenant, experiment, variant_key)
-        key = _signer(connection, tenant)
+    row, _ = _previewed(connection, tenant, experiment, variant_key)
+    key = _signer(connection, tenant)
     now_s = now_ms // 1000
     jti = f"prv_{new_ulid(now_ms)}"
     token = sign_preview(
@@ -103,16 +102,18 @@ def mint_preview(
     return MintedPreview(token, jti, key.kid, row.key, variant_key, expires_at_ms)
 
 
-def revoke_preview(store: Store, org: str, jti: str, *, now_ms: int) -> None:
-    """For good, whether or not a token of that id was ever made. Repeating it changes nothing."""
+def revoke_preview(
+    connection: Connection, organization: OrganizationRow, jti: str, *, actor: Actor, now_ms: int
+) -> None:
+    """For good, whether or not a token of that id was ever made. Repeating it changes nothing.
+    Raises InvalidPreview."""
     check_token_id(jti)
-    with store.writing() as connection:
-        owner = organization_id(connection, org)
-        if owner is None:
-            raise UnknownTenant(org)
-        forget_expired_previews(connection, now_ms)
-        if add_revoked_preview(connection, owner, jti, now_ms + _LONGEST_LIFE_MS, now_ms):
-            raise_generation(connection)
+    owner = organization.id
+    forget_expired_previews(connection, now_ms)
+    if add_revoked_preview(connection, owner, jti, now_ms + _LONGEST_LIFE_MS, now_ms):
+        raise_generation(connection)
+        target = f"preview:{jti}"
+        record(connection, owner, actor, "preview.revoke", now_ms=now_ms, target=target)
 
 
 def draft_document(
@@ -123,7 +124,7 @@ def draft_document(
     For whoever holds a valid token for it. Raises NotPreviewable or UnknownTenant.
     """
     with store.reading() as connection:
-        tenant = _tenant(connection, org, project)
+        tenant = existing_project(connection, org, project)
         row, experiment = _previewed(connection, tenant, experiment_key, variant_key)
         newest = newest_manifest(connection, tenant.id)
         salts = layer_salts(connection, tenant.id)
@@ -138,13 +139,6 @@ def draft_document(
         layers=() if own is None else (Layer(own.key, salts[own.key]),),
     )
     return sign_manifest(manifest_to_json(manifest), key, DocumentType.DRAFT)
-
-
-def _tenant(connection: Connection, org: str, project: str) -> ProjectRow:
-    tenant = find_project(connection, org, project)
-    if tenant is None:
-        raise UnknownTenant(org, project)
-    return tenant
 
 
 def _signer(connection: Connection, tenant: ProjectRow) -> SigningKey:

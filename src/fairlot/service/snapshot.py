@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from fairlot.engine import CompiledManifest, compile_manifest
 from fairlot.manifest import InvalidManifest, jwks_json, manifest_from_json
 from fairlot.store import Store
-from fairlot.store.credentials import live_token_digests, read_api_keys
+from fairlot.store.credentials import read_api_keys
 from fairlot.store.experiments import (
     keys_with_changed_draws,
     live_versions,
@@ -23,6 +23,7 @@ from fairlot.store.experiments import (
 from fairlot.store.previews import read_revoked_previews
 from fairlot.store.signing_keys import KeyState, read_signing_keys
 from fairlot.store.tenants import ProjectRow, all_projects, organization_keys, read_generation
+from fairlot.store.tokens import tokens_not_revoked
 
 _log = structlog.get_logger()
 
@@ -71,12 +72,14 @@ class ApiKeyRecord:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """`projects` by organization and project key, `tokens` by the SHA-256 of the experiment token,
-    `api_keys` by the 8 characters of their id, `jwks` and `revocations` by organization key.
-    `tenants` are all projects, by organization and project key."""
+    `token_ends` of those that expire, `api_keys` by the 8 characters of their id, `jwks` and
+    `revocations` by organization key. `tenants` are all projects, by organization and project
+    key."""
 
     generation: int
     projects: Mapping[tuple[str, str], ProjectServing]
     tokens: Mapping[bytes, ProjectServing]
+    token_ends: Mapping[bytes, int]
     api_keys: Mapping[str, ApiKeyRecord]
     jwks: Mapping[str, bytes]
     revocations: Mapping[str, bytes]
@@ -84,7 +87,14 @@ class Snapshot:
 
 
 EMPTY_SNAPSHOT: Final = Snapshot(
-    generation=-1, projects={}, tokens={}, api_keys={}, jwks={}, revocations={}, tenants={}
+    generation=-1,
+    projects={},
+    tokens={},
+    token_ends={},
+    api_keys={},
+    jwks={},
+    revocations={},
+    tenants={},
 )
 """Before anything was loaded; no store has that generation."""
 
@@ -108,12 +118,15 @@ def load_snapshot(
         ]
         projects = {(each.org, each.project): each for each in found if each is not None}
         by_id = {each.project_id: each for each in projects.values()}
-        digests = live_token_digests(connection)
+        tokens = [row for row in tokens_not_revoked(connection) if row.project_id in by_id]
         orgs = organization_keys(connection)
         return Snapshot(
             generation=read_generation(connection),
             projects=projects,
-            tokens={digest: by_id[owner] for digest, owner in digests.items() if owner in by_id},
+            tokens={row.sha256: by_id[row.project_id] for row in tokens},
+            token_ends={
+                row.sha256: row.expires_at_ms for row in tokens if row.expires_at_ms is not None
+            },
             api_keys=_api_keys(connection, orgs),
             jwks=_key_sets(connection, orgs),
             revocations=_revocations(connection, orgs, rows, at_ms),

@@ -1,11 +1,11 @@
-"""Experiment tokens and API keys, as rows."""
+"""API keys, as rows."""
 
 from collections import defaultdict
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, or_, select, update
 
-from fairlot.store.tables import api_key_projects, api_keys, tokens
+from fairlot.store.tables import api_key_projects, api_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,34 +23,6 @@ class ApiKeyRow:
     last_used_at_ms: int | None = None
     name: str | None = None
     created_by: str | None = None
-
-
-def add_token(
-    connection: Connection, project_id: str, token: str, digest: bytes, now_ms: int
-) -> None:
-    connection.execute(
-        tokens.insert().values(
-            sha256=digest, project_id=project_id, token=token, created_at_ms=now_ms
-        )
-    )
-
-
-def token_of(connection: Connection, project_id: str) -> str | None:
-    """The newest token of a project that is not revoked."""
-    return connection.execute(
-        select(tokens.c.token)
-        .where(tokens.c.project_id == project_id, tokens.c.revoked_at_ms.is_(None))
-        .order_by(tokens.c.created_at_ms.desc())
-        .limit(1)
-    ).scalar_one_or_none()
-
-
-def live_token_digests(connection: Connection) -> dict[bytes, str]:
-    """The project id of every token that is not revoked."""
-    rows = connection.execute(
-        select(tokens.c.sha256, tokens.c.project_id).where(tokens.c.revoked_at_ms.is_(None))
-    )
-    return {row.sha256: row.project_id for row in rows}
 
 
 def add_api_key(connection: Connection, key: ApiKeyRow) -> None:

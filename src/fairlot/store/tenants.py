@@ -23,6 +23,7 @@ class ProjectRow:
     private: bool = False
     tier: str | None = None
     review_required: bool = False
+    created_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,19 @@ def add_project(connection: Connection, project: ProjectRow, now_ms: int) -> Non
     )
 
 
+def replace_project(connection: Connection, project: ProjectRow) -> None:
+    """Its settings; its keys stay what they are."""
+    connection.execute(
+        update(projects)
+        .where(projects.c.id == project.id)
+        .values(
+            private=project.private,
+            tier=project.tier,
+            review_required=project.review_required,
+        )
+    )
+
+
 def find_project(connection: Connection, org: str, project: str) -> ProjectRow | None:
     row = connection.execute(
         _project_rows().where(organizations.c.key == org, projects.c.key == project)
@@ -100,7 +114,7 @@ def read_generation(connection: Connection) -> int:
     return int(connection.execute(select(serving.c.generation)).scalar_one())
 
 
-def _project_rows() -> Select[str, str, str, str, bool, str | None, bool]:
+def _project_rows() -> Select[str, str, str, str, bool, str | None, bool, int]:
     return (
         select(
             projects.c.id,
@@ -110,6 +124,7 @@ def _project_rows() -> Select[str, str, str, str, bool, str | None, bool]:
             projects.c.private,
             projects.c.tier,
             projects.c.review_required,
+            projects.c.created_at_ms,
         )
         .join(organizations)
         .order_by(organizations.c.key, projects.c.key)

@@ -35,7 +35,8 @@ def admin(run: Run, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def served(run: Run, tmp_path: Path, admin: str) -> Iterator[str]:
     """The URL of a server over the data directory `here`, in which `run` runs too."""
-    application = create_app(Settings(data_dir=tmp_path / "here", poll_interval_s=0.05))
+    # no polls: what they log would stand among what commands print
+    application = create_app(Settings(data_dir=tmp_path / "here", poll_interval_s=60))
     with serving(application, BoundedHttpProtocol) as port:
         yield f"http://127.0.0.1:{port}"
 

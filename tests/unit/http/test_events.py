@@ -170,7 +170,7 @@ def test_post_events__key_without_the_scope__is_403_and_says_which(desk: Desk) -
 
 def test_post_events__key_used__is_noted(desk: Desk) -> None:
     post(desk, a_batch())
-    assert desk.services.keys_used == {"ingest00": NOW_MS}
+    assert desk.services.uses.keys == {"ingest00": NOW_MS}
 
 
 @pytest.mark.parametrize(

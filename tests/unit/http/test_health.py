@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_readyz__parts_unusable__is_a_503_problem_that_names_each(desk: Desk) ->
 def test_readyz__nothing_published__names_the_manifest(tmp_path: Path) -> None:
     snapshot = a_snapshot(a_project(an_experiment()))
     with a_desk(tmp_path, snapshot) as desk:
-        desk.publish(type(snapshot)(2, {}, {}, {}, {}, {}, {}))
+        desk.publish(replace(snapshot, generation=2, projects={}))
         answer = desk.client.get("/readyz")
         assert [part["part"] for part in answer.json["unusable"]] == ["manifest"]
 

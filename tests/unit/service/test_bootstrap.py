@@ -1,10 +1,11 @@
 import json
 from hashlib import sha256
 
-from fairlot.service.access import experiment_token, verify_key
+from fairlot.service.access import existing_project, verify_key
 from fairlot.service.actors import Scope
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.snapshot import load_snapshot
+from fairlot.service.tokens import live_tokens
 from fairlot.store import Store
 from fairlot.store.experiments import newest_manifest
 from fairlot.store.signing_keys import read_signing_keys
@@ -16,7 +17,9 @@ def test_bootstrap__empty_store__makes_all_that_serving_needs(empty_store: Store
     made = bootstrap(empty_store, now_ms=NOW_MS)
     assert made is not None
     assert (made.org, made.project) == ("default", "default")
-    assert made.token == experiment_token(empty_store, "default", "default")
+    with empty_store.reading() as connection:
+        project = existing_project(connection, "default", "default")
+        assert [row.token for row in live_tokens(connection, project, NOW_MS)] == [made.token]
     snapshot = load_snapshot(empty_store)
     serving = snapshot.projects["default", "default"]
     assert serving.version == 0

@@ -12,6 +12,7 @@ from fairlot.engine import FairlotError, Manifest
 from fairlot.manifest import verify_manifest, verify_preview
 from fairlot.manifest.base64url import from_base64url
 from fairlot.manifest.errors import PreviewRefusal, PreviewRefused
+from fairlot.service.access import existing_project
 from fairlot.service.actors import Actor
 from fairlot.service.audit_verification import verify_audit
 from fairlot.service.key_rotation import (
@@ -245,7 +246,9 @@ def test_preview__signed_before_a_rotation__holds_until_its_key_is_retired(
     store: Store, apply: Apply
 ) -> None:
     apply(YAML)
-    minted = mint_preview(store, "default", "default", "hero", "a", now_ms=LATER_MS)
+    with store.reading() as connection:
+        project = existing_project(connection, "default", "default")
+        minted = mint_preview(connection, project, "hero", "a", now_ms=LATER_MS)
 
     def verified(now_ms: int) -> object:
         return verify_preview(

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection
 
 from fairlot.manifest import verify_manifest
-from fairlot.service.actors import Actor
+from fairlot.service.actors import SYSTEM, Actor
 from fairlot.service.audit_verification import verify_audit
 from fairlot.service.previews import revoke_preview
 from fairlot.service.publishing import publish
@@ -22,7 +22,7 @@ from fairlot.store import Store
 from fairlot.store.audit import read_audit_records
 from fairlot.store.manifest_versions import versions_of
 from fairlot.store.tables import manifests
-from fairlot.store.tenants import ProjectRow, find_project
+from fairlot.store.tenants import OrganizationRow, ProjectRow, find_project
 from unit.service.conftest import NOW_MS, Apply
 
 ANNA = Actor("local:anna", frozenset())
@@ -166,7 +166,9 @@ def test_static_documents__of_the_newest__are_all_that_a_client_needs(
 ) -> None:
     apply(YAML.format(name="Hero"))
     revoke(store, 1)
-    revoke_preview(store, "default", "prv_1", now_ms=NOW_MS)
+    with store.writing() as connection:
+        owner = OrganizationRow(tenant_of(connection).organization_id, "default")
+        revoke_preview(connection, owner, "prv_1", actor=SYSTEM, now_ms=NOW_MS)
     with store.reading() as connection:
         documents = static_documents(connection, tenant_of(connection), NOW_MS)
     snapshot = load_snapshot(store, now_ms=NOW_MS)

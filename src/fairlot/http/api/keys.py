@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from fairlot.http.management import Call, Outcome, Page, Paging, page_of_all, read, write
-from fairlot.http.management.instants import Instant, milliseconds, written
+from fairlot.http.management.instants import Expire, Instant, milliseconds, written
 from fairlot.http.registry import Answer
 from fairlot.service.actors import Scope
 from fairlot.service.api_keys import create_api_key, expire_api_key, revoke_api_key
@@ -26,10 +26,6 @@ class CreateKey(
     name: _Name | None = None
     projects: Annotated[tuple[_Name, ...], msgspec.Meta(min_length=1)] | None = None
     expires_at: Instant | None = None
-
-
-class Expire(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    expires_at: Instant
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -1,25 +1,18 @@
 """Preview tokens over HTTP: sign one, revoke one."""
 
-import asyncio
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
-from fairlot.http.admission import admit_key
-from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope, header
-from fairlot.http.auth import authorized_in_organization, reached_project
-from fairlot.http.body import read_json
-from fairlot.http.problems import invalid_fields, not_found, store_unavailable
-from fairlot.http.services import Services
-from fairlot.manifest import InvalidPreview
-from fairlot.manifest.instants import write_instant
+from fairlot.http.management import Call, Outcome, ask, named_project, write
+from fairlot.http.management.instants import written
+from fairlot.http.problems import invalid_fields
+from fairlot.http.registry import Answer
 from fairlot.manifest.previews import DEFAULT_TTL_S, LONGEST_TTL_S, TOKEN_ID
-from fairlot.service.access import UnknownTenant
-from fairlot.service.actors import Scope as AccessScope
-from fairlot.service.bootstrap import DEFAULT
-from fairlot.service.previews import MintedPreview, NotPreviewable, mint_preview, revoke_preview
-from fairlot.store import StoreFailed
+from fairlot.service.actors import Scope
+from fairlot.service.previews import mint_preview, revoke_preview
 
+_PATH: Final = "/api/v1/orgs/{org}/preview"
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
@@ -55,86 +48,58 @@ class RevokedPreview(msgspec.Struct, frozen=True):
     revoked: bool = True
 
 
-_sign_decoder = msgspec.json.Decoder(SignPreview)
-_revoke_decoder = msgspec.json.Decoder(RevokePreview)
-
-
-def sign(services: Services) -> Handler:
-    """POST /api/v1/orgs/{org}/preview/sign"""
-
-    async def answer(scope: Scope, receive: Receive) -> Reply:
-        org: str = scope["path_params"]["org"]
-        key = authorized_in_organization(services, scope, AccessScope.WRITE, org)
-        asked = await read_json(scope, receive, _sign_decoder)
-        project = asked.project or _named_project(scope)
-        admit_key(services, key, reached_project(services, key, org, project).tier)
-        minted = await asyncio.to_thread(_mint, services, org, project, asked)
-        return _reply(
-            SignedPreview(
-                token=minted.token,
-                expires_at=write_instant(minted.expires_at_ms),
-                key_id=minted.kid,
-                jti=minted.jti,
-                query=minted.query,
-            )
-        )
-
-    return answer
-
-
-def revoke(services: Services) -> Handler:
-    """POST /api/v1/orgs/{org}/preview/revoke
-
-    A token is not stored, so nobody knows its project: a key of any project of the organization
-    may revoke it.
-    """
-
-    async def answer(scope: Scope, receive: Receive) -> Reply:
-        org: str = scope["path_params"]["org"]
-        key = authorized_in_organization(services, scope, AccessScope.WRITE, org)
-        admit_key(services, key, None)
-        asked = await read_json(scope, receive, _revoke_decoder)
-        await asyncio.to_thread(_revoke, services, org, asked.jti)
-        return _reply(RevokedPreview(asked.jti))
-
-    return answer
-
-
-def _mint(services: Services, org: str, project: str, asked: SignPreview) -> MintedPreview:
+def sign(call: Call[SignPreview]) -> Outcome:
+    asked = call.asked
     named = asked.experiment_id or asked.experiment_key
     if named is None or (asked.experiment_id and asked.experiment_key):
         raise invalid_fields("experimentId, experimentKey: give one of the two")
-    try:
-        return mint_preview(
-            services.store,
-            org,
-            project,
-            named,
-            asked.variant_key,
-            now_ms=services.clock_ms(),
-            ttl_s=asked.ttl_seconds,
+    minted = mint_preview(
+        call.connection,
+        named_project(call, asked.project),
+        named,
+        asked.variant_key,
+        now_ms=call.now_ms,
+        ttl_s=asked.ttl_seconds,
+    )
+    return Outcome(
+        SignedPreview(
+            token=minted.token,
+            expires_at=written(minted.expires_at_ms),
+            key_id=minted.kid,
+            jti=minted.jti,
+            query=minted.query,
         )
-    except (NotPreviewable, UnknownTenant) as error:
-        raise not_found(str(error)) from None
-    except StoreFailed:
-        raise store_unavailable() from None
+    )
 
 
-def _revoke(services: Services, org: str, jti: str) -> None:
-    try:
-        revoke_preview(services.store, org, jti, now_ms=services.clock_ms())
-    except InvalidPreview as error:
-        raise invalid_fields(str(error)) from None
-    except UnknownTenant as error:
-        raise not_found(str(error)) from None
-    except StoreFailed:
-        raise store_unavailable() from None
+def revoke(call: Call[RevokePreview]) -> Outcome:
+    """A token is not stored, so nobody knows its project: a key of any project of the organization
+    may revoke it."""
+    revoke_preview(
+        call.connection, call.organization, call.asked.jti, actor=call.actor, now_ms=call.now_ms
+    )
+    return Outcome(RevokedPreview(call.asked.jti))
 
 
-def _named_project(scope: Scope) -> str:
-    named = header(scope, b"x-fairlot-project")
-    return DEFAULT if named is None else named.decode("latin-1")
-
-
-def _reply(document: msgspec.Struct) -> Reply:
-    return Reply(200, msgspec.json.encode(document), (JSON, NO_STORE))
+ROUTES: Final = (
+    ask(
+        _PATH + "/sign",
+        "Sign a token that previews a variant of an experiment",
+        Scope.WRITE,
+        sign,
+        {200: Answer("The token.", (SignedPreview,))},
+        request=SignPreview,
+        headers=("X-Fairlot-Project",),
+        whole=False,
+    ),
+    write(
+        "POST",
+        _PATH + "/revoke",
+        "Revoke a preview token",
+        Scope.WRITE,
+        revoke,
+        {200: Answer("The token is in the list of revocations.", (RevokedPreview,))},
+        request=RevokePreview,
+        whole=False,
+    ),
+)

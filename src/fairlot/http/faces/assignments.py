@@ -60,7 +60,7 @@ class AssignmentFace:
             request = decode_request(body)
         except (ValueError, RecursionError):
             raise self._complaint(scope, key, body) from None
-        project = project_of_token(self._decisions.snapshot, request.token)
+        project = project_of_token(self._services, request.token)
         if (
             project is None
             or key not in project.compiled.experiments
@@ -132,7 +132,7 @@ class AssignmentFace:
         token = fields.get("token")
         project = None
         if isinstance(token, str):
-            project = project_of_token(self._decisions.snapshot, token)
+            project = project_of_token(self._services, token)
         if project is None:
             return _unauthorized("token: missing or not known; send the project's experiment token")
         if fields.get("explain") is True and not self._may_explain(scope, project):

@@ -83,10 +83,9 @@ def revocations(services: Services) -> Handler:
 
 
 def _may_read(services: Services, scope: Scope, project: ProjectServing) -> bool:
-    snapshot = services.decisions.snapshot
     token = bearer_of(scope)
     if token is not None:
-        owner = project_of_token(snapshot, token)
+        owner = project_of_token(services, token)
         if owner is not None:
             return owner.project_id == project.project_id
     record = live_key(services, scope)

@@ -4,6 +4,7 @@ repeated, a conditional and a paged request mean. A noun's module adds its handl
 from fairlot.http.management.call import Call, Outcome
 from fairlot.http.management.frame import ask, read, write
 from fairlot.http.management.pages import Page, Paging, page_of, page_of_all, position_after
+from fairlot.http.management.tenants import named_project
 
 __all__ = [
     "Call",
@@ -11,6 +12,7 @@ __all__ = [
     "Page",
     "Paging",
     "ask",
+    "named_project",
     "page_of",
     "page_of_all",
     "position_after",

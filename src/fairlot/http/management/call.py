@@ -22,7 +22,7 @@ class Call(Generic[Asked]):
     """`asked` is the body, or for GET the query. `connection` is the transaction of this call:
     what the handler does in it, the record of it and the stored reply are kept together or not at
     all. `project` is None where the path names none. `list_name` is of the list that a cursor
-    belongs to."""
+    belongs to, and `project_header` what `X-Fairlot-Project` says."""
 
     services: Services
     connection: Connection
@@ -34,6 +34,7 @@ class Call(Generic[Asked]):
     precondition: Precondition
     now_ms: int
     list_name: str
+    project_header: str | None = None
 
     @property
     def actor(self) -> Actor:

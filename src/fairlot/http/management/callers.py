@@ -10,6 +10,7 @@ from fairlot.http.services import Services
 from fairlot.service.actors import Actor
 from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.snapshot import ApiKeyRecord
+from fairlot.service.uses import FailedUse
 
 # Where the ASGI scope holds the actor of a call that never was a request of HTTP. A server makes
 # the scope of a request itself, so nobody can send it.
@@ -41,17 +42,19 @@ def caller_in(services: Services, scope: Scope, org: str) -> Caller:
         return Caller(local)
     key = demand_key(services, scope)
     if key.org != org:
+        services.uses.note_failed(key.org, key.id, FailedUse.OUT_OF_REACH)
         raise not_found("no such organization for this key; check its spelling")
     scopes = frozenset(AccessScope(name) for name in key.scopes)
     return Caller(Actor(f"key:{key.id}", scopes), key)
 
 
-def demand(caller: Caller, scope_name: AccessScope, *, whole: bool) -> None:
+def demand(services: Services, caller: Caller, scope_name: AccessScope, *, whole: bool) -> None:
     """Refused (403) without the scope, or with `whole` for a key that is limited to projects."""
     if caller.key is None:
         return
-    demand_scope(caller.key, scope_name)
+    demand_scope(services, caller.key, scope_name)
     if whole and caller.is_limited:
+        services.uses.note_failed(caller.key.org, caller.key.id, FailedUse.OUT_OF_REACH)
         raise Refused(
             Problem(
                 403,

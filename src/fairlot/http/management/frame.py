@@ -18,20 +18,19 @@ import structlog
 from sqlalchemy import Connection
 
 from fairlot.engine.errors import FairlotError
-from fairlot.http.asgi import Handler, Receive, Reply, Scope
+from fairlot.http.asgi import Handler, Receive, Reply, Scope, header
 from fairlot.http.body import BODY_LIMIT, decoded, read_body
 from fairlot.http.management.call import Call, Outcome
 from fairlot.http.management.callers import Caller, admit, caller_in, demand
 from fairlot.http.management.preconditions import read_precondition
 from fairlot.http.management.replays import answered_once, read_idempotency_key
-from fairlot.http.problems import invalid_fields, not_found
+from fairlot.http.management.tenants import tenant_of
+from fairlot.http.problems import invalid_fields
 from fairlot.http.registry import Answer, Auth, Route
 from fairlot.http.services import Services
 from fairlot.http.statuses import refused
-from fairlot.service.access import UnknownTenant
 from fairlot.service.actors import Scope as AccessScope
 from fairlot.store import Store
-from fairlot.store.tenants import OrganizationRow, ProjectRow, find_organization, find_project
 
 Asked = TypeVar("Asked")
 Handle = Callable[[Call[Any]], Outcome]
@@ -98,6 +97,7 @@ def ask(
     *,
     request: type[Asked],
     transaction: Transaction = Transaction.READING,
+    headers: tuple[str, ...] = (),
     body_limit: int = BODY_LIMIT,
     whole: bool | None = None,
     errors: tuple[int, ...] = (),
@@ -111,6 +111,7 @@ def ask(
         _in_frame(frame),
         answers,
         request=request,
+        headers=headers,
         body_limit=body_limit,
         auth=Auth.API_KEY,
         scope=scope,
@@ -165,7 +166,7 @@ def _in_frame(frame: _Frame) -> Callable[[Services], Handler]:
         async def answer(scope: Scope, receive: Receive) -> Reply:
             names = scope["path_params"]
             caller = caller_in(services, scope, names["org"])
-            demand(caller, frame.scope, whole=frame.whole)
+            demand(services, caller, frame.scope, whole=frame.whole)
             admit(services, caller, names["org"], names.get("project"))
             body = await read_body(scope, receive, frame.body_limit)
             work = _Work(frame, decoder, services, scope, caller, body)
@@ -204,7 +205,7 @@ class _Work:
         now_ms = self.services.clock_ms()
         path = self.scope["path_params"]
         with _transaction(self.services.store, self.frame.transaction) as connection:
-            organization, project = _tenant(connection, self.caller, path)
+            organization, project = tenant_of(self.services, connection, self.caller, path)
             call = Call(
                 services=self.services,
                 connection=connection,
@@ -216,6 +217,7 @@ class _Work:
                 precondition=precondition,
                 now_ms=now_ms,
                 list_name=self.scope["raw_path"].decode("latin-1"),
+                project_header=_project_header(self.scope),
             )
             if self.frame.transaction is not Transaction.WRITING:
                 return self.frame.handle(call).reply()
@@ -255,16 +257,6 @@ def _transaction(store: Store, kind: Transaction) -> AbstractContextManager[Conn
     return store.writing(keep=kind is Transaction.WRITING)
 
 
-def _tenant(
-    connection: Connection, caller: Caller, path: Mapping[str, str]
-) -> tuple[OrganizationRow, ProjectRow | None]:
-    """A project out of the caller's reach is not there."""
-    organization = find_organization(connection, path["org"])
-    if organization is None:
-        raise UnknownTenant(path["org"])
-    if "project" not in path:
-        return organization, None
-    project = find_project(connection, path["org"], path["project"])
-    if project is None or not caller.reaches(project.id):
-        raise not_found("no such organization or project for this key; check their spelling")
-    return organization, project
+def _project_header(scope: Scope) -> str | None:
+    named = header(scope, b"x-fairlot-project")
+    return None if named is None else named.decode("latin-1")

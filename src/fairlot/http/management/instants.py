@@ -22,3 +22,9 @@ def written(instant_ms: int) -> str: ...
 def written(instant_ms: int | None) -> str | None: ...
 def written(instant_ms: int | None) -> str | None:
     return None if instant_ms is None else write_instant(instant_ms)
+
+
+class Expire(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Of a credential."""
+
+    expires_at: Instant

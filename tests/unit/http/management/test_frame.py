@@ -127,7 +127,7 @@ def test_frame__tier__is_counted_by_key(tmp_path: Path) -> None:
 
 def test_frame__use_of_a_key__is_noted(bench: ControlBench) -> None:
     bench.get(KEYS)
-    assert bench.services.keys_used == {bench.keys["admin"][7:15]: NOW_MS}
+    assert bench.services.uses.keys == {bench.keys["admin"][7:15]: NOW_MS}
 
 
 def test_frame__store_that_fails__is_503_and_changes_nothing(

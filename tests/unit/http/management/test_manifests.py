@@ -44,7 +44,7 @@ def test_list__after_a_revocation__has_both_versions(bench: ControlBench) -> Non
         "version": 0,
         "publishedAt": NOW,
         "author": "system",
-        "note": "a new signing key is announced",
+        "note": "the project is created",
         "kid": "",
         "revoked": True,
         "revokedAt": NOW,

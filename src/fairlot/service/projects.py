@@ -1,0 +1,113 @@
+"""Projects: made with a token and an empty manifest, so that everything of them is served."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import Connection
+
+from fairlot.engine.errors import FairlotError
+from fairlot.events import new_ulid
+from fairlot.service.actors import Actor
+from fairlot.service.audit import Json, record
+from fairlot.service.publishing import publish
+from fairlot.service.tokens import create_token
+from fairlot.store.tenants import (
+    OrganizationRow,
+    ProjectRow,
+    add_project,
+    find_project,
+    raise_generation,
+    replace_project,
+)
+from fairlot.store.tokens import TokenRow
+
+_KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
+
+
+class InvalidProjectKey(FairlotError):
+    code = "invalid_project_key"
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"key: {key!r}: use 1 to 64 of a-z, 0-9, - and _, beginning with a letter")
+
+
+class ProjectExists(FairlotError):
+    """A key is used once."""
+
+    code = "project_exists"
+
+    def __init__(self, org: str, key: str) -> None:
+        self.key = key
+        super().__init__(f"{org}/{key}: exists already; choose another key, or update that project")
+
+
+def create_project(
+    connection: Connection,
+    organization: OrganizationRow,
+    key: str,
+    *,
+    private: bool = False,
+    tier: str | None = None,
+    review_required: bool = False,
+    actor: Actor,
+    now_ms: int,
+) -> tuple[ProjectRow, TokenRow]:
+    """With its first token. Raises InvalidProjectKey or ProjectExists."""
+    if _KEY.fullmatch(key) is None:
+        raise InvalidProjectKey(key)
+    if find_project(connection, organization.key, key) is not None:
+        raise ProjectExists(organization.key, key)
+    row = ProjectRow(
+        id=f"prj_{new_ulid(now_ms)}",
+        key=key,
+        organization_id=organization.id,
+        organization_key=organization.key,
+        private=private,
+        tier=tier,
+        review_required=review_required,
+        created_at_ms=now_ms,
+    )
+    add_project(connection, row, now_ms)
+    _record(connection, row, actor, "project.create", now_ms, _settings_of(row))
+    token = create_token(connection, row, actor=actor, now_ms=now_ms)
+    publish(connection, row, actor, now_ms=now_ms, note="the project is created")
+    return row, token
+
+
+def update_project(
+    connection: Connection, before: ProjectRow, after: ProjectRow, *, actor: Actor, now_ms: int
+) -> None:
+    """Its settings. What is the same already is not on record."""
+    old, new = _settings_of(before), _settings_of(after)
+    if old == new:
+        return
+    replace_project(connection, after)
+    raise_generation(connection)
+    changed = {name: [old[name], value] for name, value in new.items() if old[name] != value}
+    _record(connection, after, actor, "project.update", now_ms, changed)
+
+
+def _settings_of(row: ProjectRow) -> dict[str, bool | str | None]:
+    return {"private": row.private, "reviewRequired": row.review_required, "tier": row.tier}
+
+
+def _record(
+    connection: Connection,
+    row: ProjectRow,
+    actor: Actor,
+    action: str,
+    now_ms: int,
+    details: Mapping[str, Json],
+) -> None:
+    record(
+        connection,
+        row.organization_id,
+        actor,
+        action,
+        now_ms=now_ms,
+        project=row.key,
+        target=f"project:{row.key}",
+        details=details,
+    )
