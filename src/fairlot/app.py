@@ -31,6 +31,7 @@ from fairlot.http.services import Services
 from fairlot.http.throttle import Policy, Throttle
 from fairlot.service.decisions import Decisions
 from fairlot.service.snapshot import load_snapshot
+from fairlot.service.store_waiting import open_when_there
 from fairlot.settings import Settings, load_settings
 from fairlot.store import Store, open_store
 from fairlot.warehouse.log import EventLog
@@ -74,7 +75,9 @@ class Application:
         self._store: Store | None = None
         self._registry: Registry | None = None
         self._changed = asyncio.Event()
-        self._background: tuple[asyncio.Task[None], ...] = ()
+        self._stopping = False
+        self._polling: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._registry is not None:
@@ -87,29 +90,22 @@ class Application:
     async def start(self) -> None:
         """Open store and event log, load the snapshot, and begin to poll."""
         settings = self._settings
-        self._store = await asyncio.to_thread(
-            open_store, settings.data_dir, settings.secret, settings.database_url
-        )
+        self._store = await _open_store(settings)
         try:
             self._services = await asyncio.to_thread(_open_services, settings, self._store)
         except BaseException:
             self._store.close()
             raise
         self._registry = serve_routes(self._services)
-        self._background = (
-            asyncio.create_task(self._poll(self._services, self._store)),
-            asyncio.create_task(self._store.follow(self._changed.set)),
-        )
+        self._polling = asyncio.create_task(self._poll(self._services, self._store))
+        self._following = asyncio.create_task(self._store.follow(self._changed.set))
 
     async def stop(self) -> None:
         """Write what the event log still holds, for 5 s at most, and close."""
         services, store = self._services, self._store
         if services is None or store is None:
             return
-        for task in self._background:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._end_background()
         services.control_threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(services.log.close, CLOSE_WITHIN_S)
         with contextlib.suppress(FairlotError, OSError):  # nobody is left to be told
@@ -118,6 +114,17 @@ class Application:
             await asyncio.to_thread(services.uses.store, store, _now_ms())
         await asyncio.to_thread(store.close)
         self._services = self._store = None
+
+    async def _end_background(self) -> None:
+        """The poll ends by itself, so that no thread of it uses the store while that is closed."""
+        self._stopping = True
+        self._changed.set()
+        tasks = [task for task in (self._polling, self._following) if task is not None]
+        if self._following is not None:
+            self._following.cancel()
+        _, late = await asyncio.wait(tasks, timeout=CLOSE_WITHIN_S)
+        for task in late:
+            task.cancel()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -141,6 +148,8 @@ class Application:
         store_uses_at_s = time.monotonic() + USES_EVERY_S
         while True:
             await self._until_changed()
+            if self._stopping:
+                return
             _end_with_parent()
             services.uses.stamp(_now_ms())
             try:
@@ -276,6 +285,13 @@ def configure_logging() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
+
+
+async def _open_store(settings: Settings) -> Store:
+    open_it = partial(open_store, settings.data_dir, settings.secret, settings.database_url)
+    if multiprocessing.parent_process() is None:
+        return await asyncio.to_thread(open_it)
+    return await open_when_there(open_it, _end_with_parent)
 
 
 def _open_services(settings: Settings, store: Store) -> Services:

@@ -67,8 +67,8 @@ class Server:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    store = open_store(tmp_path, "a secret of the operator")
+def server(tmp_path: Path, database_url: str | None) -> Iterator[Server]:
+    store = open_store(tmp_path, "a secret of the operator", database_url)
     assert bootstrap(store, now_ms=NOW_MS) is not None
     with (
         a_desk(tmp_path, load_snapshot(store)) as desk,

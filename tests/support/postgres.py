@@ -133,7 +133,13 @@ def stop_shared_cluster(directory: Path) -> None:
     port = directory / "port"
     if port.exists():
         Cluster(directory / "cluster", int(port.read_text())).stop()
-    shutil.rmtree(directory, ignore_errors=True)
+    shutil.rmtree(directory)
+
+
+def stop_cluster(cluster: Cluster) -> None:
+    """One of `new_cluster`."""
+    cluster.stop()
+    shutil.rmtree(cluster.directory.parent)
 
 
 def shared_directory() -> Path:

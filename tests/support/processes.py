@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -45,12 +45,31 @@ def environment(**variables: str) -> dict[str, str]:
     return plain | variables
 
 
-def fairlot(*words: str, stdin: str | None = None, check: bool = True) -> Any:
-    """Run a command with --json and return what it printed."""
+def fairlot(*words: str, stdin: str | None = None, check: bool = True, **variables: str) -> Any:
+    """Run a command with --json and return what it printed; `variables` as in `environment`."""
+    return _run(words, variables, stdin=stdin, check=check)
+
+
+def published(data_dir: Path, experiments: Path, **variables: str) -> str:
+    """Apply a folder, to a new data directory if need be; the project's experiment token."""
+    data = ("--data", str(data_dir))
+    _run(("init", "--data-only", *data), variables)
+    _run(("apply", str(experiments), "--yes", *data), variables)
+    token: str = _run(("token", "show", *data), variables)["token"]
+    return token
+
+
+def _run(
+    words: Sequence[str],
+    variables: Mapping[str, str],
+    *,
+    stdin: str | None = None,
+    check: bool = True,
+) -> Any:
     ran = subprocess.run(
         [*FAIRLOT, *words, "--json"],
         input=stdin,
-        env=environment(),
+        env=environment(**variables),
         capture_output=True,
         text=True,
         check=False,
@@ -58,14 +77,6 @@ def fairlot(*words: str, stdin: str | None = None, check: bool = True) -> Any:
     )
     assert not check or ran.returncode in (0, 3), ran.stdout + ran.stderr
     return json.loads(ran.stdout)
-
-
-def published(data_dir: Path, experiments: Path) -> str:
-    """Apply a folder, to a new data directory if need be; the project's experiment token."""
-    fairlot("init", "--data-only", "--data", str(data_dir))
-    fairlot("apply", str(experiments), "--yes", "--data", str(data_dir))
-    token: str = fairlot("token", "show", "--data", str(data_dir))["token"]
-    return token
 
 
 @contextmanager

@@ -49,20 +49,29 @@ variants:
 POLL_S = 0.05
 
 
-def publish(data_dir: Path, text: str = HERO) -> None:
-    store = open_store(data_dir, None)
+def publish(settings: Settings, text: str = HERO) -> None:
+    store = open_store(settings.data_dir, None, settings.database_url)
     apply_texts(store, text, now_ms=time.time_ns() // 1_000_000)
     store.close()
 
 
+# In place of the fixture, for what is about files or processes and not about the store.
+on_the_file = pytest.mark.parametrize("database_url", [None])
+
+
 @pytest.fixture
-def token(tmp_path: Path) -> str:
-    """Of the project in `tmp_path`, which has one experiment."""
-    store = open_store(tmp_path, None)
+def settings(tmp_path: Path, database_url: str | None) -> Settings:
+    return settings_of(tmp_path, database_url=database_url)
+
+
+@pytest.fixture
+def token(settings: Settings) -> str:
+    """Of a project with one experiment."""
+    store = open_store(settings.data_dir, None, settings.database_url)
     credentials = bootstrap(store)
     store.close()
     assert credentials is not None
-    publish(tmp_path)
+    publish(settings)
     return credentials.token
 
 
@@ -83,9 +92,8 @@ def until(client: AsgiClient, holds: Callable[[], bool]) -> None:
 
 
 def test_application__published_experiment__is_served_and_recorded(
-    tmp_path: Path, token: str
+    settings: Settings, token: str
 ) -> None:
-    settings = settings_of(tmp_path)
     with AsgiClient(create_app(settings)) as client:
         answer = assign(client, token)
         assert answer.json["in_experiment"] is True
@@ -101,21 +109,21 @@ def test_application__published_experiment__is_served_and_recorded(
     assert exposure.variant_key == answer.json["variant_key"]
 
 
-def test_application__publish_while_serving__is_followed(tmp_path: Path, token: str) -> None:
-    with AsgiClient(create_app(settings_of(tmp_path))) as client:
+def test_application__publish_while_serving__is_followed(settings: Settings, token: str) -> None:
+    with AsgiClient(create_app(settings)) as client:
         assign(client, token)
-        publish(tmp_path, HERO.replace("name: Hero\n", "name: Renamed\n"))
+        publish(settings, HERO.replace("name: Hero\n", "name: Renamed\n"))
         until(client, lambda: assign(client, token).json["experiment_name"] == "Renamed")
 
 
 def test_application__concurrent_publishes_and_requests__never_fail(
-    tmp_path: Path, token: str
+    settings: Settings, token: str
 ) -> None:
     def publish_often(name: str) -> None:
         for number in range(5):
-            publish(tmp_path, HERO.replace("name: Hero\n", f"name: {name} {number}\n"))
+            publish(settings, HERO.replace("name: Hero\n", f"name: {name} {number}\n"))
 
-    with AsgiClient(create_app(settings_of(tmp_path))) as client:
+    with AsgiClient(create_app(settings)) as client:
         publishers = [threading.Thread(target=publish_often, args=(name,)) for name in "ab"]
         for publisher in publishers:
             publisher.start()
@@ -127,8 +135,11 @@ def test_application__concurrent_publishes_and_requests__never_fail(
     assert statuses == {200}
 
 
-def test_application__store_gone__goes_on_from_memory(tmp_path: Path, token: str) -> None:
-    with AsgiClient(create_app(settings_of(tmp_path))) as client:
+@on_the_file
+def test_application__store_gone__goes_on_from_memory(
+    tmp_path: Path, settings: Settings, token: str
+) -> None:
+    with AsgiClient(create_app(settings)) as client:
         for file in tmp_path.glob("fairlot.db*"):
             file.rename(file.with_name("moved-" + file.name))
         (tmp_path / "fairlot.db").write_bytes(b"rubbish" * 1000)
@@ -177,9 +188,9 @@ def test_serve_lock__held__names_the_process_and_is_free_afterwards(tmp_path: Pa
 
 
 def test_access_log__request_with_a_key__is_one_line_without_it(
-    tmp_path: Path, token: str, capsys: pytest.CaptureFixture[str]
+    settings: Settings, token: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with AsgiClient(AccessLog(create_app(settings_of(tmp_path)))) as client:
+    with AsgiClient(AccessLog(create_app(settings))) as client:
         client.get("/healthz?apiKey=fx_key_secret00.very")
     out = capsys.readouterr().out
     assert "/healthz" in out and "200" in out
@@ -258,6 +269,7 @@ def start(tmp_path: Path, token: str) -> Iterator[Callable[[int], Server]]:
             server.stop()
 
 
+@on_the_file
 @pytest.mark.slow
 def test_serve__one_worker__answers_logs_json_and_keeps_everything(
     tmp_path: Path, token: str, start: Callable[[int], Server]
@@ -273,9 +285,10 @@ def test_serve__one_worker__answers_logs_json_and_keeps_everything(
     assert not any(token in line or "visitor-" in line for line in lines)
 
 
+@on_the_file
 @pytest.mark.slow
 def test_serve__second_server__exits_naming_the_first(
-    tmp_path: Path, start: Callable[[int], Server]
+    settings: Settings, start: Callable[[int], Server]
 ) -> None:
     first = start(1)
     first.wait_until_ready()
@@ -283,7 +296,7 @@ def test_serve__second_server__exits_naming_the_first(
     assert second.process.wait(20) != 0
     said = second.process.communicate()[1]
     assert "AlreadyServing" in said and str(first.process.pid) in said
-    publish(tmp_path, HERO.replace("name: Hero\n", "name: Still works\n"))
+    publish(settings, HERO.replace("name: Hero\n", "name: Still works\n"))
 
 
 def test_serve__worker_that_cannot_start__is_an_error_of_ours(
@@ -298,6 +311,7 @@ def test_serve__worker_that_cannot_start__is_an_error_of_ours(
         serve(settings_of(tmp_path))
 
 
+@on_the_file
 @pytest.mark.slow
 def test_serve__killed_worker__is_restarted_and_figures_are_summed(
     tmp_path: Path, token: str, start: Callable[[int], Server]

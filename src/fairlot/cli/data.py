@@ -56,7 +56,8 @@ def _is_new(directory: Path) -> bool:
 def existing_store(data_dir: str | None) -> Iterator[tuple[Settings, Store]]:
     """As `opened_store`, but a directory that holds no data is an error, and stays as it is."""
     settings = read_settings(data_dir)
-    if settings.database_url is None and not (settings.data_dir / DATABASE_FILE).exists():
+    needed = "" if settings.database_url else DATABASE_FILE
+    if not (settings.data_dir / needed).exists():
         raise NoDataDirectory(settings.data_dir)
     with opened_store(settings) as store:
         with store.reading() as connection:

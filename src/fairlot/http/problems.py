@@ -10,6 +10,7 @@ import msgspec
 
 from fairlot.engine.errors import FairlotError
 from fairlot.http.asgi import JSON, NO_STORE, Reply
+from fairlot.store import CommitUnanswered, StoreFailed
 
 PROBLEM_JSON = "application/problem+json"
 _PROBLEM_TYPE = (b"content-type", PROBLEM_JSON.encode())
@@ -111,5 +112,10 @@ def unavailable(detail: str) -> Refused:
     return Refused(Problem(503, ProblemCode.UNAVAILABLE, detail, headers=((b"retry-after", b"1"),)))
 
 
-def store_unavailable() -> Refused:
+def store_unavailable(error: StoreFailed) -> Refused:
+    if isinstance(error, CommitUnanswered):
+        return unavailable(
+            "the store did not confirm the change; look whether it was made before you try again,"
+            " or send the same Idempotency-Key"
+        )
     return unavailable("the store cannot be used now; nothing was changed, try again")

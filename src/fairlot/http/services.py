@@ -1,8 +1,11 @@
 """What handlers work with: everything that app.py made, in one record."""
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from fairlot.http.addresses import Addresses
 from fairlot.http.counts import Counts, WorkerFiles
@@ -12,8 +15,11 @@ from fairlot.service.uses import CredentialUses
 from fairlot.store import Store
 from fairlot.warehouse.ports import Log
 
-# A plan may take seconds: so many run at once, and never in the threads that decisions wait for.
+# A plan may take seconds, and a store that is away too: so many wait at once, and never in the
+# threads that decisions wait for.
 _CONTROL_THREADS = 4
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def _control_threads() -> Executor:
@@ -42,3 +48,11 @@ class Services:
     uses: CredentialUses = field(default_factory=CredentialUses)
     after_change: Callable[[], object] = lambda: None
     control_threads: Executor = field(default_factory=_control_threads)
+
+    async def in_control_thread(
+        self, function: Callable[P, R], *arguments: P.args, **keywords: P.kwargs
+    ) -> R:
+        """For whatever waits for the store."""
+        loop = asyncio.get_running_loop()
+        work = partial(function, *arguments, **keywords)
+        return await loop.run_in_executor(self.control_threads, work)

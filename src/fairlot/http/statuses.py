@@ -50,7 +50,7 @@ def refused(error: FairlotError) -> FairlotError:
     if isinstance(error, Refused):
         return error
     if isinstance(error, StoreFailed):
-        return store_unavailable()
+        return store_unavailable(error)
     for kind in type(error).__mro__:
         status = STATUSES.get(kind)
         if status is not None:

@@ -1,13 +1,22 @@
 """The control plane: tenants, credentials, experiments and published manifests."""
 
-from fairlot.store.errors import NewerStore, StoreFailed, StoreUnusable, WrongSecret
+from fairlot.store.errors import (
+    CommitUnanswered,
+    NewerStore,
+    StoreAway,
+    StoreFailed,
+    StoreUnusable,
+    WrongSecret,
+)
 from fairlot.store.opening import open_store
 from fairlot.store.ports import Store
 from fairlot.store.vault import Vault
 
 __all__ = [
+    "CommitUnanswered",
     "NewerStore",
     "Store",
+    "StoreAway",
     "StoreFailed",
     "StoreUnusable",
     "Vault",

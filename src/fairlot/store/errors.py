@@ -23,6 +23,12 @@ class StoreUnusable(FairlotError):
         super().__init__(f"{place}: {problem}; {fix}")
 
 
+class StoreAway(StoreUnusable):
+    """The database server does not let us in, or does not answer: it may do so later."""
+
+    code = "store_away"
+
+
 class NewerStore(StoreUnusable):
     """The database was migrated by a later version of Fairlot."""
 

@@ -8,8 +8,8 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
-from fairlot.store.errors import StoreUnusable
-from fairlot.store.postgres_connection import BoundedConnection, parameters_of, place_of
+from fairlot.store.errors import StoreAway, StoreUnusable
+from fairlot.store.postgres_connection import BoundedConnection, Connector, parameters_of, place_of
 from fairlot.store.postgres_listening import listen
 from fairlot.store.schema import bring_up_to_date
 from fairlot.store.sql_store import SqlStore, problem_of, reported
@@ -58,7 +58,7 @@ def open_postgres(url: str, data_dir: Path, secret: str | None) -> PostgresStore
 def _engine(parameters: dict[str, Any]) -> Engine:
     engine = create_engine(
         "postgresql+psycopg://",
-        creator=lambda: BoundedConnection.connect(**parameters),
+        creator=Connector(parameters).connect,
         pool_size=_CONNECTIONS_KEPT,
         max_overflow=_CONNECTIONS_KEPT,
         pool_timeout=_POOL_WITHIN_S,
@@ -102,14 +102,15 @@ def _begin(connection: Connection) -> None:
 
 
 def _check_reachable(place: str, engine: Engine) -> None:
-    """Raises StoreUnusable; also of a server too old, or that would not store every character."""
+    """Raises StoreAway; and StoreUnusable of a server that is too old, or of a database that does
+    not take every character."""
     try:
         with engine.connect() as connection:
             version = connection.execute(text("SHOW server_version_num")).scalar_one()
             encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
     except DBAPIError as error:
         fix = "start the server, make the database, or correct FAIRLOT_DATABASE_URL"
-        raise StoreUnusable(place, f"cannot be opened ({problem_of(error)})", fix) from None
+        raise StoreAway(place, f"cannot be opened ({problem_of(error)})", fix) from None
     if int(version) < _LEAST_VERSION:
         problem = f"is PostgreSQL {int(version) // 10_000}"
         raise StoreUnusable(place, problem, f"use {_LEAST_VERSION // 10_000} or newer")

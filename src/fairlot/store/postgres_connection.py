@@ -34,6 +34,7 @@ _DEFAULTS: Final[Mapping[str, str | int]] = {
     "application_name": "fairlot",
     "client_encoding": "UTF8",
 }
+_LET_ALONE_S: Final = 1.0
 R = TypeVar("R")
 
 
@@ -63,6 +64,26 @@ class BoundedConnection(psycopg.Connection[Any]):
         except StopIteration as done:
             result: R = done.value
             return result
+
+
+class Connector:
+    """Makes connections. For a second after one could not be made, none is tried: whoever waited in
+    line while the server is away is told at once, and not one after the other."""
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        self._parameters = parameters
+        self._problem = ""
+        self._try_again_at = 0.0
+
+    def connect(self) -> BoundedConnection:
+        if monotonic() < self._try_again_at:
+            raise psycopg.OperationalError(self._problem)
+        try:
+            return BoundedConnection.connect(**self._parameters)
+        except psycopg.Error as error:
+            self._problem = str(error)
+            self._try_again_at = monotonic() + _LET_ALONE_S
+            raise
 
 
 def parameters_of(url: str) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def open_sqlite(data_dir: Path, secret: str | None) -> SqliteStore:
     check_length(data_dir, secret)
     path = data_dir / DATABASE_FILE
     with locked_directory(data_dir):
+        _check_not_lost(path)
         _create_private(path)
         engine = _engine(path)
         try:
@@ -120,10 +121,18 @@ def _writing(engine: Engine) -> Engine:
     return engine.execution_options(fairlot_writes=True)
 
 
+def _check_not_lost(path: Path) -> None:
+    is_there = path.exists() and path.stat().st_size > 0
+    if not is_there and (path.parent / KEY_FILE).exists():
+        raise StoreUnusable(
+            path,
+            f"is missing or empty, though {KEY_FILE} was made for a database",
+            "restore a backup, or set FAIRLOT_DATABASE_URL if the database is in PostgreSQL",
+        )
+
+
 def _check_sound(path: Path, engine: Engine) -> None:
     """A file that is no database, or only part of one, is refused before anything is written."""
-    if path.stat().st_size == 0 and (path.parent / KEY_FILE).exists():
-        raise _damaged(path, "it is missing or empty, though a key was made for it")
     try:
         with engine.connect() as connection:
             verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()

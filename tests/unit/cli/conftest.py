@@ -16,10 +16,17 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(
+    tmp_path: Path,
+    database_url: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
     """The words after `fairlot`; `stdin` is piped in, `typed` comes from a terminal."""
     for variable in [name for name in os.environ if name.startswith("FAIRLOT_")]:
         monkeypatch.delenv(variable)
+    if database_url is not None:
+        monkeypatch.setenv("FAIRLOT_DATABASE_URL", database_url)
     monkeypatch.chdir(tmp_path)
 
     def run_command(*words: object, stdin: str = "", typed: str | None = None) -> Ran:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from fairlot.app import create_app
 from fairlot.cli.control import ControlClient, ControlRefused, organization_path, project_path
@@ -33,11 +34,12 @@ def admin(run: Run, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def served(run: Run, tmp_path: Path, admin: str) -> Iterator[str]:
+def served(run: Run, tmp_path: Path, database_url: str | None, admin: str) -> Iterator[str]:
     """The URL of a server over the data directory `here`, in which `run` runs too."""
-    # no polls: what they log would stand among what commands print
-    application = create_app(Settings(data_dir=tmp_path / "here", poll_interval_s=60))
-    with serving(application, BoundedHttpProtocol) as port:
+    settings = Settings(data_dir=tmp_path / "here", database_url=database_url, poll_interval_s=0.05)
+    application = create_app(settings)
+    # What the server logs would stand in the output of the commands.
+    with capture_logs(), serving(application, BoundedHttpProtocol) as port:
         yield f"http://127.0.0.1:{port}"
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ def drafts(run: Run, tmp_path: Path) -> Run:
 
 
 def snapshot_of(directory: Path) -> Any:
-    with closing(open_store(directory / ".fairlot", None)) as store:
+    with closing(
+        open_store(directory / ".fairlot", None, os.environ.get("FAIRLOT_DATABASE_URL"))
+    ) as store:
         return load_snapshot(store)
 
 

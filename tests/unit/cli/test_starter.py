@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from support.commands import Run
 
 
@@ -53,12 +55,21 @@ def test_init__data_directory_that_is_a_file__is_an_error(run: Run, tmp_path: Pa
     assert (ran.code, ran.json["error"]["code"]) == (1, "store_unusable")
 
 
-def test_init__next_lines__repeat_the_data_directory(run: Run) -> None:
-    assert run("init").out.endswith("Next:\n  fairlot apply experiments\n  fairlot serve\n")
-    assert run("init", "my experiments", "--data", "my data").out.endswith(
-        "Next:\n  fairlot apply 'my experiments' --data 'my data'\n"
-        "  fairlot serve --data 'my data'\n"
-    )
+@pytest.mark.parametrize(
+    ("words", "following"),
+    [
+        ((), ("apply experiments", "serve")),
+        (
+            ("my experiments", "--data", "my data"),
+            ("apply 'my experiments' --data 'my data'", "serve --data 'my data'"),
+        ),
+    ],
+)
+def test_init__next_lines__repeat_the_data_directory(
+    run: Run, words: tuple[str, ...], following: tuple[str, str]
+) -> None:
+    ending = "Next:\n  fairlot {}\n  fairlot {}\n".format(*following)
+    assert run("init", *words).out.endswith(ending)
 
 
 def test_init__data_only__writes_no_experiment(run: Run) -> None:

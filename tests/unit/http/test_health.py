@@ -1,4 +1,5 @@
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from fairlot.http.addresses import Addresses
 from fairlot.http.api.health import figures
 from fairlot.http.counts import WorkerFiles
 from support.serving import Desk, a_desk, a_project, a_snapshot, an_experiment
+from support.waiting import wait_for
 
 SNAPSHOT = a_snapshot(a_project(an_experiment()))
 
@@ -86,3 +88,23 @@ def test_metrics__another_machine__is_403(
 def test_metrics__opened__answers_everyone(tmp_path: Path) -> None:
     with a_desk(tmp_path, SNAPSHOT, metrics_open=True, addresses=Addresses()) as desk:
         assert desk.client.request("GET", "/metrics", address="192.0.2.1").status == 200
+
+
+def test_readyz__store_hangs__is_looked_at_by_one_thread_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairlot.http.api.health._STORE_WITHIN_S", 0.1)
+    answers, looks = threading.Event(), []
+
+    def look() -> int:
+        looks.append(1)
+        assert answers.wait(10)
+        return 1
+
+    with a_desk(tmp_path, SNAPSHOT, store_generation=look) as desk:
+        for _ in range(3):
+            (part,) = desk.client.get("/readyz").json["unusable"]
+            assert part == {"part": "store", "problem": "did not answer within 0.1 s"}
+        assert len(looks) == 1
+        answers.set()
+        wait_for(lambda: desk.client.get("/readyz").status == 200)

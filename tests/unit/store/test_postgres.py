@@ -1,6 +1,7 @@
 """What can happen to a store because it is a server."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
@@ -16,6 +18,12 @@ from structlog.testing import capture_logs
 from fairlot.service.bootstrap import bootstrap
 from fairlot.store import Store, StoreFailed, StoreUnusable, open_store
 from fairlot.store.errors import CommitUnanswered
+from fairlot.store.postgres_connection import (
+    BoundedConnection,
+    Connector,
+    NoAnswer,
+    parameters_of,
+)
 from fairlot.store.tenants import raise_generation
 from support.postgres import PASSWORD, Cluster
 from support.waiting import wait_for
@@ -215,3 +223,27 @@ def test_follow__server_away__is_logged_once(tmp_path: Path, postgres: Cluster) 
         threading.Event().wait(2.5)  # two or more tries
     store.close()
     assert (len(logs), heard) == (1, [])
+
+
+def test_connector__after_a_failure__tries_nothing_for_a_second() -> None:
+    """Whoever waits in line while the server hangs would wait for a connection each."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        parameters = parameters_of(f"postgresql://127.0.0.1:{port}/shop?connect_timeout=2")
+        connector = Connector(parameters)
+        with pytest.raises(psycopg.OperationalError, match="timeout"):
+            connector.connect()
+        listener.accept()[0].close()
+        with pytest.raises(psycopg.OperationalError, match="timeout"):
+            connector.connect()
+        listener.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+def test_bounded_connection__server_says_nothing__is_closed(url: str) -> None:
+    with closing(BoundedConnection.connect(url)) as connection:
+        connection.within_s = 0.3
+        with pytest.raises(NoAnswer, match=r"within 0\.3 s"):
+            connection.execute("SELECT pg_sleep(5)")
+        assert connection.closed

@@ -57,9 +57,11 @@ def test_generation__database_replaced_while_open__is_refused(tmp_path: Path) ->
 
 
 def test_open_store__database_gone_but_its_key_is_there__refused(tmp_path: Path) -> None:
-    make(tmp_path).unlink()
-    with pytest.raises(StoreUnusable, match="missing or empty"):
+    path = make(tmp_path)
+    path.unlink()
+    with pytest.raises(StoreUnusable, match=r"missing or empty.*or set FAIRLOT_DATABASE_URL"):
         open_store(tmp_path, None)
+    assert not path.exists()
 
 
 def test_open_store__new_database__is_private(tmp_path: Path) -> None:

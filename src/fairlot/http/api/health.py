@@ -1,6 +1,7 @@
 """Whether the process lives, whether it can do its work, and its figures."""
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
@@ -43,8 +44,11 @@ def healthz(_services: Services) -> Handler:
 
 
 def readyz(services: Services) -> Handler:
+    store = _StoreProbe(services.store_generation)
+
     async def answer(_scope: Scope, _receive: Receive) -> Reply:
-        unusable = [part for part in await _unusable_parts(services) if part is not None]
+        parts = (await store.problem(), *_own_problems(services))
+        unusable = [part for part in parts if part is not None]
         if not unusable:
             return _READY
         detail = "; ".join(f"{part.part}: {part.problem}" for part in unusable)
@@ -98,20 +102,36 @@ _LOG = UnusablePart("log", "the event log cannot be written; free space on its d
 _MANIFEST = UnusablePart("manifest", "nothing is published; publish with `fairlot apply DIR`")
 
 
-async def _unusable_parts(services: Services) -> tuple[UnusablePart | None, ...]:
+def _own_problems(services: Services) -> tuple[UnusablePart | None, ...]:
     return (
-        await _store_problem(services),
         None if services.log.usable else _LOG,
         None if services.decisions.snapshot.projects else _MANIFEST,
     )
 
 
-async def _store_problem(services: Services) -> UnusablePart | None:
-    try:
-        async with asyncio.timeout(_STORE_WITHIN_S):
-            await asyncio.to_thread(services.store_generation)
-    except TimeoutError:
-        return UnusablePart("store", f"did not answer within {_STORE_WITHIN_S:g} s")
-    except FairlotError as error:
-        return UnusablePart("store", error.code)
-    return None
+class _StoreProbe:
+    """One look at the store at a time, however often it is asked for: while the store hangs, each
+    look holds a thread."""
+
+    def __init__(self, look: Callable[[], int]) -> None:
+        self._look = look
+        self._looking: asyncio.Future[int] | None = None
+
+    async def problem(self) -> UnusablePart | None:
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(asyncio.to_thread(self._look))
+            self._looking.add_done_callback(_take_result)
+        try:
+            async with asyncio.timeout(_STORE_WITHIN_S):
+                await asyncio.shield(self._looking)
+        except TimeoutError:
+            return UnusablePart("store", f"did not answer within {_STORE_WITHIN_S:g} s")
+        except FairlotError as error:
+            return UnusablePart("store", error.code)
+        return None
+
+
+def _take_result(looking: asyncio.Future[int]) -> None:
+    """Nobody may be waiting for it any more, and asyncio would log that."""
+    if not looking.cancelled():
+        looking.exception()

@@ -1,7 +1,5 @@
 """Draft documents: one experiment as if it were running, for who holds a preview token of it."""
 
-import asyncio
-
 import msgspec
 
 from fairlot.http.admission import admit_address
@@ -33,7 +31,7 @@ def draft(services: Services) -> Handler:
             raise _unauthorized("send the preview token as Authorization: Bearer")
         project = names.get("project", DEFAULT)
         # The first check of a process imports joserfc: not on the loop.
-        document = await asyncio.to_thread(_draft, services, names["org"], project, token)
+        document = await services.in_control_thread(_draft, services, names["org"], project, token)
         return Reply(200, document, _HEADERS)
 
     return answer
@@ -49,8 +47,8 @@ def _draft(services: Services, org: str, project: str, token: str) -> bytes:
     except (NotPreviewable, UnknownTenant):
         # What else there is, is nothing that the holder of a link may know.
         raise not_found("the experiment or the variant of this link does not exist") from None
-    except StoreFailed:
-        raise store_unavailable() from None
+    except StoreFailed as error:
+        raise store_unavailable(error) from None
 
 
 def _believed(services: Services, org: str, project: str, token: str) -> PreviewClaims:
