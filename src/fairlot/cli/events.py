@@ -12,10 +12,10 @@ import click
 from fairlot.cli.data import existing_store
 from fairlot.cli.errors import InvalidArgument
 from fairlot.cli.options import data_option, json_option
-from fairlot.cli.output import print_json, print_note, print_table, printable
+from fairlot.cli.output import print_json, print_note, print_table
 from fairlot.events import Event, event_columns
 from fairlot.manifest.instants import write_instant
-from fairlot.manifest.problems import suggestion
+from fairlot.manifest.problems import printable, suggestion
 from fairlot.store import Store
 from fairlot.store.experiments import experiments_of
 from fairlot.store.tenants import all_projects

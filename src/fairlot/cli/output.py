@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import click
 
+from fairlot.manifest.problems import printable
+
 
 def print_json(document: Mapping[str, object]) -> None:
     click.echo(json.dumps(document, indent=2))
@@ -15,17 +17,6 @@ def print_json(document: Mapping[str, object]) -> None:
 def print_note(text: str) -> None:
     """A line for the person, on stderr, where it cannot disturb what is piped."""
     click.echo(text, err=True)
-
-
-def printable(value: object) -> str:
-    """What a terminal would obey, or what would end a cell, stands there as an escape: events hold
-    what strangers have written."""
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

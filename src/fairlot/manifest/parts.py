@@ -62,7 +62,7 @@ def with_closure(
     """The experiment with every segment that it names, and all that those hold."""
     if isinstance(experiment, BrokenExperiment) or not experiment.audience.segments:
         return experiment
-    names = closure_of(experiment.audience.segments, segments)
+    names = tuple(closure_of(experiment.audience.segments, segments))
     return replace(experiment, audience=replace(experiment.audience, segments=names))
 
 

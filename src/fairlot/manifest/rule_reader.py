@@ -42,6 +42,8 @@ class RuleCheck:
     names: Names
 
     def check(self, rule: Node, path: str, *, is_operand: bool = False) -> None:
+        if self.problems.is_full:
+            return
         if isinstance(rule, ListNode):
             for index, item in enumerate(rule.items):
                 self.check(item, f"{path}[{index}]")

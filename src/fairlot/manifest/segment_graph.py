@@ -7,19 +7,19 @@ from fairlot.manifest.definitions import SegmentDefinition
 Segments = Mapping[str, SegmentDefinition]
 
 
-def closure_of(names: Iterable[str], segments: Segments) -> tuple[str, ...]:
+def closure_of(names: Iterable[str], segments: Segments) -> Iterator[str]:
     """The segments named and all that they hold, each once and before what it holds.
 
     A name that is not in `segments` stays, without more. Cycles do no harm.
     """
-    found: dict[str, None] = {}
+    found: set[str] = set()
     waiting = [*names][::-1]
     while waiting:
         name = waiting.pop()
         if name not in found:
-            found[name] = None
+            found.add(name)
+            yield name
             waiting += _held_by(name, segments)[::-1]
-    return tuple(found)
 
 
 def cycles_of(segments: Segments) -> Iterator[tuple[str, ...]]:

@@ -26,6 +26,7 @@ from fairlot.manifest.yaml_scalars import core_value
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 100_000
 MAX_ALIASES: Final = 100
+MAX_KEY_CHARS: Final = 400
 MAX_WEIGHT: Final = 4_000_000
 NODE_WEIGHT: Final = 10
 
@@ -236,6 +237,9 @@ class _Trees:
         key = node.value
         if key == "<<":
             self.add(line, key, "merge keys are not in YAML 1.2; write the fields out")
+            return
+        if len(key) > MAX_KEY_CHARS:
+            self.add(line, key, f"{len(key)} characters; a key has at most {MAX_KEY_CHARS}")
             return
         if key in frame.key_lines:
             first = frame.key_lines[key]

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from fairlot.cli.output import print_table, printable, progress
+from fairlot.cli.output import print_table, progress
 
 
 def test_table__off_a_terminal__has_padded_columns(capsys: pytest.CaptureFixture[str]) -> None:
@@ -16,21 +16,6 @@ def test_table__on_a_terminal__takes_no_text_for_markup(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     print_table(("key", "details"), [("a", "[red]x[/red]")])
     assert "[red]x[/red]" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        ("Zo\u00eb \U0001f331", "Zo\u00eb \U0001f331"),
-        (None, "None"),
-        ("a\tb\r\nc", r"a\tb\r\nc"),
-        ("\x1b[2J\x07", r"\x1b[2J\x07"),
-        ("\x9b31m", r"\x9b31m"),
-        ("abc\u202etxt", r"abc\u202etxt"),
-    ],
-)
-def test_printable__what_a_terminal_obeys__is_an_escape(value: object, shown: str) -> None:
-    assert printable(value) == shown
 
 
 @pytest.mark.parametrize("total", [2, None])

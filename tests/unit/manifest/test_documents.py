@@ -198,6 +198,18 @@ def test_cycle__of_many_segments__is_told_shortly_and_not_too_often() -> None:
     assert len(problems_of_files(*selves)) == 20
 
 
+def test_segments__that_hold_over_100__are_refused() -> None:
+    chain = [segment_text(f"s{number}", f"s{number + 1}") for number in range(100)]
+    last = "kind: segment\nkey: s100\nrule: {a: 1}\n"
+    experiment = f"key: e\nname: E\naudience:\n  segments: [s0]\n{VARIANTS}"
+    sound = experiment.replace("s0", "s1")
+    assert problems_of_files(*chain, last, sound) == []
+    text = '["s0"]: with those that they hold over 100 segments; nest fewer'
+    assert problems_of_files(*chain, last, experiment) == [f"101.yaml:4: audience.segments: {text}"]
+    outer = segment_text("outer", "s0")
+    assert problems_of_files(*chain, last, outer) == [f"101.yaml:3: segments: {text}"]
+
+
 def test_problems__of_several_files__stand_in_order_of_files_and_lines() -> None:
     wrong = f"key: e\nname: E\nfoo: 1\n{VARIANTS}---\nkey: f\nbar: 1\nname: F\n{VARIANTS}"
     sound = f"key: g\nname: G\n{VARIANTS}---\n"

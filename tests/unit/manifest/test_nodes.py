@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fairlot.manifest.nodes import json_value, locate, shown, shown_value
-from fairlot.manifest.problems import Problems, nearest, suggestion
+from fairlot.manifest.problems import Problems
 from fairlot.manifest.yaml_reader import read_documents
 
 TEXT = """\
@@ -67,17 +67,3 @@ def test_value__shown__is_as_written_or_json(text: str, expected: str) -> None:
 
 def test_value__not_json__is_shown_as_text() -> None:
     assert shown_value(1j) == '"1j"'
-
-
-def test_nearest__close_spelling_in_another_case__is_found() -> None:
-    assert nearest("SAMPLERATE", ["sampleRate", "salt"]) == "sampleRate"
-    assert nearest("zzz", ["sampleRate", "salt"]) is None
-
-
-def test_suggestion__nothing_close__lists_all_in_order() -> None:
-    assert suggestion("zzz", ["b", "a"]) == "known: a, b"
-    assert suggestion("zzz", ["b", "a"], "page.md") == "known: a, b"
-
-
-def test_suggestion__nothing_close_of_very_many__points_at_their_page() -> None:
-    assert suggestion("zzz", "abcdefghi", "page.md") == "see page.md"

@@ -205,6 +205,10 @@ def test_documents__several__keep_their_own_source() -> None:
             ),
         ),
         (
+            f"a: 1\nb: {{{'k' * 401}: 1}}",
+            f"f.yaml:2: b: {'k' * 77}...: 401 characters; a key has at most 400",
+        ),
+        (
             "a: 1\nb: \x00",
             "f.yaml:2: U+0000: YAML text holds no such character; remove it, or escape it",
         ),
