@@ -310,6 +310,7 @@ def _open_services(settings: Settings, store: Store) -> Services:
             log=log,
             counts=Counts(),
             worker_files=WorkerFiles(_metrics_dir(settings)),
+            events_dir=settings.events_dir,
             throttle=Throttle(time.monotonic),
             addresses=Addresses(settings.trusted_proxies),
             clock_ms=_now_ms,

@@ -116,4 +116,5 @@ def _services(settings: Settings, store: Store, log: StoredLog) -> Services:
         throttle=Throttle(time.monotonic),
         addresses=Addresses(),
         clock_ms=lambda: time.time_ns() // 1_000_000,
+        events_dir=settings.events_dir,
     )

@@ -26,7 +26,10 @@ REFUSALS: dict[int, tuple[str, tuple[str, ...]]] = {
     409: ("What is there does not allow this now.", ()),
     412: ("It was changed meanwhile; `current` is the newer revision.", ("ETag",)),
     413: ("The body is over {limit}.", ()),
-    422: ("The Idempotency-Key was used for another request.", ()),
+    422: (
+        "Refused, `problems` says why; or the Idempotency-Key was used for another request.",
+        (),
+    ),
     428: ("The request does not say which revision it replaces.", ("ETag",)),
     429: ("Over the throttle tier.", ("Retry-After", "RateLimit", "RateLimit-Policy")),
     431: ("The headers are over 32 KiB; the connection is closed.", ()),
@@ -36,6 +39,7 @@ REFUSALS: dict[int, tuple[str, tuple[str, ...]]] = {
 # Any request can use a wrong method, or be too slow or too large for the protocol.
 ALWAYS_POSSIBLE = (405, 408, 431)
 
+_TEXT_MEDIA = ("application/yaml", "application/json")
 _INTEGER = {"type": "integer", "minimum": 1}
 _TEXT = {"type": "string"}
 HEADERS: dict[str, dict[str, Any]] = {
@@ -185,6 +189,12 @@ def _operation(
         operation["requestBody"] = {
             "required": not _takes_nothing(route.request),
             "content": {"application/json": {"schema": schema_of[route.request]}},
+        }
+    if route.text is not None:
+        schema = {"type": "string", "description": route.text}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {media: {"schema": schema} for media in _TEXT_MEDIA},
         }
     return operation
 

@@ -48,9 +48,9 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Route:
     """`path` has `{names}` for single segments, `query` is the struct of the query and `headers`
-    are request headers that mean something here. `errors` are the statuses of refusals beside 405,
-    each in the `shape` of the route. `scope` is what an API key needs. `aliases` are served and
-    not documented."""
+    are request headers that mean something here. `text` describes a body that is a document in
+    YAML or JSON. `errors` are the statuses of refusals beside 405, each in the `shape` of the
+    route. `scope` is what an API key needs. `aliases` are served and not documented."""
 
     method: str
     path: str
@@ -59,6 +59,7 @@ class Route:
     answers: Mapping[int, Answer]
     request: type | None = None
     query: type | None = None
+    text: str | None = None
     headers: tuple[str, ...] = ()
     body_limit: int = BODY_LIMIT
     scope: AccessScope | None = None

@@ -6,7 +6,10 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from fairlot.events.sent import SentBatch
 from fairlot.http.api import (
     audit,
+    changes,
+    definitions,
     events,
+    experiments,
     health,
     keys,
     manifests,
@@ -153,6 +156,9 @@ ROUTES = (
         auth=Auth.PREVIEW_TOKEN,
         errors=(401, 404, 429, 503),
     ),
+    *experiments.ROUTES,
+    *definitions.ROUTES,
+    *changes.ROUTES,
     *keys.ROUTES,
     *signing_keys.ROUTES,
     *manifests.ROUTES,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from fairlot.http.addresses import Addresses
@@ -29,9 +30,9 @@ def _control_threads() -> Executor:
 @dataclass(frozen=True, slots=True)
 class Services:
     """`store` and `store_generation` may block: use them in a thread. `address_policy` None leaves
-    client addresses unthrottled, `default_tier` is for projects without a tier of their own.
-    `control_threads` run the routes of the control plane, and `after_change` is called in them when
-    one has changed the store."""
+    client addresses unthrottled, `default_tier` is for projects without a tier of their own. A plan
+    counts in the event log under `events_dir`, if there is one. `control_threads` run the routes of
+    the control plane, and `after_change` is called in them when one has changed the store."""
 
     decisions: Decisions
     store: Store
@@ -47,6 +48,7 @@ class Services:
     metrics_open: bool = False
     uses: CredentialUses = field(default_factory=CredentialUses)
     after_change: Callable[[], object] = lambda: None
+    events_dir: Path | None = None
     control_threads: Executor = field(default_factory=_control_threads)
 
     async def in_control_thread(

@@ -2,6 +2,7 @@
 those of the error, at the command line and here."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from fairlot.engine.errors import FairlotError
@@ -12,11 +13,21 @@ from fairlot.service.access import UnknownTenant
 from fairlot.service.api_keys import InvalidScopes, ScopesNotHeld, UnknownKey
 from fairlot.service.ends import HasEnded, InvalidEnd
 from fairlot.service.key_rotation import NoNextKey, NotTheNextKey, RotatedMomentsAgo, TooEarly
+from fairlot.service.lifecycle import ActionRefused
 from fairlot.service.previews import NotPreviewable
 from fairlot.service.projects import InvalidProjectKey, ProjectExists
+from fairlot.service.refusals import (
+    MissingScope,
+    NotDeletable,
+    NotThere,
+    ReasonMissing,
+    StalePlan,
+)
+from fairlot.service.refusals import Refused as ApplyRefused
 from fairlot.service.tokens import UnknownToken
 from fairlot.service.versions import UnknownVersion
 from fairlot.store import StoreFailed
+from fairlot.warehouse.errors import UnusableLogFile
 
 STATUSES: Final[Mapping[type[FairlotError], int]] = {
     UnknownTenant: 404,
@@ -35,12 +46,23 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     RotatedMomentsAgo: 409,
     InvalidProjectKey: 400,
     ProjectExists: 409,
+    ApplyRefused: 422,
+    StalePlan: 409,
+    ActionRefused: 409,
+    NotThere: 404,
+    NotDeletable: 409,
+    ReasonMissing: 400,
+    MissingScope: 403,
+    UnusableLogFile: 503,
 }
 """An error that is not here, nor one of its bases, is a fault of ours: 500."""
 
 _MEMBERS: Final[Mapping[type[FairlotError], Callable[[Any], Mapping[str, Any]]]] = {
     TooEarly: lambda error: {"readyAt": write_instant(error.ready_at_ms)},
     RotatedMomentsAgo: lambda error: {"next": error.kid},
+    ApplyRefused: lambda error: {"problems": [asdict(each) for each in error.problems]},
+    ActionRefused: lambda error: {"state": error.state},
+    MissingScope: lambda error: {"scope": error.scope},
 }
 """What the problem of an error holds beside its message."""
 

@@ -96,8 +96,13 @@ def act(
     return Acted(following, version)
 
 
+def scope_of(action: Action) -> Scope:
+    """What an actor needs for it."""
+    return Scope.APPROVE if action in _FOR_APPROVERS else Scope.WRITE
+
+
 def _demand_scope(actor: Actor, action: Action) -> None:
-    scope = Scope.APPROVE if action in _FOR_APPROVERS else Scope.WRITE
+    scope = scope_of(action)
     if actor != SYSTEM and scope not in actor.scopes:
         raise MissingScope(action, scope)
 

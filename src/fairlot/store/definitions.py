@@ -36,6 +36,21 @@ def definitions_of(connection: Connection, project_id: str) -> list[DefinitionRo
     return [DefinitionRow(**row) for row in rows.mappings()]
 
 
+def find_definition(
+    connection: Connection, project_id: str, kind: str, key: str
+) -> DefinitionRow | None:
+    """Also a deleted one."""
+    found = connection.execute(
+        select(definitions).where(
+            definitions.c.project_id == project_id,
+            definitions.c.kind == kind,
+            definitions.c.key == key,
+        )
+    )
+    row = found.mappings().one_or_none()
+    return None if row is None else DefinitionRow(**row)
+
+
 def add_definitions(connection: Connection, rows: Sequence[DefinitionRow]) -> None:
     if rows:
         connection.execute(definitions.insert(), [asdict(row) for row in rows])

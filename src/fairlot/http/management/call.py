@@ -19,10 +19,10 @@ Asked = TypeVar("Asked")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Asked]):
-    """`asked` is the body, or for GET the query. `connection` is the transaction of this call:
-    what the handler does in it, the record of it and the stored reply are kept together or not at
-    all. `project` is None where the path names none. `list_name` is of the list that a cursor
-    belongs to, and `project_header` what `X-Fairlot-Project` says."""
+    """`asked` is the body, or the query where the body is a text or there is none. `connection` is
+    the transaction of this call: what the handler does in it, the record of it and the stored reply
+    are kept together or not at all. `project` is None where the path names none. `list_name` is of
+    the list that a cursor belongs to, and `project_header` what `X-Fairlot-Project` says."""
 
     services: Services
     connection: Connection
@@ -31,6 +31,7 @@ class Call(Generic[Asked]):
     project: ProjectRow | None
     path: Mapping[str, str]
     asked: Asked
+    body: bytes
     precondition: Precondition
     now_ms: int
     list_name: str

@@ -128,15 +128,25 @@ def write(
     answers: Mapping[int, Answer],
     *,
     request: type[Asked] | None = None,
+    query: type[Asked] | None = None,
+    text: str | None = None,
     conditional: bool = False,
     body_limit: int = BODY_LIMIT,
     whole: bool | None = None,
     errors: tuple[int, ...] = (),
 ) -> Route:
-    """A change. An absent body is `{}`. `conditional` documents `If-Match` and its refusals; the
-    handler checks `call.precondition`."""
+    """A change. An absent body is `{}`. With `text`, which says what it is, the body is not JSON
+    but `call.body`; then, or without a body, `query` is what is asked. `conditional` documents
+    `If-Match` and its refusals; the handler checks `call.precondition`."""
+    asked = request or query
     frame = _Frame(
-        scope, handle, Transaction.WRITING, False, request, body_limit, _is_whole(path, whole)
+        scope,
+        handle,
+        Transaction.WRITING,
+        request is None,
+        asked,
+        body_limit,
+        _is_whole(path, whole),
     )
     return Route(
         method,
@@ -145,6 +155,8 @@ def write(
         _in_frame(frame),
         answers,
         request=request,
+        query=query,
+        text=text,
         headers=("Idempotency-Key", *(_CONDITIONAL if conditional else ())),
         body_limit=body_limit,
         auth=Auth.API_KEY,
@@ -214,6 +226,7 @@ class _Work:
                 project=project,
                 path=path,
                 asked=asked,
+                body=self.body,
                 precondition=precondition,
                 now_ms=now_ms,
                 list_name=self.scope["raw_path"].decode("latin-1"),

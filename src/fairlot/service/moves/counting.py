@@ -31,6 +31,8 @@ _Map = Callable[..., Iterable[Any]]
 
 def count_known(known: "KnownSubjects", questions: Sequence[Question]) -> Counts:
     slices = slices_of(known.directory, known.since_ms, _ROWS_A_SLICE)
+    if not slices:
+        return Counts(0, 0, {question.experiment_key: Tally() for question in questions})
     rows = sum((each.end_seq or 0) - (each.first_seq or 0) for each in slices)
     processes = 1 if rows < _OTHER_PROCESSES_FROM else known.processes or cpu_count() or 1
     parts = 1 if processes == 1 else processes * _PARTS_A_PROCESS

@@ -1,0 +1,43 @@
+"""The document of a plan: what would change, and who would move."""
+
+from sqlalchemy import Connection
+
+from fairlot.engine import Manifest
+from fairlot.manifest import manifest_from_json, manifest_to_json
+from fairlot.service.changes.applying import Planned
+from fairlot.service.effects import effects_of
+from fairlot.service.moves.known_subjects import KnownSubjects
+from fairlot.service.plan_document import PlanDocument
+from fairlot.service.publishing import refuse_newly_broken
+from fairlot.store.experiments import live_versions, newest_manifest, read_manifest
+from fairlot.store.tenants import ProjectRow
+
+
+def describe_plan(
+    connection: Connection, planned: Planned, known: KnownSubjects | None, *, now_ms: int
+) -> PlanDocument:
+    """Compared with what clients have now. Reads the event log, which may take seconds. Raises
+    Refused for what the publish would be refused for."""
+    prepared = planned.prepared
+    tenant, after = prepared.before.tenant, prepared.after.manifest()
+    newest = newest_manifest(connection, tenant.id)
+    refuse_newly_broken(manifest_to_json(after), newest, prepared.documents.experiments)
+    effects = effects_of(_live_manifest(connection, tenant), after, known, now_ms=now_ms)
+    return PlanDocument(
+        org=tenant.organization_key,
+        project=tenant.key,
+        base=planned.base,
+        now_ms=now_ms,
+        changes=prepared.changes,
+        effects=effects.effects,
+        warnings=prepared.warnings,
+        not_in_files=planned.not_in_files,
+        known=effects.known,
+    )
+
+
+def _live_manifest(connection: Connection, tenant: ProjectRow) -> Manifest:
+    """What is served: the newest version that is not revoked."""
+    for version in live_versions(connection, tenant.id)[:1]:
+        return manifest_from_json(read_manifest(connection, tenant.id, version).payload)
+    return Manifest(tenant.organization_key, tenant.key, 0, "", ())
