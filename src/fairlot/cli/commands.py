@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "List, rotate and retire the keys that sign manifests.",
     ),
     "audit": ("fairlot.cli.audit:audit", "List, verify and export the audit log."),
+    "migrate": ("fairlot.cli.migrate:migrate", "Bring the database up to date, or back."),
     "preview": ("fairlot.cli.preview:preview", "Make a link that shows a variant, or revoke one."),
     "schema": ("fairlot.cli.schema:schema", "Print the JSON Schema of experiment files."),
     "openapi": ("fairlot.cli.openapi:openapi", "Print the OpenAPI document of the server."),

@@ -8,7 +8,7 @@ from fairlot.store.errors import (
     StoreUnusable,
     WrongSecret,
 )
-from fairlot.store.opening import open_store
+from fairlot.store.opening import open_store, store_as_it_is
 from fairlot.store.ports import Store
 from fairlot.store.vault import Vault
 
@@ -22,4 +22,5 @@ __all__ = [
     "Vault",
     "WrongSecret",
     "open_store",
+    "store_as_it_is",
 ]

@@ -1,6 +1,7 @@
 """The store in a PostgreSQL database, beside whose data directory the event log stays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +45,35 @@ def open_postgres(url: str, data_dir: Path, secret: str | None) -> PostgresStore
     check_length(place, secret)
     engine = _engine(parameters)
     try:
-        _check_reachable(place, engine)
-        with locked_directory(data_dir), reported(place), engine.begin() as connection:
-            _wait_for_writers(connection)
+        with _alone(place, data_dir, engine) as connection:
             bring_up_to_date(connection, place)
             vault = open_vault(connection, place, data_dir, secret)
     except BaseException:
         engine.dispose()
         raise
     return PostgresStore(parameters, engine, vault)
+
+
+@contextmanager
+def postgres_as_it_is(url: str, data_dir: Path) -> Iterator[tuple[str, Connection]]:
+    """As `store_as_it_is`."""
+    parameters = parameters_of(url)
+    place = place_of(parameters)
+    engine = _engine(parameters)
+    try:
+        with _alone(place, data_dir, engine) as connection:
+            yield place, connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _alone(place: str, data_dir: Path, engine: Engine) -> Iterator[Connection]:
+    """A write transaction, while nobody else opens the database or the directory."""
+    _check_reachable(place, engine)
+    with locked_directory(data_dir), reported(place), engine.begin() as connection:
+        _wait_for_writers(connection)
+        yield connection
 
 
 def _engine(parameters: dict[str, Any]) -> Engine:

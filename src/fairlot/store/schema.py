@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, inspect, text
 
 from fairlot.store.errors import NewerStore, Place
-from fairlot.store.migrations import LATEST, REVISIONS, upgrade
+from fairlot.store.migrations import LATEST, REVISIONS, downgrade, upgrade
 
 
 def revision_of(connection: Connection) -> str | None:
@@ -24,5 +24,14 @@ def known_revision_of(connection: Connection, place: Place) -> str | None:
 
 def bring_up_to_date(connection: Connection, place: Place) -> None:
     """Raises NewerStore."""
-    if known_revision_of(connection, place) != LATEST:
-        upgrade(connection)
+    bring_to(connection, place, LATEST)
+
+
+def bring_to(connection: Connection, place: Place, revision: str) -> str | None:
+    """Up or down; the revision before. Raises NewerStore."""
+    before = known_revision_of(connection, place)
+    if before is None or REVISIONS.index(before) < REVISIONS.index(revision):
+        upgrade(connection, revision)
+    elif before != revision:
+        downgrade(connection, revision)
+    return before

@@ -47,19 +47,40 @@ def open_sqlite(data_dir: Path, secret: str | None) -> SqliteStore:
     """As `open_store`."""
     check_length(data_dir, secret)
     path = data_dir / DATABASE_FILE
-    with locked_directory(data_dir):
+    engine = _engine(path)
+    try:
+        with _alone(path, engine) as connection:
+            bring_up_to_date(connection, path)
+            vault = open_vault(connection, path, data_dir, secret)
+    except BaseException:
+        engine.dispose()
+        raise
+    return SqliteStore(path, engine, vault)
+
+
+@contextmanager
+def sqlite_as_it_is(data_dir: Path) -> Iterator[tuple[Path, Connection]]:
+    """As `store_as_it_is`."""
+    path = data_dir / DATABASE_FILE
+    if not path.exists():
+        raise StoreUnusable(path, "is not there", "make one with `fairlot init`, or name another")
+    engine = _engine(path)
+    try:
+        with _alone(path, engine) as connection:
+            yield path, connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _alone(path: Path, engine: Engine) -> Iterator[Connection]:
+    """A write transaction on a sound file, while nobody else opens it."""
+    with locked_directory(path.parent):
         _check_not_lost(path)
         _create_private(path)
-        engine = _engine(path)
-        try:
-            _check_sound(path, engine)
-            with reported(path), _writing(engine).begin() as connection:
-                bring_up_to_date(connection, path)
-                vault = open_vault(connection, path, data_dir, secret)
-        except BaseException:
-            engine.dispose()
-            raise
-    return SqliteStore(path, engine, vault)
+        _check_sound(path, engine)
+        with reported(path), _writing(engine).begin() as connection:
+            yield connection
 
 
 @contextmanager

@@ -1,5 +1,10 @@
 """Every revision, up and down, with rows in it, on both databases."""
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -7,12 +12,16 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from fairlot.store import NewerStore
+from fairlot.service.bootstrap import bootstrap
+from fairlot.service.snapshot import load_snapshot
+from fairlot.store import NewerStore, store_as_it_is
 from fairlot.store.definitions import layer_salts
 from fairlot.store.migrations import LATEST, REVISIONS, downgrade, upgrade
 from fairlot.store.previews import add_revoked_preview, read_revoked_previews
 from fairlot.store.schema import revision_of
 from fairlot.store.tables import metadata
+from support.applying import apply_texts
+from support.experiment_texts import HEAD, VARIANTS
 from unit.store.conftest import Open
 
 # As revision 0002 and 0003 have them.
@@ -27,6 +36,23 @@ AN_EXPERIMENT = (
 )
 A_LAYER = "INSERT INTO layers VALUES ('lay_1', 'prj_1', 'cart', 'layer.cart', 6)"
 A_MANIFEST = "INSERT INTO manifests VALUES ('prj_1', 7, :document, :document, 'kid', 6, NULL)"
+
+# Opens a store, and is killed before it runs the statement that begins so.
+KILLED_AT = """
+import os, signal, sys
+from pathlib import Path
+from sqlalchemy import Engine, event
+from fairlot.store import open_store
+
+directory, url, beginning = sys.argv[1:]
+
+@event.listens_for(Engine, "before_cursor_execute")
+def kill(_connection, _cursor, statement, *_):
+    if statement.strip().startswith(beginning):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+open_store(Path(directory), None, url or None)
+"""
 
 
 def run(connection: Connection, *statements: str) -> None:
@@ -117,6 +143,60 @@ def test_migrations__down_from_a_state_that_is_new__leave_one_that_was_known(
         connection.execute(text("UPDATE experiments SET status = :state"), {"state": state})
         downgrade(connection, "0003")
         assert rows_of(connection, "SELECT status FROM experiments") == [(before,)]
+
+
+@pytest.mark.parametrize("revision", ["0002", "0003"])
+def test_migrations__down_and_up_with_a_shop__serve_what_they_served(
+    open_here: Open, revision: str
+) -> None:
+    store = open_here()
+    bootstrap(store)
+    layer = "layer: {key: cart, start: 0, end: 5000}\n"
+    apply_texts(store, HEAD + layer + VARIANTS, now_ms=1)
+    before = load_snapshot(store)
+    with store.writing() as connection:
+        downgrade(connection, revision)
+    after = load_snapshot(open_here())
+    assert [each.signed for each in after.projects.values()] == [
+        each.signed for each in before.projects.values()
+    ]
+    assert (after.tokens.keys(), after.jwks) == (before.tokens.keys(), before.jwks)
+    assert apply_texts(store, HEAD + layer + VARIANTS, now_ms=2).version is None
+
+
+def test_migrations__down_to_the_first_with_a_shop__keep_who_may(open_here: Open) -> None:
+    store = open_here()
+    bootstrap(store)
+    apply_texts(store, HEAD + VARIANTS, now_ms=1)
+    before = load_snapshot(store)
+    with store.writing() as connection:
+        downgrade(connection, "0001")
+    after = load_snapshot(open_here())
+    assert (after.api_keys, after.tenants) == (before.api_keys, before.tenants)
+    assert after.projects == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "statement",
+    ["CREATE TABLE definitions", "DROP TABLE layers", "CREATE TABLE audit", "UPDATE alembic"],
+)
+def test_open_store__killed_half_way__has_migrated_nothing_and_does_it_again(
+    tmp_path: Path, new_database_url: str | None, open_here: Open, statement: str
+) -> None:
+    with open_here().writing() as connection:
+        downgrade(connection, "0003")
+        run(connection, *A_PROJECT, A_LAYER, AN_EXPERIMENT)
+    words = [str(tmp_path), new_database_url or "", statement]
+    ran = subprocess.run([sys.executable, "-c", KILLED_AT, *words], timeout=60, check=False)
+    assert ran.returncode == -signal.SIGKILL
+    with store_as_it_is(tmp_path, new_database_url) as (_, connection):
+        assert revision_of(connection) == "0003"
+        assert rows_of(connection, "SELECT key FROM layers") == [("cart",)]
+        assert not inspect(connection).has_table("definitions")
+    with open_here().reading() as connection:
+        assert layer_salts(connection, "prj_1") == {"cart": "layer.cart"}
+        assert revision_of(connection) == LATEST
 
 
 def test_open_store__newer_database__is_refused_and_left_alone(open_here: Open) -> None:
