@@ -117,6 +117,23 @@ def test_manifest_from_yaml__every_status__what_a_server_serves() -> None:
     assert [layer.key for layer in manifest.layers] == ["page"]
 
 
+def test_manifest_from_yaml__definitions__are_in_it() -> None:
+    definitions = "---\n".join(
+        [
+            "kind: segment\nkey: pros\nrule: {tier: pro}\n",
+            "kind: segment\nkey: unused\nrule: {tier: pro}\n",
+            "kind: holdout\nkey: held\nrate: 0.1\n",
+            "kind: layer\nkey: page\nsalt: other\n",
+        ]
+    )
+    text = YAML.replace("name: Checkout\n", "name: Checkout\naudience: {segments: [pros]}\n", 1)
+    manifest = manifest_from_yaml(f"{text}---\n{definitions}")
+    assert [segment.key for segment in manifest.segments] == ["pros"]
+    assert [layer.salt for layer in manifest.layers] == ["other"]
+    assert manifest.holdout is not None
+    assert manifest.holdout.salt == "holdout.default"
+
+
 def test_manifest_from_yaml__problems__all_named_with_their_lines() -> None:
     with pytest.raises(UnusableExperiments) as caught:
         manifest_from_yaml("key: Bad\nname: 12\nvariant: []\n")
