@@ -1,23 +1,15 @@
 """The data directory, as commands open it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from operator import attrgetter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from fairlot.cli.errors import CommandFailed, NothingPublished
+from fairlot.cli.errors import CommandFailed
 from fairlot.cli.options import read_settings
-from fairlot.events import Assignment
-from fairlot.service.snapshot import ProjectServing, Snapshot
 from fairlot.settings import Settings
 from fairlot.store import Store, open_store
-from fairlot.store.experiments import ExperimentRow, experiments_of
 from fairlot.store.sqlite import DATABASE_FILE
-from fairlot.store.tenants import find_project, has_organizations
-from fairlot.warehouse.readers import AssignmentReaders
-
-# The assignments of an experiment id and a unit id, the earliest first.
-Stored = Callable[[str, str], Sequence[Assignment]]
+from fairlot.store.tenants import has_organizations
 
 
 class NoDataDirectory(CommandFailed):
@@ -65,31 +57,3 @@ def existing_store(data_dir: str | None) -> Iterator[tuple[Settings, Store]]:
         if is_empty:  # a first `fairlot serve` that could not start leaves it so
             raise NoDataDirectory(settings.data_dir)
         yield settings, store
-
-
-@contextmanager
-def stored_assignments(settings: Settings) -> Iterator[Stored]:
-    """What every worker has remembered, read without claiming a file of the log."""
-    if not settings.events_dir.is_dir():
-        yield lambda _experiment_id, _unit_id: []
-        return
-    with closing(AssignmentReaders(settings.events_dir)) as readers:
-        yield lambda experiment_id, unit_id: sorted(
-            readers.lookup(experiment_id, unit_id).values(), key=attrgetter("assigned_at_ms")
-        )
-
-
-def stored_experiments(store: Store, org: str, project: str) -> dict[str, ExperimentRow]:
-    """The experiments that are not deleted, by key, drafts and completed ones too."""
-    with store.reading() as connection:
-        tenant = find_project(connection, org, project)
-        rows = {} if tenant is None else experiments_of(connection, tenant.id)
-    return {key: row for key, row in rows.items() if row.deleted_at_ms is None}
-
-
-def published_project(snapshot: Snapshot, org: str, project: str) -> ProjectServing:
-    """Raises NothingPublished."""
-    serving = snapshot.projects.get((org, project))
-    if serving is None:
-        raise NothingPublished(org, project)
-    return serving

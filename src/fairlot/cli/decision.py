@@ -2,45 +2,23 @@
 
 import json
 import sys
-import time
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
 
 import click
-import msgspec
 
-from fairlot.cli.data import (
-    Stored,
-    existing_store,
-    published_project,
-    stored_assignments,
-    stored_experiments,
-)
-from fairlot.cli.errors import (
-    CommandFailed,
-    InvalidArgument,
-    NothingPublished,
-    NotServed,
-    UnknownExperiment,
-)
-from fairlot.cli.options import data_option, json_option, org_option, project_option
+from fairlot.cli.control import ControlClient, controlled_with, project_path
+from fairlot.cli.errors import InvalidArgument
+from fairlot.cli.options import json_option, org_option, project_option
 from fairlot.cli.output import print_json
-from fairlot.cli.trace import print_trace, trace_document
-from fairlot.engine import Context, Decision, Device, Explanation, Reason, explain
-from fairlot.http.faces.assignment_wire import MAX_VISITOR_ID
-from fairlot.manifest.problems import suggestion
-from fairlot.manifest.spec import TargetStatus
-from fairlot.service.decisions import decide_with_memory
-from fairlot.service.snapshot import ProjectServing, load_snapshot
-from fairlot.store.experiments import ExperimentRow
+from fairlot.cli.trace import print_trace
+from fairlot.engine import Device
 
-NO_VARIANT = 3
-_WHY_NOT_SERVED = {
-    TargetStatus.DRAFT: "a draft, which no client sees; set status: running and apply it",
-    TargetStatus.COMPLETED: "completed without a rollout, so no client sees it any more; to serve "
-    "one variant to everybody, name it with rollout and apply",
-}
-STDIN = "-"
+NO_VARIANT: Final = 3
+STDIN: Final = "-"
+MAX_SUBJECT: Final = 400
+AT_ONCE: Final = 200  # of the 1,000 that a request may ask for
 
 
 @click.command
@@ -60,9 +38,10 @@ STDIN = "-"
 @click.option("--explain", "with_trace", is_flag=True, help="Print each step, in order.")
 @org_option
 @project_option
-@data_option
+@controlled_with("--server")
 @json_option
 def decide(
+    client: ControlClient,
     experiment: str,
     subject: str,
     url: str | None,
@@ -73,7 +52,6 @@ def decide(
     with_trace: bool,
     org: str,
     project: str,
-    data_dir: str | None,
     as_json: bool,
 ) -> int:
     """Decide EXPERIMENT for SUBJECT over the published manifest and the stored assignments.
@@ -83,38 +61,27 @@ def decide(
     Exit codes: 0 there is a variant, 3 there is none, 1 and 2 errors. With `-`: 0 when all
     lines were read.
     """
-    context = Context(
-        attributes=read_attributes(attributes),
-        account_id=account,
-        url=url,
-        search=search,
-        device=Device(device) if device else None,
-        now_ms=_now_ms(),
-    )
-    with existing_store(data_dir) as (settings, store):
-        serving = published_project(load_snapshot(store), org, project)
-        if experiment not in serving.compiled.experiments:
-            raise not_served(serving, experiment, stored_experiments(store, org, project))
-    with stored_assignments(settings) as stored:
-        if subject == STDIN:
-            subjects = (line.rstrip("\r\n") for line in sys.stdin)
-            _print_many(serving, experiment, subjects, context, stored)
-            return 0
-        explanation = explained(serving, experiment, checked_subject(subject), context, stored)
-    _print_one(serving, subject, explanation, with_trace, as_json)
-    return 0 if explanation.decision.variant is not None else NO_VARIANT
-
-
-def explained(
-    serving: ProjectServing,
-    experiment_key: str,
-    subject_id: str,
-    context: Context,
-    stored: Stored,
-) -> Explanation:
-    """The decision that the server would make, with its trace."""
-    decide_with_memory(serving, experiment_key, subject_id, context, stored)
-    return explain(serving.compiled, experiment_key, subject_id, context)
+    context = {
+        "attributes": read_attributes(attributes),
+        "accountId": account,
+        "url": url,
+        "search": search,
+        "device": device,
+    }
+    asked = {"experimentKey": experiment, "context": context}
+    if subject == STDIN:
+        for decided in _decided(client, project_path(org, project, "decide"), asked, sys.stdin):
+            click.echo(json.dumps(decided))
+        return 0
+    question = "explain" if with_trace else "decide"
+    path = project_path(org, project, question)
+    subject = checked_subject(subject)
+    if with_trace:
+        answer = client.request("POST", path, {**asked, "subjectId": subject}).json
+    else:
+        (answer,) = _decided(client, path, asked, [subject])
+    _print_answer(answer, as_json)
+    return NO_VARIANT if answer["variant"] is None else 0
 
 
 def read_attributes(pairs: Iterable[str]) -> dict[str, Any]:
@@ -133,80 +100,34 @@ def read_attributes(pairs: Iterable[str]) -> dict[str, Any]:
 
 def checked_subject(subject: str) -> str:
     """A subject that the server would take too. Raises InvalidArgument."""
-    if not 1 <= len(subject) <= MAX_VISITOR_ID:
+    if not 1 <= len(subject) <= MAX_SUBJECT:
         raise InvalidArgument(
-            f"subject: {len(subject)} characters; an id has 1 to {MAX_VISITOR_ID} of them"
+            f"subject: {len(subject)} characters; an id has 1 to {MAX_SUBJECT} of them"
         )
     if "\0" in subject or any("\ud800" <= character <= "\udfff" for character in subject):
         raise InvalidArgument(f"subject: {subject!r}: an id is UTF-8 text without null characters")
     return subject
 
 
-def not_served(
-    serving: ProjectServing, key: str, known: Mapping[str, ExperimentRow]
-) -> CommandFailed:
-    """Why the manifest has no such experiment, as the store knows it."""
-    if not known:
-        return NothingPublished(serving.org, serving.project)
-    if key not in known:
-        return UnknownExperiment(f"{key}: no such experiment; {suggestion(key, known)}")
-    status = known[key].status
-    reason = _WHY_NOT_SERVED.get(
-        TargetStatus(status),
-        f"{status}, but not in manifest version {serving.version}; publish with `fairlot apply`",
-    )
-    return NotServed(f"{key}: {reason}", {"status": status})
+def _decided(
+    client: ControlClient, path: str, asked: Mapping[str, Any], lines: Iterable[str]
+) -> Iterator[dict[str, Any]]:
+    """A request for several subjects at once, so that a long list does not take a day."""
+    subjects = (checked_subject(line.rstrip("\r\n")) for line in lines)
+    while some := list(islice(subjects, AT_ONCE)):
+        yield from client.request("POST", path, {**asked, "subjectIds": some}).json["decisions"]
 
 
-def _document(serving: ProjectServing, subject: str, decision: Decision) -> dict[str, Any]:
-    variant = decision.variant
-    return {
-        "experiment": decision.experiment_key,
-        "subject": subject,
-        "variant": variant and variant.key,
-        "variantId": variant and variant.id,
-        "payload": variant and variant.payload,
-        "redirect": variant and variant.redirect,
-        "inExperiment": decision.in_experiment,
-        "reason": decision.reason.value,
-        "manifestVersion": serving.version,
-    }
-
-
-def _print_one(
-    serving: ProjectServing, subject: str, explanation: Explanation, with_trace: bool, as_json: bool
-) -> None:
-    decision = explanation.decision
+def _print_answer(answer: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        document = _document(serving, subject, decision)
-        print_json(document | ({"trace": trace_document(explanation)} if with_trace else {}))
+        print_json(answer)
         return
-    variant = decision.variant
-    answer = "no variant" if variant is None else f"variant {variant.key}"
-    click.echo(f"{decision.experiment_key}, {subject}: {answer} ({decision.reason.value})")
-    if decision.reason is Reason.INVALID:
-        click.echo(f"  {serving.compiled.broken.get(decision.experiment_key, '')}")
-    if variant is not None and variant.payload is not None:
-        click.echo(f"payload {json.dumps(variant.payload)}")
-    if with_trace:
+    variant = "no variant" if answer["variant"] is None else f"variant {answer['variant']}"
+    click.echo(f"{answer['experiment']}, {answer['subject']}: {variant} ({answer['reason']})")
+    if answer["problem"] is not None:
+        click.echo(f"  {answer['problem']}")
+    if answer["payload"] is not None:
+        click.echo(f"payload {json.dumps(answer['payload'])}")
+    if "trace" in answer:
         click.echo()
-        print_trace(explanation)
-
-
-def _print_many(
-    serving: ProjectServing,
-    experiment_key: str,
-    subjects: Iterable[str],
-    asked: Context,
-    stored: Stored,
-) -> None:
-    for subject in subjects:
-        context = msgspec.structs.replace(asked, now_ms=_now_ms())
-        decision = decide_with_memory(
-            serving, experiment_key, checked_subject(subject), context, stored
-        )
-        click.echo(json.dumps(_document(serving, subject, decision)))
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+        print_trace(answer["trace"])

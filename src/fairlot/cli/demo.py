@@ -15,8 +15,7 @@ from pathlib import Path
 import click
 
 from fairlot.cli.child_server import running_server
-from fairlot.cli.data import opened_store, stored_assignments
-from fairlot.cli.decision import explained
+from fairlot.cli.data import opened_store
 from fairlot.cli.demo_report import Outcome, outcome_document, print_outcome
 from fairlot.cli.errors import CommandFailed
 from fairlot.cli.experiments import apply_source_files, read_valid_files
@@ -29,10 +28,12 @@ from fairlot.engine import Context, Experiment, Explanation
 from fairlot.service.access import existing_project
 from fairlot.service.actors import SYSTEM
 from fairlot.service.bootstrap import bootstrap
+from fairlot.service.questions import explain_with_memory
 from fairlot.service.snapshot import ProjectServing, load_snapshot
 from fairlot.service.tokens import live_token
 from fairlot.settings import Settings
 from fairlot.warehouse.log import count_exposures
+from fairlot.warehouse.stored import StoredLog
 
 HOST = "127.0.0.1"
 PORT = 8080
@@ -165,8 +166,10 @@ def _explain_one(shop: Shop, answers: list[Answer]) -> tuple[str, Explanation]:
     own = [each for each in answers if each.question.experiment_key == EXPLAINED]
     question = next((each for each in own if each.variant_key is not None), own[0]).question
     context = Context(attributes=question.context.get("attributes", {}))
-    with stored_assignments(shop.settings) as stored:
-        explanation = explained(shop.serving, EXPLAINED, question.visitor_id, context, stored)
+    log = StoredLog(shop.settings.events_dir)
+    stored = log.stored_assignments
+    explanation = explain_with_memory(shop.serving, EXPLAINED, question.visitor_id, context, stored)
+    log.close(0)
     return question.visitor_id, explanation
 
 

@@ -52,7 +52,7 @@ def print_outcome(outcome: Outcome, subjects: int) -> None:
     decision = outcome.explanation.decision
     variant = decision.variant.key if decision.variant else "no variant"
     click.echo(f"\nWhy {outcome.explained_visitor} gets {variant} in {decision.experiment_key}:\n")
-    print_trace(outcome.explanation)
+    print_trace(trace_document(outcome.explanation))
 
 
 def _rows(split: Split) -> list[tuple[str, ...]]:

@@ -25,28 +25,8 @@ class NotConfirmed(CommandFailed):
     code = "not_confirmed"
 
 
-class NothingPublished(CommandFailed):
-    code = "nothing_published"
-
-    def __init__(self, org: str, project: str) -> None:
-        super().__init__(
-            f"{org}/{project}: nothing is published there; publish with `fairlot apply DIR`, or "
-            "check --org and --project"
-        )
-
-
 class InvalidArgument(CommandFailed):
     code = "invalid_argument"
-
-
-class UnknownExperiment(CommandFailed):
-    code = "unknown_experiment"
-
-
-class NotServed(CommandFailed):
-    """An experiment that exists, and that clients do not see."""
-
-    code = "not_served"
 
 
 class InvalidExperiments(CommandFailed):

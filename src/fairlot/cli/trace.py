@@ -1,6 +1,7 @@
 """The steps of a decision, as a document and as a table."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -16,17 +17,18 @@ def trace_document(explanation: Explanation) -> dict[str, object]:
     }
 
 
-def print_trace(explanation: Explanation) -> None:
+def print_trace(trace: Mapping[str, Any]) -> None:
+    """Of the document, as `trace_document` makes it."""
     rows = []
-    for step in explanation.steps:
+    for step in trace["steps"]:
         # the note spells out the ranges already
         known = {
             name: value
-            for name, value in step.details.items()
+            for name, value in step["details"].items()
             if value is not None and name != "ranges"
         }
         details = ", ".join(f"{name}={_shown(value)}" for name, value in known.items())
-        rows.append((step.name, step.verdict, step.note, details))
+        rows.append((step["name"], step["verdict"], step["note"], details))
     print_table(("step", "verdict", "note", "details"), rows)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from fairlot.engine.errors import FairlotError
-from fairlot.http.problems import Problem, Refused, store_unavailable
+from fairlot.http.problems import Problem, Refused, store_unavailable, unavailable
 from fairlot.manifest import InvalidPreview
 from fairlot.manifest.instants import write_instant
 from fairlot.service.access import UnknownTenant
@@ -16,6 +16,7 @@ from fairlot.service.key_rotation import NoNextKey, NotTheNextKey, RotatedMoment
 from fairlot.service.lifecycle import ActionRefused
 from fairlot.service.previews import NotPreviewable
 from fairlot.service.projects import InvalidProjectKey, ProjectExists
+from fairlot.service.questions import NothingPublished, NotServed, UnknownExperiment
 from fairlot.service.refusals import (
     MissingScope,
     NotDeletable,
@@ -28,6 +29,7 @@ from fairlot.service.tokens import UnknownToken
 from fairlot.service.versions import UnknownVersion
 from fairlot.store import StoreFailed
 from fairlot.warehouse.errors import UnusableLogFile
+from fairlot.warehouse.log import LogUnavailable
 
 STATUSES: Final[Mapping[type[FairlotError], int]] = {
     UnknownTenant: 404,
@@ -54,10 +56,14 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     ReasonMissing: 400,
     MissingScope: 403,
     UnusableLogFile: 503,
+    NothingPublished: 404,
+    UnknownExperiment: 404,
+    NotServed: 409,
 }
 """An error that is not here, nor one of its bases, is a fault of ours: 500."""
 
 _MEMBERS: Final[Mapping[type[FairlotError], Callable[[Any], Mapping[str, Any]]]] = {
+    NotServed: lambda error: {"experimentStatus": error.status},
     TooEarly: lambda error: {"readyAt": write_instant(error.ready_at_ms)},
     RotatedMomentsAgo: lambda error: {"next": error.kid},
     ApplyRefused: lambda error: {"problems": [asdict(each) for each in error.problems]},
@@ -73,6 +79,8 @@ def refused(error: FairlotError) -> FairlotError:
         return error
     if isinstance(error, StoreFailed):
         return store_unavailable(error)
+    if isinstance(error, LogUnavailable):
+        return unavailable(str(error))
     for kind in type(error).__mro__:
         status = STATUSES.get(kind)
         if status is not None:

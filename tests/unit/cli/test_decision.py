@@ -1,12 +1,10 @@
 import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
-from fairlot.cli.decision import not_served, read_attributes
+from fairlot.cli.decision import read_attributes
 from fairlot.cli.errors import InvalidArgument
 from support.commands import Run
 
@@ -33,6 +31,7 @@ def test_decide__with_json__is_stable(shop: Run) -> None:
         "redirect",
         "inExperiment",
         "reason",
+        "problem",
         "manifestVersion",
     }
     assert document["variantId"].startswith("var_")
@@ -90,7 +89,7 @@ def test_decide__unknown_experiment__names_the_nearest(shop: Run) -> None:
 @pytest.mark.parametrize(
     ("status", "line"),
     [
-        ("draft", "a draft, which no client sees; set status: running and apply it"),
+        ("draft", "a draft, which no client sees; start it"),
         ("completed", "completed without a rollout, so no client sees it any more"),
     ],
 )
@@ -104,14 +103,7 @@ def test_decide__experiment_that_is_not_served__says_why(run: Run, status: str, 
     assert ran.code == 1
     assert f"welcome: {line}" in ran.err
     error = run("decide", "welcome", "ada", "--json").json["error"]
-    assert (error["code"], error["status"]) == ("not_served", status)
-
-
-def test_decide__running_but_in_no_manifest__says_so() -> None:
-    serving = SimpleNamespace(version=3)
-    row = SimpleNamespace(status="running")
-    error = not_served(cast(Any, serving), "welcome", cast(Any, {"welcome": row}))
-    assert str(error).startswith("welcome: running, but not in manifest version 3")
+    assert (error["code"], error["experimentStatus"]) == ("not_served", status)
 
 
 @pytest.mark.parametrize("subject", ["", "x" * 401, "a\0b", "\udc80"])

@@ -92,7 +92,7 @@ decode_request = msgspec.json.Decoder(AssignmentRequest).decode
 
 
 def encode_answer(decision: Decision, explanation: Explanation | None = None) -> bytes:
-    trace = msgspec.UNSET if explanation is None else _trace(explanation)
+    trace = msgspec.UNSET if explanation is None else trace_of(explanation)
     experiment, variant = decision.experiment, decision.variant
     if experiment is None or variant is None:
         return msgspec.json.encode(OutOfExperiment(success=True, in_experiment=False, trace=trace))
@@ -115,7 +115,7 @@ def encode_answer(decision: Decision, explanation: Explanation | None = None) ->
     )
 
 
-def _trace(explanation: Explanation) -> Trace:
+def trace_of(explanation: Explanation) -> Trace:
     return Trace(
         explanation.decision.reason,
         tuple(
