@@ -1,11 +1,14 @@
 """Write what is generated of docs/reference, and the JSON Schema: `python docs/generate.py`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from fairlot.cli.commands import root
+from fairlot.http.openapi import openapi_document
+from fairlot.http.reference import Field, reference_of
+from fairlot.http.routes import ROUTES
 from fairlot.manifest.schema import SCHEMA_FILE, generate_schema
 from fairlot.settings import Settings, flag_of, setting_doc, setting_names, variable_of
 
@@ -45,6 +48,45 @@ def commands_page() -> str:
     return "\n".join(pages)
 
 
+def routes_page() -> str:
+    reference = reference_of(openapi_document(ROUTES))
+    lines = [NOTICE, "# Routes", "", "What they have in common is in [HTTP API](api.md).", ""]
+    for operation in reference.operations:
+        lines += [f"## {operation.method} {operation.path}", ""]
+        lines += [f"{operation.summary}. {operation.text}".rstrip(), ""]
+        lines += _field_table(operation.parameters)
+        if operation.body:
+            lines += [f"Body: {_cell(operation.body)}", ""]
+        lines += ["| status | means | body |", "|---|---|---|"]
+        lines += [
+            f"| {answer.status} | {_cell(answer.text)} | {_cell(answer.kind)} |"
+            for answer in operation.answers
+        ]
+        lines.append("")
+    lines += ["# Shapes", ""]
+    for shape in reference.shapes:
+        lines += [f"## {shape.name}", ""]
+        for text in filter(None, (_cell(shape.text), _cell(shape.kind))):
+            lines += [text, ""]
+        lines += _field_table(shape.fields)
+    return "\n".join(lines)
+
+
+def _field_table(fields: Sequence[Field]) -> list[str]:
+    if not fields:
+        return []
+    rows = [
+        f"| `{each.name}`{'' if each.is_required else ' (optional)'} | {_cell(each.kind)}"
+        f" | {_cell(each.text)} |"
+        for each in fields
+    ]
+    return ["| name | type | means |", "|---|---|---|", *rows, ""]
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
 def _walk(
     group: click.Group, context: click.Context
 ) -> Iterator[tuple[str, click.Command, click.Context]]:
@@ -76,6 +118,7 @@ def _flag(name: str) -> str:
 PAGES = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/commands.md": commands_page,
+    "docs/reference/routes.md": routes_page,
     f"src/fairlot/manifest/{SCHEMA_FILE}": generate_schema,
 }
 

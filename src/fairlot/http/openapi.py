@@ -10,9 +10,12 @@ from typing import Any
 import msgspec
 
 from fairlot.http.asgi import JSON, Handler, Receive, Reply, Scope
-from fairlot.http.problems import PROBLEM_JSON, FaceError, ProblemDetails, face_reply
+from fairlot.http.problems import PROBLEM_JSON, FaceError, ProblemCode, ProblemDetails, face_reply
 from fairlot.http.registry import Answer, Auth, Route
+from fairlot.http.statuses import known_codes
 
+_PROBLEMS = ("ProblemDetails", "NotReady")
+_CODES = sorted({*ProblemCode, *known_codes()})
 _REF = "#/components/schemas/{name}"
 
 # What each refusal means, and the headers it comes with.
@@ -122,6 +125,8 @@ def openapi_document(routes: Iterable[Route]) -> dict[str, Any]:
     types = list(dict.fromkeys(_types_of(documented)))
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     schema_of = dict(zip(types, schemas, strict=True))
+    for problem in (components[name] for name in _PROBLEMS if name in components):
+        problem["properties"]["code"] = {"type": "string", "enum": [*_CODES]}
     paths: dict[str, Any] = {}
     for route in documented:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(

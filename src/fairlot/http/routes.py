@@ -21,6 +21,7 @@ from fairlot.http.api import (
     tokens,
 )
 from fairlot.http.asgi import Handler
+from fairlot.http.docs_page import docs_handler
 from fairlot.http.faces import assignments, drafts, manifest
 from fairlot.http.faces.assignment_wire import AssignmentRequest, InExperiment, OutOfExperiment
 from fairlot.http.openapi import openapi_document, openapi_handler
@@ -75,11 +76,17 @@ _FIGURES = {200: Answer("The Prometheus text format.", media=CONTENT_TYPE_PLAIN_
 _SCHEMA = {200: Answer("JSON Schema, draft 7.", headers=("Cache-Control",))}
 _DOCUMENT = {200: Answer("This document.", headers=("Cache-Control",))}
 
+_PAGE = {200: Answer("A page for people.", media="text/html", headers=("Cache-Control",))}
+
 _OPENAPI_ALIASES = ("/api/v1/openapi",)
 
 
 def _openapi(_services: Services) -> Handler:
     return openapi_handler(ROUTES)
+
+
+def _docs(_services: Services) -> Handler:
+    return docs_handler(ROUTES)
 
 
 ROUTES = (
@@ -173,6 +180,7 @@ ROUTES = (
     Route("GET", "/metrics", "Figures of all workers", health.metrics, _FIGURES, errors=(403,)),
     Route("GET", "/schema.json", "The JSON Schema of experiment files", schema.schema, _SCHEMA),
     Route("GET", "/openapi.json", "This document", _openapi, _DOCUMENT, aliases=_OPENAPI_ALIASES),
+    Route("GET", "/docs", "All routes, for people", _docs, _PAGE),
 )
 
 
