@@ -5,11 +5,11 @@ be put together without looking at the others.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress
-from typing import Final, NamedTuple, overload
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, NamedTuple
 from zlib import crc32
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +25,7 @@ ASSIGNED: Final = 3
 UNKNOWN_VARIANT: Final = -1
 
 _KIND_BITS, _VARIANT_BITS = 4, 12
+EXPERIMENT_SHIFT: Final = _KIND_BITS + _VARIANT_BITS
 _PACKED_FROM: Final = 1_000_000
 
 
@@ -38,16 +39,17 @@ class Wanted(NamedTuple):
 
 
 class Units(NamedTuple):
-    """The UTF-8 of distinct units, one after the other."""
+    """The UTF-8 of distinct units, in a list that is packed: it goes through processes that do
+    not look into it."""
 
-    text: bytes
-    lengths: NDArray[np.uint16]
+    packed: bytes
 
-    def each(self) -> Iterator[bytes]:
-        start = 0
-        for length in self.lengths.tolist():
-            yield self.text[start : start + length]
-            start += length
+    @classmethod
+    def of(cls, units: Sequence[bytes]) -> "Units":
+        return cls(msgspec.msgpack.encode(units))
+
+    def each(self) -> list[bytes]:
+        return msgspec.msgpack.decode(self.packed, type=list[bytes])
 
 
 class Rows(NamedTuple):
@@ -80,62 +82,50 @@ class Sightings(NamedTuple):
     rows: Rows
 
 
-class Places(dict[str, int]):
-    """A place for each text, given at first sight."""
-
-    def __missing__(self, text: str) -> int:
-        place = self[text] = len(self)
-        return place
-
-
 class Gathering:
-    """Rows as they come. Texts take many times the room that they take once they are parted, so
-    a gathering that is full is parted and a new one begun."""
+    """Rows as they come: a label as by `label_of`; a unit by its place among the accounts where the
+    experiment is by account, and else among the subjects; and when it was.
+
+    Texts take many times the room that they take once they are parted, so a gathering that is full
+    is parted and a new one begun.
+    """
 
     def __init__(self, wanted: Sequence[Wanted], *, are_exposures: bool) -> None:
-        self.subjects, self.accounts = Places(), Places()
-        self.units_of = [self.accounts if each.by_account else self.subjects for each in wanted]
+        self.subjects: dict[str, int] = {}
+        self.accounts: dict[str, int] = {}
+        self.labels, self.units, self.at_ms = array("q"), array("q"), array("q")
         self._are_exposures = are_exposures
         self._by_account = np.array([each.by_account for each in wanted], np.bool_)
-        self._unit, self._label, self._at_ms = array("q"), array("q"), array("q")
 
     @property
     def is_full(self) -> bool:
-        return max(len(self._unit), len(self.subjects), len(self.accounts)) >= _PACKED_FROM
-
-    def add(self, label: int, unit_id: str, at_ms: int) -> None:
-        """`label` as by `label_of`."""
-        self._unit.append(self.units_of[experiment_in(label)][unit_id])
-        self._label.append(label)
-        self._at_ms.append(at_ms)
+        return max(len(self.units), len(self.subjects), len(self.accounts)) >= _PACKED_FROM
 
     def parted(self, parts: int) -> list[Sightings]:
         rows = self._newest(self._rows()) if self._are_exposures else self._rows()
         subjects, accounts = _Parted(self.subjects, parts), _Parted(self.accounts, parts)
-        part, place = np.empty_like(rows.unit), np.empty_like(rows.unit)
+        part, place = np.empty(len(rows.unit), np.uint16), np.empty_like(rows.unit)
         of_account = self._by_account[rows.experiment]
         for units, chosen in ((accounts, of_account), (subjects, ~of_account)):
             part[chosen] = units.part[rows.unit[chosen]]
             place[chosen] = units.place[rows.unit[chosen]]
+        in_order = _in_order_of(part, parts)
         placed = rows._replace(unit=place)
         return [
-            Sightings(
-                self._are_exposures,
-                subjects.units(each),
-                accounts.units(each),
-                placed.only(part == each),
+            Sightings(self._are_exposures, of_subjects, of_accounts, placed.only(chosen))
+            for of_subjects, of_accounts, chosen in zip(
+                subjects.units(), accounts.units(), in_order, strict=True
             )
-            for each in range(parts)
         ]
 
     def _rows(self) -> Rows:
-        label = np.frombuffer(self._label, np.int64)
+        label = np.frombuffer(self.labels, np.int64)
         return Rows(
-            unit=np.frombuffer(self._unit, np.int64),
-            experiment=experiment_in(label).astype(np.uint16),
+            unit=np.frombuffer(self.units, np.int64),
+            experiment=(label >> EXPERIMENT_SHIFT).astype(np.uint16),
             variant=((label >> _KIND_BITS & (1 << _VARIANT_BITS) - 1) - 1).astype(np.int16),
             kind=(label & (1 << _KIND_BITS) - 1).astype(np.int8),
-            at_ms=np.frombuffer(self._at_ms, np.int64),
+            at_ms=np.frombuffer(self.at_ms, np.int64),
         )
 
     @staticmethod
@@ -150,27 +140,33 @@ class Gathering:
 class _Parted:
     """Units with their parts, and their places among the units of their part."""
 
-    def __init__(self, units: Iterable[str], parts: int) -> None:
-        self._units = [utf8(unit) for unit in units]
-        self.part = np.fromiter(map(crc32, self._units), np.uint32, len(self._units)) % parts
-        self.place = np.empty_like(self.part)
-        for each in range(parts):
-            chosen = self.part == each
-            self.place[chosen] = np.arange(np.count_nonzero(chosen))
+    def __init__(self, units: Collection[str], parts: int) -> None:
+        self._units = _all_utf8(units)
+        sums = np.fromiter(map(crc32, self._units), np.uint32, len(self._units))
+        self.part = (sums % parts).astype(np.uint16)
+        self._in_order = _in_order_of(self.part, parts)
+        self.place = np.empty(len(self._units), np.int64)
+        for chosen in self._in_order:
+            self.place[chosen] = np.arange(len(chosen))
 
-    def units(self, part: int) -> Units:
-        chosen = list(compress(self._units, (self.part == part).tolist()))
-        return Units(b"".join(chosen), np.fromiter(map(len, chosen), np.uint16, len(chosen)))
+    def units(self) -> Iterator[Units]:
+        for chosen in self._in_order:
+            yield Units.of([self._units[place] for place in chosen.tolist()])
+
+
+def _in_order_of(part: NDArray[np.uint16], parts: int) -> list[NDArray[np.int64]]:
+    """Per part the places of what belongs to it, in their order."""
+    order = np.argsort(part, kind="stable")
+    return np.split(order, np.searchsorted(part[order], np.arange(1, parts)))
+
+
+def _all_utf8(units: Collection[str]) -> list[bytes]:
+    try:
+        return list(map(str.encode, units))
+    except UnicodeEncodeError:
+        return [utf8(unit) for unit in units]
 
 
 def label_of(experiment: int, variant: int, kind: int) -> int:
     """An experiment and its variant, by their places, and a kind, in one number."""
     return (experiment << _VARIANT_BITS | variant + 1) << _KIND_BITS | kind
-
-
-@overload
-def experiment_in(label: int) -> int: ...
-@overload
-def experiment_in(label: NDArray[np.int64]) -> NDArray[np.int64]: ...
-def experiment_in(label: int | NDArray[np.int64]) -> int | NDArray[np.int64]:
-    return label >> _KIND_BITS + _VARIANT_BITS

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _OTHER_PROCESSES_FROM: Final = 300_000
 _ROWS_A_SLICE: Final = 1_000_000
-_PARTS_A_PROCESS: Final = 2
+_PARTS: Final = 16  # small enough for what is looked up at random to stay in the caches
 
 _Map = Callable[..., Iterable[Any]]
 
@@ -35,7 +35,7 @@ def count_known(known: "KnownSubjects", questions: Sequence[Question]) -> Counts
         return Counts(0, 0, {question.experiment_key: Tally() for question in questions})
     rows = sum((each.end_seq or 0) - (each.first_seq or 0) for each in slices)
     processes = 1 if rows < _OTHER_PROCESSES_FROM else known.processes or cpu_count() or 1
-    parts = 1 if processes == 1 else processes * _PARTS_A_PROCESS
+    parts = 1 if processes == 1 else _PARTS
     asked = Asked(known.project_id, known.since_ms, tuple(map(_wanted, questions)), parts)
     with _sharing(processes) as run:
         seen = list(run(read_sightings, slices, [asked] * len(slices)))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fairlot.engine import Unit
 from fairlot.service.moves.hashed_units import HashedUnits, blocks_by_length
-from fairlot.service.moves.movers import NONE, Answers, Traces, nothing_known, tally
+from fairlot.service.moves.movers import NONE, Answers, Mask, Traces, nothing_known, tally
 from fairlot.service.moves.questions import Counts, Half, Question, Tally
 from fairlot.warehouse.sightings import ASSIGNED, BY_ADAPTER, DRAWN, Rows, Sightings, Units
 
@@ -18,12 +18,11 @@ Positions = NDArray[np.int64]
 
 def count_part(sightings: Sequence[Sightings], questions: Sequence[Question]) -> Counts:
     """What sightings, in the order in which they were made, say to each question."""
-    known = {
-        Unit.SUBJECT: _Known([each.subjects for each in sightings if each.are_exposures]),
-        Unit.ACCOUNT: _Known([each.accounts for each in sightings if each.are_exposures]),
-    }
-    rows = [_among_known(each, known, questions) for each in sightings]
-    traced = _traced(rows, questions)
+    known = {Unit.SUBJECT: _Known(), Unit.ACCOUNT: _Known()}
+    # exposures first: they make a unit known
+    ordered = sorted(sightings, key=lambda each: not each.are_exposures)
+    rows = [_among_known(each, known, questions) for each in ordered]
+    traced = _traced(rows, known, questions)
     tallies = {question.experiment_key: Tally() for question in questions}
     for unit, units in known.items():
         asked = [each for each in traced if each.question.unit is unit]
@@ -34,31 +33,40 @@ def count_part(sightings: Sequence[Sightings], questions: Sequence[Question]) ->
 
 
 class _Known:
-    """Distinct units. Each has a position; those of the same byte length have consecutive ones."""
+    """Distinct units. Each has a place; where all are known, also a position, in which those of
+    the same byte length follow each other."""
 
-    def __init__(self, seen: Sequence[Units]) -> None:
+    def __init__(self) -> None:
         self._places: dict[bytes, int] = {}
-        for units in seen:
-            for unit in units.each():
-                self._places.setdefault(unit, len(self._places))
-        lengths = np.fromiter(map(len, self._places), np.int64, len(self._places))
-        self._order = np.argsort(lengths, kind="stable")
-        self._position = np.empty_like(self._order)
-        self._position[self._order] = np.arange(len(lengths))
 
     def __len__(self) -> int:
         return len(self._places)
 
+    def meet(self, units: Units) -> Positions:
+        """The places of units that are known from now on."""
+        places = self._places
+        met = [places.setdefault(unit, len(places)) for unit in units.each()]
+        return np.array(met, np.int64)
+
+    def find(self, units: Units) -> Positions:
+        """The places of units; NONE of one that is not known."""
+        return np.array([self._places.get(unit, NONE) for unit in units.each()], np.int64)
+
+    def positions(self) -> Positions:
+        """By place."""
+        order = self._by_length()
+        positions = np.empty_like(order)
+        positions[order] = np.arange(len(order))
+        return positions
+
     def blocks(self) -> Iterator[tuple[int, HashedUnits]]:
         """All units in blocks of one byte length, each with the position of its first."""
         units = list(self._places)
-        yield from blocks_by_length([units[place] for place in self._order.tolist()])
+        yield from blocks_by_length([units[place] for place in self._by_length().tolist()])
 
-    def positions(self, units: Units) -> Positions:
-        """NONE for a unit that is not known."""
-        places = (self._places.get(unit, NONE) for unit in units.each())
-        found = np.fromiter(places, np.int64, len(units.lengths))
-        return np.where(found == NONE, NONE, np.append(self._position, NONE)[found])
+    def _by_length(self) -> Positions:
+        lengths = np.fromiter(map(len, self._places), np.int64, len(self._places))
+        return np.argsort(lengths, kind="stable")
 
 
 class _Traced(NamedTuple):
@@ -81,27 +89,36 @@ class _Traced(NamedTuple):
 def _among_known(
     sightings: Sightings, known: Mapping[Unit, _Known], questions: Sequence[Question]
 ) -> Rows:
-    """The rows about known units, by their positions."""
+    """The rows about known units, by their places."""
     rows = sightings.rows
-    by_account = np.array([question.unit is Unit.ACCOUNT for question in questions], np.bool_)
-    of_account = by_account[rows.experiment]
-    position = np.empty(len(rows.unit), np.int64)
+    of_account = _are_by_account(questions)[rows.experiment]
+    place = np.empty_like(rows.unit)
     for units, own, chosen in (
         (known[Unit.ACCOUNT], sightings.accounts, of_account),
         (known[Unit.SUBJECT], sightings.subjects, ~of_account),
     ):
-        position[chosen] = units.positions(own)[rows.unit[chosen]]
-    return rows._replace(unit=position).only(position != NONE)
+        places = units.meet(own) if sightings.are_exposures else units.find(own)
+        place[chosen] = places[rows.unit[chosen]]
+    return rows._replace(unit=place).only(place != NONE)
 
 
-def _traced(rows: Sequence[Rows], questions: Sequence[Question]) -> list[_Traced]:
+def _traced(
+    rows: Sequence[Rows], known: Mapping[Unit, _Known], questions: Sequence[Question]
+) -> list[_Traced]:
     joined = Rows(*map(np.concatenate, zip(*rows, strict=True)))
     order = np.argsort(joined.experiment, kind="stable")
     ends = np.searchsorted(joined.experiment[order], np.arange(len(questions) + 1))
-    return [
-        _Traced(question, *_traces(question, joined.only(order[ends[place] : ends[place + 1]])))
-        for place, question in enumerate(questions)
-    ]
+    positions = {unit: units.positions() for unit, units in known.items()}
+    traced = []
+    for question, start, end in zip(questions, ends, ends[1:], strict=False):
+        about = joined.only(order[start:end])
+        about = about._replace(unit=positions[question.unit][about.unit])
+        traced.append(_Traced(question, *_traces(question, about)))
+    return traced
+
+
+def _are_by_account(questions: Sequence[Question]) -> Mask:
+    return np.array([question.unit is Unit.ACCOUNT for question in questions], np.bool_)
 
 
 def _traces(question: Question, rows: Rows) -> tuple[Positions, Traces]:

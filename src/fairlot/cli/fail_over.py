@@ -1,0 +1,50 @@
+"""Which effects of a plan move more than someone wants to see moved."""
+
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+from fairlot.cli.plan_words import percent
+from fairlot.service.plan_document import Effect, PlanDocument
+
+_FULL: Final = Decimal(1)
+_PERCENT: Final = Decimal(100)
+
+
+class Exceeding(NamedTuple):
+    """An experiment, and the share that changes: of the known subjects after sticky assignment
+    where `is_counted`, else of the eligible, by the draw."""
+
+    experiment: str
+    share: Fraction
+    is_counted: bool
+
+    def __str__(self) -> str:
+        whose = "of the known, after sticky assignment" if self.is_counted else "of the eligible"
+        return f"{self.experiment}: {percent(self.share)} {whose}"
+
+
+def exceeding(document: PlanDocument, limit: Decimal) -> tuple[Exceeding, ...]:
+    """The effects that change more than the share `limit`, 0 to 1, of what they are about."""
+    found = map(_measured, document.effects)
+    return tuple(each for each in found if each.share > Fraction(limit))
+
+
+def share_of(text: str) -> Decimal:
+    """`1%`, `0.5 %` or `0.01` as a share from 0 to 1. Raises ValueError for anything else."""
+    number = text.strip().removesuffix("%")
+    try:
+        share = Decimal(number.strip()) / (_PERCENT if number != text.strip() else _FULL)
+        is_share = 0 <= share <= 1
+    except InvalidOperation:
+        is_share = False
+    if not is_share:
+        raise ValueError(f"{text}: write a share such as 1% or 0.01")
+    return share
+
+
+def _measured(effect: Effect) -> Exceeding:
+    figure = effect.after_sticky
+    if figure is None:
+        return Exceeding(effect.experiment, Fraction(effect.share), False)
+    return Exceeding(effect.experiment, Fraction(figure.changed, figure.subjects), True)

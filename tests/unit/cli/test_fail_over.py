@@ -1,0 +1,36 @@
+from decimal import Decimal
+
+import pytest
+
+from fairlot.cli.fail_over import exceeding, share_of
+from fairlot.service.plan_document import Effect
+from support.plans import a_figure, a_plan, an_effect, shares
+
+ONE_PERCENT = Decimal("0.01")
+
+
+def told(*effects: Effect) -> list[str]:
+    return [str(each) for each in exceeding(a_plan(effects=effects), ONE_PERCENT)]
+
+
+def test_exceeding__counted__the_known_after_sticky_assignment_decide() -> None:
+    many = an_effect("many", **shares(a_to_b="0"), after_sticky=a_figure(1_000, a_to_b=11))
+    few = an_effect("few", **shares(a_to_b="0.5"), after_sticky=a_figure(1_000, a_to_b=10))
+    assert told(many, few) == ["many: 1.1 % of the known, after sticky assignment"]
+
+
+def test_exceeding__not_countable__the_eligible_decide() -> None:
+    many = an_effect("many", **shares(a_to_b="0.0101"), by_draw=a_figure(1_000))
+    few = an_effect("few", **shares(a_to_b="0.01"))
+    assert told(many, few) == ["many: 1.01 % of the eligible"]
+
+
+@pytest.mark.parametrize("text", ["1%", " 1 % ", "0.01", "1.0%"])
+def test_share_of__one_percent_in_any_spelling__a_hundredth(text: str) -> None:
+    assert share_of(text) == ONE_PERCENT
+
+
+@pytest.mark.parametrize("text", ["", "%", "one", "101%", "-1%", "2", "nan%", "inf"])
+def test_share_of__no_share__refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match="write a share such as 1%"):
+        share_of(text)
