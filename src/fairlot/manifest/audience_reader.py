@@ -39,7 +39,7 @@ _PARAM_VALUE: Final = Field(
     Text(MAX_PARAM_VALUE_CHARS, least=0),
     "What it is compared with; not for exists and not_exists.",
 )
-QUERY_PARAM: Final = Table(
+_QUERY_PARAM: Final = Table(
     (_PARAM_KEY, _PARAM_OPERATOR, _PARAM_VALUE),
     "A condition on one parameter of the query string.",
     also={
@@ -66,7 +66,7 @@ _URL_PATTERNS: Final = Field(
 )
 _QUERY_PARAMS: Final = Field(
     "queryParams",
-    Parts(QUERY_PARAM, MAX_PARAMS, is_counted_here=False),
+    Parts(_QUERY_PARAM, MAX_PARAMS, is_counted_here=False),
     "Conditions on the query string, which must all hold.",
 )
 _DEVICE: Final = Field(
@@ -93,11 +93,11 @@ HOLDBACK: Final = Field(
     "The part that is left out: 1 - sampleRate. Write one of the two.",
     default=0,
 )
-AUDIENCE_TABLE: Final = Table(
+_AUDIENCE_TABLE: Final = Table(
     (RULE, SEGMENTS, _URL_PATTERNS, _QUERY_PARAMS, _DEVICE, _VISITOR_STATUS, SAMPLE_RATE)
 )
 AUDIENCE: Final = Field(
-    "audience", Part(AUDIENCE_TABLE), "Who may enter; all parts that are there must hold."
+    "audience", Part(_AUDIENCE_TABLE), "Who may enter; all parts that are there must hold."
 )
 
 

@@ -99,11 +99,11 @@ _PUBLIC: Final = Field(
 )
 _VALUES_SALT: Final = Field("salt", SALT_SHAPE, "What is hashed with each value.")
 
-LAYER_DEFINITION_TABLE: Final = Table((*_COMMON, _LAYER_SALT), "A layer.")
-HOLDOUT_TABLE: Final = Table((*_COMMON, _RATE, _HOLDOUT_SALT), "The holdout of the project.")
-METRIC_TABLE: Final = Table((*_COMMON, _TYPE, EVENT_NAME), "A metric.")
+_LAYER_TABLE: Final = Table((*_COMMON, _LAYER_SALT), "A layer.")
+_HOLDOUT_TABLE: Final = Table((*_COMMON, _RATE, _HOLDOUT_SALT), "The holdout of the project.")
+_METRIC_TABLE: Final = Table((*_COMMON, _TYPE, EVENT_NAME), "A metric.")
 _ABSENT: Final[JsonSchema] = {"type": "null"}
-SEGMENT_TABLE: Final = Table(
+_SEGMENT_TABLE: Final = Table(
     (*_COMMON, RULE, SEGMENTS, _VALUES, _ATTRIBUTE, _PUBLIC, _VALUES_SALT),
     "A segment: a rule, other segments, or both; or a list.",
     also={
@@ -118,10 +118,10 @@ SEGMENT_TABLE: Final = Table(
 
 
 DEFINITION_TABLES: Final[Mapping[DocumentKind, Table]] = {
-    DocumentKind.LAYER: LAYER_DEFINITION_TABLE,
-    DocumentKind.SEGMENT: SEGMENT_TABLE,
-    DocumentKind.HOLDOUT: HOLDOUT_TABLE,
-    DocumentKind.METRIC: METRIC_TABLE,
+    DocumentKind.LAYER: _LAYER_TABLE,
+    DocumentKind.SEGMENT: _SEGMENT_TABLE,
+    DocumentKind.HOLDOUT: _HOLDOUT_TABLE,
+    DocumentKind.METRIC: _METRIC_TABLE,
 }
 
 

@@ -74,12 +74,12 @@ LAYER_START: Final = Field(
     is_required=True,
 )
 LAYER_END: Final = Field("end", Whole(0, BUCKETS), "The bucket after its last.", is_required=True)
-LAYER_TABLE: Final = Table((LAYER_KEY, LAYER_START, LAYER_END))
+_LAYER_TABLE: Final = Table((LAYER_KEY, LAYER_START, LAYER_END))
 
 _TRIGGER_KIND: Final = Field(
     "kind", Choice(TriggerKind), "What sets the experiment off in a browser.", is_required=True
 )
-TRIGGER_TABLE: Final = Table((_TRIGGER_KIND,), is_open=True)
+_TRIGGER_TABLE: Final = Table((_TRIGGER_KIND,), is_open=True)
 
 KEY: Final = Field(
     "key", KEY_SHAPE, "The name in requests; for ever.", is_required=True, alias="id"
@@ -124,7 +124,7 @@ SALT: Final = Field(
 )
 LAYER: Final = Field(
     "layer",
-    Part(LAYER_TABLE),
+    Part(_LAYER_TABLE),
     "The buckets of a layer that it owns; experiments in a layer never share a subject.",
 )
 DIVERT_TO: Final = Field(
@@ -162,7 +162,7 @@ MANUAL_EXPOSURE: Final = Field(
     "Whether an exposure is recorded only when your code says so.",
     default=False,
 )
-TRIGGER: Final = Field("trigger", JsonObject(TRIGGER_TABLE), NO_EFFECT)
+TRIGGER: Final = Field("trigger", JsonObject(_TRIGGER_TABLE), NO_EFFECT)
 SHARED_JS: Final = Field("sharedJs", Text(MAX_CODE_CHARS), NO_EFFECT)
 SHARED_CSS: Final = Field("sharedCss", Text(MAX_CODE_CHARS), NO_EFFECT)
 METADATA: Final = Field(

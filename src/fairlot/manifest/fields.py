@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from fairlot.manifest.nodes import MapNode, Node, Scalar, shown
+from fairlot.manifest.nodes import MapNode, Node, entry_of, shown
 from fairlot.manifest.problems import PAGE, Problems, suggestion
 
 MAX_UNKNOWN_NAMED: Final = 100
@@ -113,12 +113,12 @@ class Fields:
 
     def read(self, field: Field[_Value]) -> _Value | None:
         """None if it is absent, or not as it must be. A field is read once: problems are added."""
-        node = self.map.entries.get(field.name)
-        if node is not None and not is_null(node):
+        node = self.node(field.name)
+        if node is not None:
             return field.shape.read(self, field.name, node)
         if field.is_required:
             self.refuse(field.name, "missing; it is required")
-        elif node is not None and field.shape.null_fix is not None:
+        elif field.shape.null_fix is not None and field.name in self.map.entries:
             self.refuse(field.name, field.shape.null_fix)
         return None
 
@@ -126,8 +126,7 @@ class Fields:
         return f"{self.path}.{name}" if self.path else name
 
     def node(self, name: str) -> Node | None:
-        node = self.map.entries.get(name)
-        return None if node is None or is_null(node) else node
+        return entry_of(self.map, name)
 
     def has(self, name: str) -> bool:
         return self.node(name) is not None
@@ -137,10 +136,6 @@ class Fields:
         node = self.map.entries.get(name)
         line = self.map.key_lines.get(name, self.map.line)
         self.problems.add(line, self.at(name), "" if node is None else shown(node), message)
-
-
-def is_null(node: Node) -> bool:
-    return isinstance(node, Scalar) and node.value is None
 
 
 def _or_null(schema: JsonSchema) -> JsonSchema:

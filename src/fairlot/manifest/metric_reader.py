@@ -21,10 +21,10 @@ EVENT_NAME: Final = Field(
 _KIND: Final = Field("kind", Choice(MetricType), METRIC_TYPE_SAYS, is_required=True)
 _IS_PRIMARY: Final = Field("isPrimary", Flag(), "Whether the verdict rests on it.", default=False)
 _METRIC: Final = Field("metric", Text(64), "The key of a metric of the project.", is_required=True)
-INLINE_METRIC_TABLE: Final = Table(
+_INLINE_METRIC_TABLE: Final = Table(
     (_KEY, _NAME, _KIND, EVENT_NAME, _IS_PRIMARY), "A metric written in place."
 )
-NAMED_METRIC_TABLE: Final = Table((_METRIC, _IS_PRIMARY), "A metric of the project.")
+_NAMED_METRIC_TABLE: Final = Table((_METRIC, _IS_PRIMARY), "A metric of the project.")
 
 
 class _Metrics(Shape[tuple[tuple[str, Node], ...]]):
@@ -35,7 +35,7 @@ class _Metrics(Shape[tuple[tuple[str, Node], ...]]):
 
     def schema(self) -> JsonSchema:
         key = _METRIC.shape.schema() | {"description": _METRIC.says}
-        tables = (NAMED_METRIC_TABLE, INLINE_METRIC_TABLE)
+        tables = (_NAMED_METRIC_TABLE, _INLINE_METRIC_TABLE)
         forms = [key, *(table.schema() for table in tables)]
         return {"type": "array", "items": {"anyOf": forms}, "maxItems": MAX_METRICS}
 
@@ -65,8 +65,8 @@ def _read_metric(
     """The field that has the key of a metric, and all of its fields; none if it is none."""
     if isinstance(item, MapNode):
         if _METRIC.name in item.entries:
-            return "metric", _read_named(Fields(item, path, problems, NAMED_METRIC_TABLE), known)
-        return "key", _read_inline(Fields(item, path, problems, INLINE_METRIC_TABLE))
+            return "metric", _read_named(Fields(item, path, problems, _NAMED_METRIC_TABLE), known)
+        return "key", _read_inline(Fields(item, path, problems, _INLINE_METRIC_TABLE))
     if isinstance(item, Scalar) and isinstance(item.value, str):
         if item.value not in known:
             fix = unknown_name("metric", item.value, known)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from fairlot.engine import ListSegment
 from fairlot.manifest.definitions import (
@@ -11,7 +10,7 @@ from fairlot.manifest.definitions import (
     MetricDefinition,
     SegmentDefinition,
 )
-from fairlot.manifest.nodes import Document, MapNode, Scalar
+from fairlot.manifest.nodes import Document, MapNode, Scalar, entry_of
 from fairlot.manifest.problems import suggestion
 
 
@@ -22,9 +21,6 @@ class Names:
     segments: frozenset[str]
     lists: Mapping[str, ListSegment]
     metrics: frozenset[str]
-
-
-NO_NAMES: Final = Names(frozenset(), {}, frozenset())
 
 
 def names_of(documents: Iterable[Document], known: KnownDefinitions) -> Names:
@@ -39,7 +35,7 @@ def names_of(documents: Iterable[Document], known: KnownDefinitions) -> Names:
             continue
         kind, key = _text(root, "kind"), _text(root, "key")
         if kind == DocumentKind.SEGMENT:
-            segments[key] = "values" in root.entries
+            segments[key] = entry_of(root, "values") is not None
         elif kind == DocumentKind.METRIC:
             metrics.add(key)
     lists = {key: ListSegment(key) for key, is_list in segments.items() if is_list}
@@ -54,5 +50,5 @@ def unknown_name(noun: str, name: str, known: Collection[str]) -> str:
 
 
 def _text(root: MapNode, name: str) -> str:
-    node = root.entries.get(name)
+    node = entry_of(root, name)
     return node.text if isinstance(node, Scalar) else ""

@@ -57,6 +57,12 @@ class Document:
     is_sound: bool
 
 
+def entry_of(node: MapNode, name: str) -> Node | None:
+    """None also for a null, which counts as absent."""
+    entry = node.entries.get(name)
+    return None if isinstance(entry, Scalar) and entry.value is None else entry
+
+
 def json_value(node: Node) -> Any:
     """The JSON value that a node stands for."""
     if isinstance(node, Scalar):

@@ -1,12 +1,11 @@
 """Rules as JSON Schema: which operators there are, what each takes, and what it means."""
 
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from fairlot.engine.conditions import MAX_DEPTH
 from fairlot.engine.operators import MAX_LIST_VALUES
 from fairlot.engine.patterns import MAX_PATTERN_CHARS
-
-JsonSchema = dict[str, Any]
+from fairlot.manifest.fields import JsonSchema
 
 RULE_SCHEMA: Final[JsonSchema] = {"$ref": "#/definitions/rule"}
 _OPERAND: Final[JsonSchema] = {"$ref": "#/definitions/operand"}
@@ -24,13 +23,13 @@ class Operator(NamedTuple):
     says: str
 
 
-LOGIC: Final = {
+_LOGIC: Final = {
     "$and": Operator(_RULES, "All of these rules hold."),
     "$or": Operator(_RULES, "One of these rules holds, or there are none."),
     "$nor": Operator(_RULES, "None of these rules holds."),
     "$not": Operator(RULE_SCHEMA, "This rule does not hold."),
 }
-COMPARISONS: Final = {
+_COMPARISONS: Final = {
     "$eq": Operator(_ANY, "Equal, and of the same type."),
     "$ne": Operator(_ANY, "Not equal, or missing."),
     "$lt": Operator(_ANY, "Less: numbers among numbers, texts by code point."),
@@ -70,14 +69,14 @@ def rule_definitions() -> dict[str, JsonSchema]:
             "description": "Attributes, by their paths, and what they must be; all must hold."
             f" Nested up to {MAX_DEPTH} deep.",
             "type": "object",
-            "properties": _described(LOGIC),
+            "properties": _described(_LOGIC),
             "additionalProperties": _OPERAND,
-            "propertyNames": {"anyOf": [{"pattern": "^[^$]"}, {"enum": [*LOGIC]}]},
+            "propertyNames": {"anyOf": [{"pattern": "^[^$]"}, {"enum": [*_LOGIC]}]},
         },
         "operand": {
             "description": "A value to be equal to, or operators that must all hold.",
-            "properties": _described(COMPARISONS),
-            "propertyNames": {"anyOf": [{"pattern": "^(?![$])"}, {"enum": [*COMPARISONS]}]},
+            "properties": _described(_COMPARISONS),
+            "propertyNames": {"anyOf": [{"pattern": "^(?![$])"}, {"enum": [*_COMPARISONS]}]},
         },
     }
 

@@ -69,10 +69,10 @@ _FROM: Final = Field("from", _CLOCK, "When it opens, UTC, as in 09:00.", is_requ
 _TO: Final = Field(
     "to", _CLOCK, "When it closes, UTC; before `from` it closes on the next day.", is_required=True
 )
-HOURS_TABLE: Final = Table((_DAYS, _FROM, _TO))
-_HOURS: Final = Field("hours", Part(HOURS_TABLE), "When it is open on a day; all day without.")
-SCHEDULE_TABLE: Final = Table((_START, _END, _HOURS))
-SCHEDULE: Final = Field("schedule", Part(SCHEDULE_TABLE), "When it is open; always without.")
+_HOURS_TABLE: Final = Table((_DAYS, _FROM, _TO))
+_HOURS: Final = Field("hours", Part(_HOURS_TABLE), "When it is open on a day; all day without.")
+_SCHEDULE_TABLE: Final = Table((_START, _END, _HOURS))
+SCHEDULE: Final = Field("schedule", Part(_SCHEDULE_TABLE), "When it is open; always without.")
 
 
 def read_schedule(top: Fields) -> Schedule | None:

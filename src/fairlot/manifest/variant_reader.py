@@ -113,7 +113,7 @@ _REDIRECT: Final = Field(
 _JS: Final = Field("js", Text(MAX_CODE_CHARS), NO_EFFECT)
 _CSS: Final = Field("css", Text(MAX_CODE_CHARS), NO_EFFECT)
 _DOM_OPS: Final = Field("domOps", _DomOps(), NO_EFFECT)
-VARIANT_TABLE: Final = Table(
+_VARIANT_TABLE: Final = Table(
     (
         _KEY,
         _NAME,
@@ -130,7 +130,7 @@ VARIANT_TABLE: Final = Table(
 )
 VARIANTS: Final = Field(
     "variants",
-    Parts(VARIANT_TABLE, MAX_VARIANTS, is_counted_here=False),
+    Parts(_VARIANT_TABLE, MAX_VARIANTS, is_counted_here=False),
     "What is compared: 2 to 200 arms.",
     is_required=True,
 )
