@@ -26,6 +26,17 @@ def reasons_of(compiled: CompiledManifest, key: str, attributes: dict[str, Any])
     return {decide(compiled, key, subject, context).reason for subject in SUBJECTS}
 
 
+def test_validate__of_every_kind__counts_them(run: Run) -> None:
+    ran = run("validate", EXAMPLE / "experiments")
+    assert (ran.code, ran.out) == (
+        0,
+        "2 experiment(s), 1 layer(s), 3 segment(s), 1 holdout(s), 2 metric(s), no problems.\n",
+    )
+    document = run("validate", EXAMPLE / "experiments", "--json").json
+    assert document["experiments"] == ["one-page-checkout", "payment-order"]
+    assert {"kind": "holdout", "key": "always-out"} in document["definitions"]
+
+
 def test_example__commands_of_the_readme__run(run: Run) -> None:
     readme = (EXAMPLE / "README.md").read_text("utf-8")
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", readme, re.DOTALL))
