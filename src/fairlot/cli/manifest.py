@@ -19,13 +19,14 @@ from fairlot.cli.control import (
 )
 from fairlot.cli.errors import InvalidArgument
 from fairlot.cli.options import json_option, org_option, project_option
-from fairlot.cli.output import print_json, print_note, print_table
+from fairlot.cli.output import print_json, print_note, print_table, printable
 from fairlot.engine import Experiment, Manifest, compile_manifest
 from fairlot.manifest import manifest_from_json, verify_manifest
 from fairlot.manifest.base64url import from_base64url
 
 VERSION_COLUMNS: Final = ("version", "published", "author", "note", "revoked")
 EXPERIMENT_COLUMNS: Final = ("experiment", "status", "variants", "id")
+_SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
 version_argument = click.argument("version", type=click.IntRange(min=0))
 
 
@@ -84,6 +85,38 @@ def show(
     found = manifest_from_json(json.dumps(payload).encode())
     click.echo(f"{org}/{project} version {found.version}, published {found.published_at}")
     print_table(EXPERIMENT_COLUMNS, _experiment_rows(found))
+
+
+@manifest.command()
+@click.argument("version", type=click.IntRange(min=0), required=False)
+@click.option(
+    "--from",
+    "base",
+    type=click.IntRange(min=0),
+    help="Compare with this version.  [default: the one before]",
+)
+@org_option
+@project_option
+@controlled
+@json_option
+def diff(
+    client: ControlClient,
+    version: int | None,
+    base: int | None,
+    org: str,
+    project: str,
+    as_json: bool,
+) -> None:
+    """Print what VERSION changed; by default the newest."""
+    if version is None:
+        newest = client.request("GET", project_path(org, project, "manifests"), query={"limit": 1})
+        version = newest.json["items"][0]["version"] if newest.json["items"] else 0
+    path = project_path(org, project, "manifests", str(version), "diff")
+    found = client.request("GET", path, query={"from": base}).json
+    if as_json:
+        print_json(found)
+    else:
+        _print_diff(found, f"{org}/{project}")
 
 
 @manifest.command()
@@ -187,6 +220,25 @@ def _read_key_set(path: Path) -> dict[str, Any]:
     if not isinstance(keys, dict) or not isinstance(keys.get("keys"), list):
         raise InvalidArgument(f'{path}: name a JWKS document, an object with a list "keys"')
     return keys
+
+
+def _print_diff(found: Mapping[str, Any], owner: str) -> None:
+    before = "nothing" if found["from"] is None else f"version {found['from']}"
+    click.echo(f"{owner}: {before} -> version {found['to']}")
+    for each in found["differences"]:
+        click.echo(f"{_SIGNS[each['change']]} {each['kind']} {printable(each['key'])}")
+        for field in each["fields"]:
+            old, new = (_shown(field, side) for side in ("before", "after"))
+            click.echo(f"    {printable(field['path'])}: {old} -> {new}")
+    for name, sign in (("keysAdded", "+"), ("keysRemoved", "-")):
+        for kid in found[name]:
+            click.echo(f"{sign} signing key {printable(kid)}")
+    if not (found["differences"] or found["keysAdded"] or found["keysRemoved"]):
+        click.echo("No difference.")
+
+
+def _shown(field: Mapping[str, Any], side: str) -> str:
+    return json.dumps(field[side], ensure_ascii=False) if side in field else "(none)"
 
 
 def _version_row(version: Mapping[str, Any]) -> tuple[object, ...]:

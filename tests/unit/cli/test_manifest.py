@@ -98,6 +98,31 @@ def test_manifest__shown_by_version__is_that_one(shop: Run) -> None:
     assert shop("manifest", "show", 0, "--signed").code == 2
 
 
+def test_manifest__diff__tells_what_the_newest_version_changed(shop: Run) -> None:
+    lines = shop("manifest", "diff").out.splitlines()
+    assert lines[0] == "default/default: version 0 -> version 1"
+    assert "+ experiment free-delivery" in lines
+    back = shop("manifest", "diff", 0, "--from", 1).out.splitlines()
+    assert "- experiment free-delivery" in back
+    assert shop("manifest", "diff", 1, "--from", 1).out.splitlines()[1:] == ["No difference."]
+    found = shop("manifest", "diff", "--json").json
+    assert (found["from"], found["to"]) == (0, 1)
+
+
+def test_manifest__diff_of_a_changed_experiment__tells_before_and_after(shop: Run) -> None:
+    folder = Path("changed")
+    folder.mkdir()
+    text = "key: hero\nname: {name}\nvariants: [{{key: a, name: A}}, {{key: b, name: B}}]\n"
+    for name in ("Hero", "Hero, better"):
+        (folder / "hero.yaml").write_text(text.format(name=name), "utf-8")
+        shop("apply", folder, "--yes")
+    lines = shop("manifest", "diff").out.splitlines()
+    assert lines[1:] == ["~ experiment hero", '    name: "Hero" -> "Hero, better"']
+    first = shop("manifest", "diff", 0).out.splitlines()
+    assert first[0] == "default/default: nothing -> version 0"
+    assert [line[:14] for line in first[1:]] == ["+ signing key "] * 2
+
+
 def test_manifest__file_and_keys_given__needs_no_data_directory(
     shop: Run, document: Path, run: Run, tmp_path: Path
 ) -> None:

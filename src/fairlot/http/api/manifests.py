@@ -1,7 +1,7 @@
 """The versions of a project's manifest."""
 
 import re
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -19,6 +19,7 @@ from fairlot.http.management.instants import written
 from fairlot.http.management.texts import Sentence
 from fairlot.http.registry import Answer
 from fairlot.service.actors import Scope
+from fairlot.service.manifest_diff import ManifestDiff, diff_manifests
 from fairlot.service.publishing import publish
 from fairlot.service.versions import (
     UnknownVersion,
@@ -31,6 +32,7 @@ from fairlot.store.manifest_versions import VersionRow, versions_of
 
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}/manifests"
 _STATIC_PATH: Final = "/api/v1/orgs/{org}/projects/{project}/static-manifest"
+_HIGHEST: Final = 999_999_999
 _NUMBER: Final = re.compile("0|[1-9][0-9]{0,8}")
 
 
@@ -63,6 +65,21 @@ class ManifestDocument(ManifestVersion, frozen=True, kw_only=True, rename="camel
     """`manifest` is what was signed."""
 
     manifest: dict[str, Any]
+
+
+class DiffQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`from` absent is the version before."""
+
+    base: Annotated[int, msgspec.Meta(ge=0, le=_HIGHEST)] | None = msgspec.field(
+        default=None, name="from"
+    )
+
+
+class DiffDocument(ManifestDiff, frozen=True, kw_only=True, rename="camel"):
+    """`from` null: `to` is the first version."""
+
+    base: int | None = msgspec.field(name="from")
+    to: int
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -107,6 +124,16 @@ def show(call: Call[None]) -> Outcome:
     row = read_version(call.connection, call.tenant, _version_in(call))
     document = msgspec.structs.asdict(_document(row))
     return Outcome(ManifestDocument(**document, manifest=msgspec.json.decode(row.payload)))
+
+
+def diff(call: Call[DiffQuery]) -> Outcome:
+    after = read_version(call.connection, call.tenant, _version_in(call))
+    base = call.asked.base
+    if base is None and after.version > 0:
+        base = after.version - 1
+    before = None if base is None else read_version(call.connection, call.tenant, base).payload
+    found = msgspec.structs.asdict(diff_manifests(before, after.payload))
+    return Outcome(DiffDocument(**found, base=base, to=after.version))
 
 
 def publish_now(call: Call[Publish]) -> Outcome:
@@ -197,6 +224,14 @@ ROUTES: Final = (
         Scope.READ,
         show,
         {200: Answer("The version, and what it says.", (ManifestDocument,))},
+    ),
+    read(
+        _PATH + "/{version}/diff",
+        "What a version changed",
+        Scope.READ,
+        diff,
+        {200: Answer("What differs, named as in YAML.", (DiffDocument,))},
+        query=DiffQuery,
     ),
     write(
         "POST",

@@ -57,7 +57,11 @@ def noted_facts(holder: ExperimentSpec | ExperimentRow) -> dict[str, Any]:
 
 
 def definition_facts(definition: Definition) -> dict[str, Any]:
-    document = msgspec.json.decode(definition_to_json(definition))
+    return wire_facts(msgspec.json.decode(definition_to_json(definition)))
+
+
+def wire_facts(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a definition in its JSON, or of a layer, segment or holdout as a manifest has it."""
     return dict(_in_yaml(name, value) for name, value in document.items() if name not in _IDENTITY)
 
 

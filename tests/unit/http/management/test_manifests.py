@@ -68,6 +68,30 @@ def test_show__one_version__has_what_was_signed(bench: ControlBench) -> None:
     assert found["version"] == found["manifest"]["version"] == 0
 
 
+def test_diff__against_the_version_before_or_another__tells_what_differs(
+    bench: ControlBench,
+) -> None:
+    revoke(bench, 0)
+    bench.post("/api/v1/orgs/default/signing-keys/rotate", {"force": True})
+    found = bench.get(MANIFESTS + "/2/diff").json
+    assert (found["from"], found["to"], found["differences"]) == (1, 2, [])
+    assert (len(found["keysAdded"]), found["keysRemoved"]) == (1, [])
+    assert bench.get(MANIFESTS + "/2/diff?from=0").json == {**found, "from": 0}
+    back = bench.get(MANIFESTS + "/1/diff?from=2").json
+    assert back["keysRemoved"] == found["keysAdded"]
+    first = bench.get(MANIFESTS + "/0/diff").json
+    assert (first["from"], len(first["keysAdded"])) == (None, 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/0/diff?from=7", 404), ("/7/diff", 404), ("/0/diff?from=x", 400)]
+)
+def test_diff__version_that_is_not_there__is_refused(
+    bench: ControlBench, path: str, status: int
+) -> None:
+    assert bench.get(MANIFESTS + path).status == status
+
+
 @pytest.mark.parametrize("version", ["7", "-1", "00", "newest", "99999999999", "%00"])
 @pytest.mark.parametrize("verb", ["GET", "revoke"])
 def test_version__one_that_is_not_there__is_404(
