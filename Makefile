@@ -47,6 +47,7 @@ bench: setup ## Benchmarks with their peers (the HTTP one needs wrk and node)
 	@$(BIN)/python benchmarks/sdk.py
 	@$(BIN)/python benchmarks/memory.py
 	@$(BIN)/python benchmarks/authoring.py
+	@$(BIN)/python benchmarks/publish.py
 	@$(BIN)/python benchmarks/http.py
 
 clean: ## Remove the environment and all caches

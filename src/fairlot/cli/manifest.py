@@ -19,10 +19,11 @@ from fairlot.cli.control import (
 )
 from fairlot.cli.errors import InvalidArgument
 from fairlot.cli.options import json_option, org_option, project_option
-from fairlot.cli.output import print_json, print_note, print_table, printable
+from fairlot.cli.output import print_json, print_note, print_table
 from fairlot.engine import Experiment, Manifest, compile_manifest
 from fairlot.manifest import manifest_from_json, verify_manifest
 from fairlot.manifest.base64url import from_base64url
+from fairlot.manifest.problems import printable
 
 VERSION_COLUMNS: Final = ("version", "published", "author", "note", "revoked")
 EXPERIMENT_COLUMNS: Final = ("experiment", "status", "variants", "id")
