@@ -9,11 +9,19 @@ import click
 # name -> where it is, and the line that `fairlot --help` prints without importing it
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("fairlot.cli.starter:init", "Write a starter experiment and make the data directory."),
-    "validate": (
-        "fairlot.cli.experiments:validate",
-        "Check a folder of experiment files, or one file.",
+    "validate": ("fairlot.cli.files:validate", "Check a folder of experiment files, or one file."),
+    "plan": ("fairlot.cli.applying:plan", "Show what a folder would change, and who would move."),
+    "apply": ("fairlot.cli.applying:apply", "Publish a folder of experiment files."),
+    "export": ("fairlot.cli.export:export", "Write the texts of a project to files."),
+    "experiments": (
+        "fairlot.cli.experiments:experiments",
+        "List experiments, start and end them, go back to what they were.",
     ),
-    "apply": ("fairlot.cli.experiments:apply", "Publish a folder of experiment files."),
+    "kill": ("fairlot.cli.experiments:kill", "End an experiment at once, in an emergency."),
+    "layers": ("fairlot.cli.definitions:layers", "List layers, show and revert them."),
+    "segments": ("fairlot.cli.definitions:segments", "List segments, show and revert them."),
+    "metrics": ("fairlot.cli.definitions:metrics", "List metrics, show and revert them."),
+    "holdouts": ("fairlot.cli.definitions:holdouts", "Show the holdout, and revert it."),
     "serve": ("fairlot.cli.server:serve", "Run the decision server."),
     "demo": ("fairlot.cli.demo:demo", "Serve the demo shop to simulated visitors."),
     "decide": ("fairlot.cli.decision:decide", "Decide for a subject, recording nothing."),
@@ -96,6 +104,6 @@ def root(**_: Any) -> None:
     """Fairlot decides on the server which variant of an experiment a subject gets.
 
     Exit codes: 0 done, 1 an error that the message explains, 2 wrong usage or a bug,
-    3 `decide` found no variant, 130 interrupted (Ctrl-C), 143 `serve` with one
-    worker was ended by SIGTERM.
+    3 `decide` found no variant, 4 `plan` moves more than --fail-over allows,
+    130 interrupted (Ctrl-C), 143 `serve` with one worker was ended by SIGTERM.
     """

@@ -14,11 +14,14 @@ from pathlib import Path
 
 import click
 
+from fairlot.cli.applying import apply_files
 from fairlot.cli.child_server import running_server
+from fairlot.cli.control import ControlClient
 from fairlot.cli.data import opened_store
 from fairlot.cli.demo_report import Outcome, outcome_document, print_outcome
 from fairlot.cli.errors import CommandFailed
-from fairlot.cli.experiments import apply_source_files, read_valid_files
+from fairlot.cli.files import read_readable_files
+from fairlot.cli.in_process import in_process_transport
 from fairlot.cli.options import data_option_with, json_option, read_settings
 from fairlot.cli.output import print_json, print_note, progress
 from fairlot.cli.ports import pick_port
@@ -109,7 +112,9 @@ def _open_shop(directory: str) -> Shop:
     with opened_store(settings) as store:
         bootstrap(store)
         with as_file(files("fairlot.cli") / "shop") as shop:
-            apply_source_files(store, ORG, PROJECT, read_valid_files(shop))
+            found = read_readable_files(shop, "")
+            with in_process_transport(settings, store) as transport:
+                apply_files(ControlClient(transport), ORG, PROJECT, found)
         with store.writing() as connection:
             project = existing_project(connection, ORG, PROJECT)
             token = live_token(

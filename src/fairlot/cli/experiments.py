@@ -1,219 +1,172 @@
-"""`fairlot validate` and `fairlot apply`: a folder of experiment files."""
+"""`fairlot experiments`: what runs, and what is done to it; `fairlot kill` for emergencies."""
 
-import os
-import sys
-import time
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any, Final
 
 import click
 
-from fairlot.cli.data import existing_store
-from fairlot.cli.errors import InvalidExperiments, NotConfirmed
-from fairlot.cli.in_process import local_actor
-from fairlot.cli.options import data_option, json_option, org_option, project_option
-from fairlot.cli.output import print_json, print_table, progress
-from fairlot.engine import Experiment, Status
-from fairlot.manifest.definitions import DEFINITION_KINDS
-from fairlot.manifest.documents import Documents, read_files
-from fairlot.manifest.problems import SpecProblem
-from fairlot.manifest.source_files import SourceFile, read_source_files
-from fairlot.service.access import UnknownTenant
-from fairlot.service.changes.applying import Applied, Asked, apply_files
-from fairlot.service.plan_document import ChangeAction, PlannedChange
-from fairlot.service.refusals import Refused
-from fairlot.service.snapshot import load_snapshot
-from fairlot.store import Store
-from fairlot.store.tenants import find_project
+from fairlot.cli.commands import SuggestingGroup
+from fairlot.cli.control import ControlClient, controlled
+from fairlot.cli.documents import Noun, add_document_commands, reason_option
+from fairlot.cli.errors import InvalidArgument
+from fairlot.cli.moments import to_the_minute
+from fairlot.cli.options import json_option, org_option, project_option
+from fairlot.cli.output import print_json, print_table
+from fairlot.service.lifecycle import Action, State
 
-_WORDS = {
-    ChangeAction.CREATE: "created",
-    ChangeAction.UPDATE: "updated",
-    ChangeAction.STATUS: "status",
-    ChangeAction.DELETE: "deleted",
-    ChangeAction.NONE: "unchanged",
+_KILLED: Final = (
+    "The workers of the server leave it out within their poll interval; SDKs when they fetch the"
+    " manifest again."
+)
+# What stands after the key when an action is done.
+_DONE: Final = {
+    Action.SUBMIT: "is in review",
+    Action.APPROVE: "is approved",
+    Action.REJECT: "is a draft again",
+    Action.START: "runs",
+    Action.PAUSE: "is paused",
+    Action.RESUME: "runs again",
+    Action.COMPLETE: "is completed",
+    Action.KILL: "is killed",
 }
-_HOW_PUBLISHED = {
-    Status.RUNNING: ("still running", " (set status: completed to end it)"),
-    Status.PAUSED: ("still paused", " (set status: completed to end it)"),
-    Status.COMPLETED: ("still rolled out", ""),
+_HELP: Final = {
+    Action.SUBMIT: "Ask for a review of the draft KEY.",
+    Action.APPROVE: "Approve KEY. Whoever wrote it cannot.",
+    Action.REJECT: "Send KEY back to draft, and say why.",
+    Action.START: "Start KEY.",
+    Action.PAUSE: "Pause KEY: nobody gets a variant, and nobody is forgotten.",
+    Action.RESUME: "Resume the paused KEY.",
+    Action.COMPLETE: "Complete KEY, for good.",
+    Action.KILL: "End KEY at once, for good.",
 }
 
 
-@click.command
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
-@data_option
-@json_option
-def validate(path: Path, data_dir: str | None, as_json: bool) -> None:
-    """Check every experiment file under PATH, and name all problems of all files at once.
-
-    PATH is a folder or one file. Needs no data directory; --data is accepted so that every
-    command takes it.
-    """
-    documents = read_valid_documents(path)
-    definitions = [written.definition for written in documents.definitions]
-    if as_json:
-        print_json(
-            {
-                "valid": True,
-                "experiments": [spec.experiment.key for spec in documents.experiments],
-                "definitions": [{"kind": str(each.kind), "key": each.key} for each in definitions],
-            }
-        )
-        return
-    counts = Counter(each.kind for each in definitions)
-    said = [f"{len(documents.experiments)} experiment(s)"]
-    said += [f"{counts[kind]} {kind}(s)" for kind in DEFINITION_KINDS if counts[kind]]
-    click.echo(f"{', '.join(said)}, no problems.")
-
-
-@click.command
-@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--yes", is_flag=True, help="Do not ask before publishing.")
-@org_option
-@project_option
-@data_option
-@json_option
-def apply(
-    directory: Path, yes: bool, org: str, project: str, data_dir: str | None, as_json: bool
-) -> None:
-    """Show what DIRECTORY would change, ask, and publish all of it or nothing.
-
-    Published experiments without a file in DIRECTORY stay as they are, and are named.
-    """
-    if as_json and not yes:
-        raise NotConfirmed("nobody is asked with --json: add --yes to publish")
-    files = read_valid_files(directory, "; nothing was changed")
-    with existing_store(data_dir) as (_, store):
-        planned = apply_source_files(store, org, project, files, dry_run=True)
-        count = _count_changed(planned)
-        absent = _published_without_file(store, org, project, planned)
-        if not as_json:
-            _print_changes(planned)
-            _print_absent(absent)
-        if count and not yes:
-            _ask(count)
-        result = apply_source_files(store, org, project, files) if count else planned
-    _print_result(result, absent, as_json)
-
-
-def read_valid_files(path: Path, consequence: str = "") -> tuple[SourceFile, ...]:
-    """Raises InvalidExperiments with every file that cannot be read."""
-    files, unreadable = read_source_files(path)
-    if unreadable:
-        raise _invalid(unreadable, consequence)
-    return files
-
-
-def read_valid_documents(path: Path, consequence: str = "") -> Documents:
-    """What a folder or a file says. Raises InvalidExperiments with every problem found, and with
-    the `consequence` that they have."""
-    with progress("reading"):
-        files, unreadable = read_source_files(path)
-        documents, problems = read_files(files)
-    if unreadable or problems:
-        raise _invalid((*unreadable, *problems), consequence)
-    if not documents.experiments and not documents.definitions:
-        where = "the file" if path.is_file() else "any .yaml or .yml file under it"
-        raise InvalidExperiments(f"{path}: no experiment in {where}")
-    return documents
-
-
-def apply_source_files(
-    store: Store, org: str, project: str, files: Sequence[SourceFile], *, dry_run: bool = False
-) -> Applied:
-    """Publish in one transaction. Raises InvalidExperiments with all that the store refuses."""
-    now_ms = time.time_ns() // 1_000_000
-    actor = local_actor(os.environ)
-    try:
-        with (
-            progress("comparing" if dry_run else "publishing"),
-            store.writing(keep=not dry_run) as connection,
-        ):
-            tenant = find_project(connection, org, project)
-            if tenant is None:
-                raise UnknownTenant(org, project)
-            return apply_files(connection, tenant, Asked(files), actor=actor, now_ms=now_ms)
-    except Refused as error:
-        raise _invalid(error.problems, "; nothing was changed") from error
-
-
-def _published_without_file(
-    store: Store, org: str, project: str, planned: Applied
-) -> dict[str, Status]:
-    serving = load_snapshot(store).projects.get((org, project))
-    published = () if serving is None else serving.compiled.manifest.experiments
-    absent = {each.key for each in planned.not_in_files}
-    return {
-        each.key: each.status
-        for each in published
-        if isinstance(each, Experiment) and each.key in absent
-    }
-
-
-def _print_absent(absent: dict[str, Status]) -> None:
-    for status, (state, what_to_do) in _HOW_PUBLISHED.items():
-        keys = [key for key, own in absent.items() if own is status]
-        if keys:
-            click.echo(f"not in DIR, {state}: {', '.join(keys)}{what_to_do}")
-
-
-def _invalid(problems: tuple[SpecProblem, ...], consequence: str) -> InvalidExperiments:
-    lines = "\n".join(f"  {problem}" for problem in problems)
-    return InvalidExperiments(
-        f"{len(problems)} problem(s) to correct{consequence}:\n{lines}",
-        {"problems": [asdict(problem) for problem in problems]},
+def _row(item: Mapping[str, Any]) -> tuple[object, ...]:
+    return (
+        item["key"],
+        item["status"],
+        item["revision"],
+        item["owner"] or "-",
+        to_the_minute(item["updatedAt"]),
+        item["name"],
     )
 
 
-def _print_changes(planned: Applied) -> None:
-    rows = [
-        (change.key, _WORDS[change.action], ", ".join(_paths_of(change)))
-        for change in planned.changes
-    ]
-    print_table(("experiment", "change", "fields"), rows)
+def _title(found: Mapping[str, Any]) -> str:
+    why = f" ({found['statusReason']})" if found["statusReason"] else ""
+    by = f", by {found['author']}" if found["author"] else ""
+    approved = f", approved by {found['approvedBy']}" if found["approvedBy"] else ""
+    return f"{found['key']}: {found['status']}{why}, revision {found['revision']}{by}{approved}"
 
 
-def _paths_of(change: PlannedChange) -> list[str]:
-    """Of what is new every field is."""
-    is_new = change.action is ChangeAction.CREATE
-    return [] if is_new else [field.path for field in change.fields]
+NOUN: Final = Noun(
+    "experiment",
+    "experiments",
+    ("key", "status", "revision", "owner", "updated", "name"),
+    _row,
+    _title,
+)
 
 
-def _count_changed(result: Applied) -> int:
-    return sum(change.action is not ChangeAction.NONE for change in result.changes)
+@click.group(cls=SuggestingGroup)
+def experiments() -> None:
+    """Experiments: list and show them, start and end them, go back to what they were.
+
+    What they say is written in files: see `fairlot apply`.
+    """
 
 
-def _ask(count: int) -> None:
-    if not sys.stdin.isatty():
-        raise NotConfirmed("nobody is here to be asked: add --yes to publish")
-    if not click.confirm(f"Publish {count} change(s)?", default=False):
-        raise NotConfirmed("nothing was published")
-
-
-def _print_result(result: Applied, absent: dict[str, Status], as_json: bool) -> None:
+@experiments.command(name="list")
+@click.option("--status", type=click.Choice([state.value for state in State]))
+@click.option("--search", metavar="TEXT", help="In key, name, owner and tags.")
+@org_option
+@project_option
+@controlled
+@json_option
+def show_experiments(
+    client: ControlClient,
+    status: str | None,
+    search: str | None,
+    org: str,
+    project: str,
+    as_json: bool,
+) -> None:
+    """List the experiments of a project."""
+    query = {"status": status, "search": search}
+    found = list(client.items(NOUN.path(org, project), query))
     if as_json:
-        print_json(
-            {
-                "version": result.version,
-                "changes": [
-                    {
-                        "key": change.key,
-                        "kind": _WORDS[change.action],
-                        "fields": _paths_of(change),
-                    }
-                    for change in result.changes
-                ],
-                "notInDirectory": [
-                    {"key": key, "status": str(status)} for key, status in absent.items()
-                ],
-            }
-        )
-    elif not _count_changed(result):
-        click.echo("Nothing to publish.")
-    elif result.version is None:
-        click.echo("Saved. Clients see no change, so there is no new version.")
+        print_json({"experiments": found})
     else:
-        click.echo(f"Published version {result.version}.")
+        print_table(NOUN.columns, [NOUN.row(each) for each in found])
+
+
+def _action_command(action: Action, *, name: str | None = None) -> click.Command:
+    @click.command(name=name or action.value, help=_HELP[action])
+    @click.argument("key")
+    @(_needed_reason if action in (Action.REJECT, Action.KILL) else reason_option)
+    @org_option
+    @project_option
+    @controlled
+    @json_option
+    def command(
+        client: ControlClient,
+        key: str,
+        reason: str | None,
+        org: str,
+        project: str,
+        as_json: bool,
+    ) -> None:
+        path = NOUN.path(org, project, key, "actions", action.value)
+        done = client.request("POST", path, {"reason": reason}).json
+        _print_done(done, f"{key} {_DONE[action]}", as_json)
+        if action is Action.KILL and not as_json:
+            click.echo(_KILLED)
+
+    return command
+
+
+_needed_reason = click.option("--reason", required=True, help="Why; it is shown with it.")
+for _action in _HELP:
+    experiments.add_command(_action_command(_action))
+kill = _action_command(Action.KILL)
+
+
+@experiments.command()
+@click.argument("key")
+@click.argument("variant", required=False)
+@click.option("--end", is_flag=True, help="End the rollout, in place of naming a variant.")
+@reason_option
+@org_option
+@project_option
+@controlled
+@json_option
+def rollout(
+    client: ControlClient,
+    key: str,
+    variant: str | None,
+    end: bool,
+    reason: str | None,
+    org: str,
+    project: str,
+    as_json: bool,
+) -> None:
+    """Give VARIANT of the completed KEY to everybody whom it concerns, or end that."""
+    if end == (variant is not None):
+        raise InvalidArgument("VARIANT, --end: name one of the two")
+    asked = {"variant": variant, "reason": reason}
+    path = NOUN.path(org, project, key, "actions", Action.ROLLOUT.value)
+    done = client.request("POST", path, asked).json
+    what = f"gives {variant} to everybody" if variant else "gives nothing to anybody any more"
+    _print_done(done, f"{key} {what}", as_json)
+
+
+def _print_done(done: Mapping[str, Any], sentence: str, as_json: bool) -> None:
+    if as_json:
+        print_json(done)
+        return
+    version = done["version"]
+    published = "" if version is None else f" Published version {version}."
+    click.echo(f"{sentence}.{published}")
+
+
+add_document_commands(experiments, NOUN)

@@ -18,6 +18,7 @@ from fairlot.http.api import (
     questions,
     schema,
     signing_keys,
+    sources,
     tokens,
 )
 from fairlot.http.asgi import Handler
@@ -167,6 +168,7 @@ ROUTES = (
     *experiments.ROUTES,
     *definitions.ROUTES,
     *changes.ROUTES,
+    *sources.ROUTES,
     *keys.ROUTES,
     *signing_keys.ROUTES,
     *manifests.ROUTES,

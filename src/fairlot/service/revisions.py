@@ -20,7 +20,7 @@ from fairlot.service.changes.fields import (
 from fairlot.service.plan_document import FieldChange
 from fairlot.service.project_state import EXPERIMENT, Name
 from fairlot.service.refusals import NotThere
-from fairlot.store.revisions import RevisionRow, find_revision
+from fairlot.store.revisions import RevisionRow, find_revision, revisions_at
 from fairlot.store.tenants import ProjectRow
 
 
@@ -43,6 +43,15 @@ def read_revision(
     if found is None:
         raise NotThere("revision", f"{name[1]} {number}", "list its revisions")
     return found
+
+
+def texts_at(connection: Connection, tenant: ProjectRow, at_ms: int) -> list[RevisionRow]:
+    """What stood there at a moment and was written by somebody; by kind and key."""
+    return [
+        row
+        for row in revisions_at(connection, tenant.id, at_ms)
+        if row.action != "delete" and row.source
+    ]
 
 
 def diff_revisions(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from fairlot.store.tables import revisions
 
@@ -53,6 +53,30 @@ def find_revision(
     )
     row = found.mappings().one_or_none()
     return None if row is None else RevisionRow(**row)
+
+
+def revisions_at(connection: Connection, project_id: str, at_ms: int) -> list[RevisionRow]:
+    """The newest of each experiment and definition at a moment, deletions too; by kind and key."""
+    newest = (
+        select(revisions.c.kind, revisions.c.key, func.max(revisions.c.number).label("number"))
+        .where(revisions.c.project_id == project_id, revisions.c.at_ms <= at_ms)
+        .group_by(revisions.c.kind, revisions.c.key)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(revisions)
+        .join(
+            newest,
+            and_(
+                revisions.c.kind == newest.c.kind,
+                revisions.c.key == newest.c.key,
+                revisions.c.number == newest.c.number,
+            ),
+        )
+        .where(revisions.c.project_id == project_id)
+        .order_by(revisions.c.kind, revisions.c.key)
+    )
+    return [RevisionRow(**row) for row in rows.mappings()]
 
 
 def newest_revision(connection: Connection, project_id: str) -> RevisionRow | None:

@@ -1,195 +1,161 @@
-import socket
+"""What is done to experiments and definitions by commands."""
+
 from pathlib import Path
 
 import pytest
 
-from support.commands import SHOP, Run
+from support.commands import Run
 
-TWO_PROBLEMS = """\
-key: first
-name: First
-variants:
-  - {key: a, name: A, weigth: 5000}
-  - {key: b, name: B}
-sampleRaet: 0.5
-"""
-ANOTHER = """\
-key: second
-name: Second
-variants:
-  - {key: a, name: A}
-"""
-GOOD = """\
-key: good
-name: Good
+DRAFT = """\
+key: hero
+name: Hero
+owner: anna
+status: draft
 variants:
   - {key: a, name: A}
   - {key: b, name: B}
 """
+MORE = """\
+# two documents in one file
+kind: segment
+key: gold
+rule: {tier: gold}
+---
+kind: layer
+key: shop
+---
+kind: metric
+key: orders
+type: conversion
+eventName: order
+---
+kind: holdout
+key: quiet
+rate: 0.1
+"""
 
 
 @pytest.fixture
-def bad(tmp_path: Path) -> Path:
-    folder = tmp_path / "bad"
-    folder.mkdir()
-    (folder / "first.yaml").write_text(TWO_PROBLEMS, "utf-8")
-    (folder / "second.yml").write_text(ANOTHER, "utf-8")
-    return folder
-
-
-@pytest.fixture
-def good(tmp_path: Path) -> Path:
-    folder = tmp_path / "good"
-    folder.mkdir()
-    (folder / "good.yaml").write_text(GOOD, "utf-8")
-    return folder
-
-
-@pytest.fixture
-def data(run: Run) -> Run:
-    """`run`, in a directory with an empty data directory."""
+def hero(run: Run, tmp_path: Path) -> Run:
+    """`run`, in a directory whose project has the draft `hero` and one definition of each kind."""
     run("init", "--data-only")
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "hero.yaml").write_text(DRAFT, "utf-8")
+    (folder / "more.yaml").write_text(MORE, "utf-8")
+    assert run("apply", folder, "--yes").code == 0
     return run
 
 
-def test_validate__good_folder__says_how_many(run: Run) -> None:
-    ran = run("validate", SHOP)
-    assert (ran.code, ran.out) == (0, "4 experiment(s), no problems.\n")
-    assert run("validate", SHOP, "--json").json == {
-        "valid": True,
-        "experiments": ["checkout-button", "free-delivery", "loyalty-price", "search-ranking"],
-        "definitions": [],
-    }
+def test_experiments__listed_and_shown(hero: Run) -> None:
+    assert "hero  draft   1         anna" in hero("experiments", "list").out
+    assert hero("experiments", "list", "--status", "running", "--json").json["experiments"] == []
+    assert len(hero("experiments", "list", "--search", "ANN", "--json").json["experiments"]) == 1
+    shown = hero("experiments", "show", "hero")
+    assert shown.out.startswith("hero: draft, revision 1, by local:")
+    assert DRAFT in shown.out
+    assert hero("experiments", "show", "hero", "--json").json["source"] == DRAFT
 
 
-@pytest.mark.parametrize("words", [("validate",), ("apply", "--yes")])
-def test_folder__problems_in_two_files__are_all_named(
-    data: Run, bad: Path, words: tuple[str, ...]
+def test_experiments__through_their_life__say_what_they_do(hero: Run) -> None:
+    assert hero("experiments", "start", "hero").out == "hero runs. Published version 2.\n"
+    assert hero("experiments", "pause", "hero").out == "hero is paused. Published version 3.\n"
+    assert hero("experiments", "resume", "hero", "--reason", "fixed").code == 0
+    assert hero("experiments", "complete", "hero").out.startswith("hero is completed.")
+    ran = hero("experiments", "rollout", "hero", "b")
+    assert ran.out == "hero gives b to everybody. Published version 6.\n"
+    assert hero("experiments", "rollout", "hero").code == 1
+    assert hero("experiments", "rollout", "hero", "--end").code == 0
+    assert "completed" in hero("experiments", "list").out
+
+
+def test_experiments__under_review__need_another_person(
+    hero: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ran = data(*words, bad)
-    assert ran.code == 1
-    assert "first.yaml:4: " in ran.err
-    assert "weight" in ran.err
-    assert "first.yaml:6: " in ran.err
-    assert "sampleRate" in ran.err
-    assert "second.yml:" in ran.err
-    assert ("nothing was changed" in ran.err) is (words[0] == "apply")
-    assert ran.out == ""
+    hero("projects", "update", "default", "--review-required")
+    ran = hero("experiments", "start", "hero")
+    assert (ran.code, "this project asks for a review: submit it first" in ran.err) == (1, True)
+    assert hero("experiments", "submit", "hero").out == "hero is in review.\n"
+    ran = hero("experiments", "approve", "hero")
+    assert (ran.code, "is its author: somebody else" in ran.err) == (1, True)
+    monkeypatch.setenv("FAIRLOT_ACTOR", "ben")
+    assert hero("experiments", "reject", "hero", "--reason", "too vague").code == 0
+    assert hero("experiments", "show", "hero").out.startswith("hero: draft (too vague), revision 3")
+    hero("experiments", "submit", "hero")
+    assert hero("experiments", "approve", "hero").out == "hero is approved.\n"
+    assert "approved by local:ben" in hero("experiments", "show", "hero").out
+    assert hero("experiments", "start", "hero").code == 0
 
 
-def test_validate__one_file__is_checked_alone(run: Run, good: Path, bad: Path) -> None:
-    assert run("validate", good / "good.yaml").out == "1 experiment(s), no problems.\n"
-    ran = run("validate", bad / "second.yml")
-    assert (ran.code, "first.yaml" in ran.err) == (1, False)
-    (bad / "empty.yaml").write_text("", "utf-8")
-    assert "empty.yaml: no experiment in the file" in run("validate", bad / "empty.yaml").err
+def test_kill__of_what_runs__needs_a_reason_and_says_who_hears_of_it(hero: Run) -> None:
+    hero("experiments", "start", "hero")
+    assert hero("kill", "hero").code == 2
+    ran = hero("kill", "hero", "--reason", "checkout is broken")
+    assert ran.out.startswith("hero is killed. Published version 3.\nThe workers")
+    assert "killed (checkout is broken)" in hero("experiments", "show", "hero").out
+    refused = hero("experiments", "kill", "hero", "--reason", "again", "--json").json["error"]
+    assert (refused["code"], refused["state"]) == ("action_refused", "killed")
 
 
-def test_folder__problems_with_json__are_a_list(run: Run, bad: Path) -> None:
-    error = run("validate", bad, "--json").json["error"]
-    assert error["code"] == "invalid_experiments"
-    assert {Path(problem["file"]).name for problem in error["problems"]} == {
-        "first.yaml",
-        "second.yml",
-    }
-    assert all({"line", "path", "value", "message"} <= set(each) for each in error["problems"])
+def test_revisions__listed_compared_and_reverted(hero: Run, tmp_path: Path) -> None:
+    warmer = DRAFT.replace("owner: anna", "owner: ben\nsampleRate: 0.5")
+    (tmp_path / "files" / "hero.yaml").write_text(warmer, "utf-8")
+    hero("apply", tmp_path / "files", "--yes", "--reason", "warmer")
+    listed = hero("experiments", "revisions", "hero").out.splitlines()
+    assert listed[1].split()[0] == "2"
+    assert listed[1].endswith("update  draft   warmer")
+    diff = hero("experiments", "diff", "hero", 2).out
+    assert "audience.sampleRate: - -> 0.5\n" in diff
+    assert 'owner: "anna" -> "ben"\n' in diff
+    assert "\n+sampleRate: 0.5\n" in diff
+    assert hero("experiments", "diff", "hero", 2, "--against", 2).out == "The texts are the same.\n"
+    ran = hero("experiments", "revert", "hero", 1, "--reason", "too warm")
+    assert ran.out == "hero is at revision 3, with the text of 1.\n"
+    assert hero("experiments", "show", "hero", "--json").json["source"] == DRAFT
 
 
-def test_folder__no_experiment__is_an_error(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    ran = run("validate", "empty")
-    assert ran.code == 1
-    assert "no experiment in any .yaml or .yml file" in ran.err
+def test_delete__asked_and_confirmed__is_for_good(hero: Run) -> None:
+    assert "add --yes to delete" in hero("experiments", "delete", "hero").err
+    assert hero("experiments", "delete", "hero", typed="n\n").code == 1
+    assert hero("experiments", "delete", "hero", typed="y\n").out.endswith("Deleted hero.\n")
+    assert hero("experiments", "show", "hero").code == 1
 
 
-def test_apply__first_time__creates_and_publishes_version_1(data: Run, good: Path) -> None:
-    ran = data("apply", good, "--yes")
-    assert ran.code == 0, ran.err
-    assert "good        created" in ran.out
-    assert "Published version 1." in ran.out
+@pytest.mark.parametrize(
+    ("plural", "key"),
+    [("segments", "gold"), ("layers", "shop"), ("metrics", "orders"), ("holdouts", "quiet")],
+)
+def test_definitions__listed_shown_and_deleted(hero: Run, plural: str, key: str) -> None:
+    (item,) = hero(plural, "list", "--json").json[plural]
+    assert (item["key"], item["revision"]) == (key, 1)
+    assert key in hero(plural, "list").out
+    assert f"key: {key}\n" in hero(plural, "show", key).out
+    assert len(hero(plural, "revisions", key, "--json").json["revisions"]) == 1
+    assert hero(plural, "delete", key, "--yes", "--json").json == {"deleted": key}
+    assert hero(plural, "list", "--json").json[plural] == []
 
 
-def test_apply__same_again__publishes_nothing(data: Run, good: Path) -> None:
-    data("apply", good, "--yes")
-    ran = data("apply", good)
-    assert ran.code == 0
-    assert "Nothing to publish." in ran.out
+def test_export__to_a_folder__gives_the_texts_back_byte_for_byte(hero: Run, tmp_path: Path) -> None:
+    ran = hero("export", "out")
+    assert ran.out == "Wrote 5 file(s) under out.\n"
+    assert (tmp_path / "out" / "hero.yaml").read_bytes() == DRAFT.encode()
+    parts = ("segments/gold", "layers/shop", "metrics/orders", "holdouts/quiet")
+    texts = [(tmp_path / "out" / f"{part}.yaml").read_text("utf-8") for part in parts]
+    assert "".join(texts) == MORE
+    again = hero("apply", "out", "--yes", "--json").json
+    assert {change["action"] for change in again["changes"]} == {"none"}
 
 
-def test_apply__changed__names_the_fields_and_the_next_version(data: Run, good: Path) -> None:
-    data("apply", good, "--yes")
-    (good / "good.yaml").write_text(GOOD.replace("name: Good", "name: Better"), "utf-8")
-    document = data("apply", good, "--yes", "--json").json
-    assert document["version"] == 2
-    (change,) = document["changes"]
-    assert (change["key"], change["kind"], change["fields"]) == ("good", "updated", ["name"])
+def test_export__of_a_moment_before__is_what_stood_there(hero: Run, tmp_path: Path) -> None:
+    assert hero("export", "out", "--at", "2001-01-01T00:00:00Z", "--json").json == {"files": []}
+    ran = hero("export", "out", "--at", "yesterday")
+    assert (ran.code, "at" in ran.err) == (1, True)
+    later = hero("export", "out", "--at", "2999-01-01T00:00:00Z", "--json").json["files"]
+    assert str(Path("out") / "hero.yaml") in later
 
 
-def test_apply__nobody_to_ask__changes_nothing(data: Run, good: Path) -> None:
-    ran = data("apply", good)
-    assert ran.code == 1
-    assert "add --yes to publish" in ran.err
-    assert data("apply", good, "--json").json["error"]["code"] == "not_confirmed"
-    assert data("manifest", "show", "--json").json["version"] == 0
-
-
-@pytest.mark.parametrize(("answer", "code", "version"), [("y\n", 0, 1), ("n\n", 1, 0)])
-def test_apply__on_a_terminal__asks(
-    data: Run, good: Path, answer: str, code: int, version: int
-) -> None:
-    ran = data("apply", good, typed=answer)
-    assert ran.code == code
-    assert "Publish 1 change(s)?" in ran.out + ran.err
-    assert data("manifest", "show", "--json").json["version"] == version
-
-
-def test_apply__unknown_project__is_an_error(data: Run, good: Path) -> None:
-    ran = data("apply", good, "--yes", "--project", "nope")
-    assert ran.code == 1
-    assert "nope" in ran.err
-
-
-@pytest.mark.parametrize("words", [(), ("--yes",), ("--yes", "--data", "tpyo")])
-def test_apply__no_data_directory__is_an_error_and_makes_none(
-    run: Run, good: Path, tmp_path: Path, words: tuple[str, ...]
-) -> None:
-    ran = run("apply", good, *words, typed="y\n")
-    assert ran.code == 1
-    assert "no Fairlot data here; run `fairlot init` or `fairlot serve` first" in ran.err
-    assert list(tmp_path.iterdir()) == [good]
-
-
-def test_apply__data_directory_of_a_server_that_never_started__is_an_error(
-    run: Run, good: Path
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert run("serve", "--port", taken.getsockname()[1]).code == 1
-    ran = run("apply", good, "--yes", "--json")
-    assert (ran.code, ran.json["error"]["code"]) == (1, "no_data_directory")
-
-
-def test_apply__published_without_a_file__is_named(shop: Run, good: Path) -> None:
-    ran = shop("apply", good, "--yes")
-    assert (
-        "not in DIR, still running: checkout-button, free-delivery, loyalty-price "
-        "(set status: completed to end it)\n"
-        "not in DIR, still paused: search-ranking (set status: completed to end it)\n"
-    ) in ran.out
-    absent = shop("apply", good, "--yes", "--json").json["notInDirectory"]
-    assert {"key": "search-ranking", "status": "paused"} in absent
-    assert len(absent) == 4
-    assert "not in DIR, still running: good (" in shop("apply", SHOP, "--yes").out
-
-
-def test_apply__every_published_one_has_a_file__names_none(data: Run, good: Path) -> None:
-    data("apply", good, "--yes")
-    assert "not in DIR" not in data("apply", good, "--yes").out
-
-
-def test_apply__rolled_out_without_a_file__is_named(data: Run, good: Path) -> None:
-    file = good / "good.yaml"
-    data("apply", good, "--yes")
-    file.write_text(f"{GOOD}status: completed\nrollout: a\n", "utf-8")
-    data("apply", good, "--yes")
-    file.write_text(GOOD.replace("good", "next"), "utf-8")
-    assert "not in DIR, still rolled out: good\n" in data("apply", good, "--yes").out
+def test_export__of_a_revision__prints_its_text(hero: Run) -> None:
+    assert hero("export", "hero", "--revision", 1).out == DRAFT
+    gold = hero("export", "gold", "--kind", "segment", "--revision", 1).out
+    assert MORE.startswith(gold)
+    assert hero("export", "hero", "--revision", 9).code == 1

@@ -6,7 +6,8 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection
 
-from fairlot.http.api.documents import Noun, document_routes
+from fairlot.http.api.documents import document_routes
+from fairlot.http.api.nouns import Noun
 from fairlot.http.management import Call, Outcome, Page, Paging, page_of_all, read
 from fairlot.http.management.instants import written
 from fairlot.http.registry import Answer, Route

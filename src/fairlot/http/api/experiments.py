@@ -5,13 +5,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from sqlalchemy import Connection
 
-from fairlot.http.api.documents import (
-    Noun,
-    answer,
-    check,
-    document_routes,
-    there,
-)
+from fairlot.http.api.documents import document_routes
+from fairlot.http.api.nouns import Noun, answer, check, there
 from fairlot.http.management import Call, Outcome, Page, Paging, page_of_all, read, write
 from fairlot.http.management.instants import written
 from fairlot.http.management.texts import Sentence

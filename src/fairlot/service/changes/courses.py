@@ -39,12 +39,16 @@ def course_of(
     notes = []
     if start is not here:
         notes.append(f"was {here.value}, and goes back to draft because it is edited")
-    if not satisfies(state, target):
-        notes.append(
-            f"stops at {state.value}: somebody other than its author has to approve it before it"
-            f" can be {target.value}"
-        )
-    return Course(state, actions, notes=tuple(notes))
+    warnings = () if satisfies(state, target) else (_waiting(row.key, state, target),)
+    return Course(state, actions, notes=tuple(notes), warnings=warnings)
+
+
+def _waiting(key: str, state: State, target: TargetStatus) -> PlanWarning:
+    sentence = (
+        f"stops at {state.value}: somebody other than its author has to approve it before it can be"
+        f" {target.value}"
+    )
+    return PlanWarning(code="waits_for_approval", about=f"experiment:{key}", sentence=sentence)
 
 
 def _killed(spec: ExperimentSpec, row: ExperimentRow) -> Course:

@@ -47,13 +47,14 @@ def test_apply__in_a_project_with_review__stops_at_review_and_says_so(
 ) -> None:
     require_review(store)
     applied = apply(yaml(f"status: {status}"))
-    (change,) = applied.changes
     assert (applied.version, row_of(store).status) == (None, "review")
-    assert "stops at review: somebody other than its author" in change.notes[0]
-    assert status in change.notes[0]
+    (warning,) = applied.warnings
+    assert (warning.code, warning.about) == ("waits_for_approval", "experiment:hero")
+    assert "stops at review: somebody other than its author" in warning.sentence
+    assert status in warning.sentence
     again = apply(yaml(f"status: {status}"))
     assert row_of(store).revision == 1
-    assert again.changes[0].notes == change.notes
+    assert again.warnings == (warning,)
 
 
 def test_apply__after_the_approval__starts(store: Store, apply: Apply) -> None:
