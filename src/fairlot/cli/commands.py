@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("fairlot.cli.export:export", "Write the texts of a project to files."),
     "experiments": (
         "fairlot.cli.experiments:experiments",
-        "List experiments, start and end them, go back to what they were.",
+        "List, start, end and revert experiments.",
     ),
     "kill": ("fairlot.cli.experiments:kill", "End an experiment at once, in an emergency."),
     "layers": ("fairlot.cli.definitions:layers", "List layers, show and revert them."),

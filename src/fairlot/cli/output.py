@@ -7,8 +7,6 @@ from contextlib import contextmanager
 
 import click
 
-from fairlot.manifest.problems import printable
-
 
 def print_json(document: Mapping[str, object]) -> None:
     click.echo(json.dumps(document, indent=2))
@@ -20,6 +18,9 @@ def print_note(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    # Imported here: `fairlot --help` needs nothing of the engine, which comes with it.
+    from fairlot.manifest.problems import printable
+
     cells = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_rich_table(columns, cells)

@@ -89,12 +89,19 @@ def test_command__misspelt__is_refused_with_the_nearest(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("missing", ["click", "yaml", "sqlalchemy"])
-def test_server_extra__not_installed__is_named(missing: str) -> None:
-    def run_without(*words: str) -> subprocess.CompletedProcess[str]:
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("click", ("validate", str(SHOP))),
+        ("yaml", ("validate", str(SHOP))),
+        ("sqlalchemy", ("init", "--data-only")),
+    ],
+)
+def test_server_extra__not_installed__is_named(missing: str, words: tuple[str, ...]) -> None:
+    def run_without(*more: str) -> subprocess.CompletedProcess[str]:
         script = (
             f"import sys; sys.modules[{missing!r}] = None;"
-            f"from fairlot.cli import main; sys.exit(main({['validate', str(SHOP), *words]}))"
+            f"from fairlot.cli import main; sys.exit(main({[*words, *more]}))"
         )
         command = [sys.executable, "-c", script]
         return subprocess.run(command, capture_output=True, text=True, check=False)
