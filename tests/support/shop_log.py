@@ -50,7 +50,7 @@ ALPHABETS = (
 )
 
 
-def arms(*weights: int, **last: Any) -> tuple[Any, ...]:
+def arms(*weights: int | None, **last: Any) -> tuple[Any, ...]:
     """Variants a, b, c ... of these weights; `last` are further fields of the last one."""
     made = [a_variant(key, weight=weight) for key, weight in zip("abcd", weights, strict=False)]
     return (*made[:-1], replace(made[-1], **last))

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
 from fairlot.engine import Experiment, Manifest
-from fairlot.service.moves.deals import SEGMENTS, Deal, DrawKey, Gate, Side, own_facts, sides_of
+from fairlot.service.moves.deals import SEGMENTS, Deal, Gate, Side, own_facts, sides_of
 from fairlot.service.moves.gaps import gaps_of
 from fairlot.service.moves.known_subjects import KnownSubjects
 from fairlot.service.moves.questions import Question, Tally, question_about
@@ -125,7 +125,7 @@ def _causes(before: Side | None, after: Side | None) -> Iterator[Cause]:
     own, own_after = own_facts(before.experiment), own_facts(after.experiment)
     if own != own_after:
         yield Cause.EXPERIMENT
-    if _draw_of(before.deal.layer) != _draw_of(after.deal.layer) and own.layer == own_after.layer:
+    if own.layer == own_after.layer and _draws_anew(before.deal.layer, after.deal.layer):
         yield Cause.LAYER
     if before.audience.get(SEGMENTS) != after.audience.get(SEGMENTS) and (
         own.audience.rule == own_after.audience.rule
@@ -140,8 +140,8 @@ def _deal_of(side: Side | None) -> Deal | None:
     return None if side is None else side.deal
 
 
-def _draw_of(gate: Gate | None) -> DrawKey | None:
-    return None if gate is None else gate.draw
+def _draws_anew(before: Gate | None, after: Gate | None) -> bool:
+    return before is not None and after is not None and before.draw != after.draw
 
 
 def _pair_shares(shares: Mapping[Pair, Fraction]) -> tuple[PairShare, ...]:

@@ -21,6 +21,7 @@ from fairlot.engine import (
 )
 from fairlot.events.records import Actor
 from fairlot.service.effects import effects_of
+from fairlot.service.moves import counting
 from fairlot.service.moves.shares import Pair
 from fairlot.service.plan_document import Cause, KnownFigure
 from support.shop_log import (
@@ -198,6 +199,18 @@ def test_figures__change__the_movers_of_the_engine(name: str, shop: ShopLog, see
                 assert figure is None
                 continue
             assert_same(figure, movers(seen, *compiled, key, sticky=sticky))
+
+
+@pytest.mark.slow
+def test_figures__log_shared_by_processes__the_same(
+    shop: ShopLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = CHANGES["everything at once"]
+    alone = effects_of(before, after, shop.known, now_ms=NOW_MS)
+    monkeypatch.setattr(counting, "_OTHER_PROCESSES_FROM", 1)
+    monkeypatch.setattr(counting, "_ROWS_A_SLICE", 2_000)
+    shared = replace(shop.known, processes=2)
+    assert effects_of(before, after, shared, now_ms=NOW_MS) == alone
 
 
 def assert_same(figure: KnownFigure | None, expected: Counter[Pair]) -> None:

@@ -1,0 +1,260 @@
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlot.engine.model import Reason
+from fairlot.events import Assignment, Exposure
+from fairlot.events.records import Actor
+from fairlot.warehouse import sightings as sightings_module
+from fairlot.warehouse.errors import UnusableLogFile
+from fairlot.warehouse.log_file import LogFile
+from fairlot.warehouse.sighting_files import Asked, LogSlice, read_sightings, slices_of
+from fairlot.warehouse.sightings import (
+    ASSIGNED,
+    BY_ADAPTER,
+    DRAWN,
+    MATCHED,
+    UNKNOWN_VARIANT,
+    Gathering,
+    Sightings,
+    Wanted,
+    label_of,
+)
+from unit.warehouse.records import NOW_MS, assignment, exposure
+
+DAY_MS = 86_400_000
+CHECKOUT = Wanted("checkout", "exp_1", False, ("blue", "red"))
+TEAMS = Wanted("teams", "exp_2", True, ("blue", "red"))
+OLD_FILE = Path(__file__).with_name("schema_1.sqlite")
+
+
+def write(
+    directory: Path,
+    *exposures: Exposure,
+    assignments: Iterable[Assignment] = (),
+    worker: int = 0,
+) -> None:
+    file = LogFile(directory / f"worker-{worker}.sqlite")
+    file.append(exposures, list(assignments))
+    file.close()
+
+
+def asked(**changes: Any) -> Asked:
+    return Asked("prj_1", NOW_MS - 28 * DAY_MS, (CHECKOUT, TEAMS), 1)._replace(**changes)
+
+
+@dataclass
+class Read:
+    """What all slices of a log hold together: units, and (unit, experiment, variant, kind, at)."""
+
+    subjects: set[str]
+    accounts: set[str]
+    rows: list[tuple[str, int, int, int, int]]
+
+
+def rows_of(each: Sightings) -> list[tuple[str, int, int, int, int]]:
+    tables = {False: each.subjects.each(), True: each.accounts.each()}
+    wanted = (CHECKOUT, TEAMS)
+    return [
+        (tables[wanted[experiment].by_account][unit].decode(), experiment, variant, kind, at_ms)
+        for unit, experiment, variant, kind, at_ms in zip(
+            *(column.tolist() for column in each.rows), strict=True
+        )
+    ]
+
+
+def read(directory: Path, question: Asked | None = None, rows_at_most: int = 1_000) -> Read:
+    question = question or asked()
+    found = Read(set(), set(), [])
+    for log_slice in slices_of(directory, question.since_ms, rows_at_most):
+        for part in read_sightings(log_slice, question):
+            for each in part:
+                found.rows += rows_of(each)
+                if each.are_exposures:
+                    found.subjects |= {unit.decode() for unit in each.subjects.each()}
+                    found.accounts |= {unit.decode() for unit in each.accounts.each()}
+    return found
+
+
+def test_sightings__exposures__subjects_and_what_their_reasons_say(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        exposure("ann", reason=Reason.BUCKET),
+        exposure("bob", reason=Reason.STICKY, variant_key="red"),
+        exposure("cyd", reason=Reason.DIVERT),
+        exposure("dan", reason=Reason.ADAPTER, variant_key="green"),
+        exposure("eve", reason=Reason.HOLDOUT),
+        exposure("fay", experiment_key="elsewhere"),
+    )
+    found = read(tmp_path)
+    assert found.subjects == {"ann", "bob", "cyd", "dan", "eve", "fay"}
+    assert sorted(found.rows) == [
+        ("ann", 0, 0, DRAWN, NOW_MS),
+        ("bob", 0, 1, DRAWN, NOW_MS),
+        ("cyd", 0, 0, MATCHED, NOW_MS),
+        ("dan", 0, UNKNOWN_VARIANT, BY_ADAPTER, NOW_MS),
+    ]
+
+
+def test_sightings__previews_bots_staff_and_other_projects__not_known(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        exposure("ann", reason=Reason.PREVIEW),
+        exposure("bob", actor=Actor.BOT),
+        exposure("cyd", actor=Actor.STAFF),
+        exposure("dan", project_id="prj_2"),
+    )
+    assert read(tmp_path) == Read(set(), set(), [])
+
+
+def test_sightings__accounts__those_of_account_experiments_and_ids_that_are_no_subjects(
+    tmp_path: Path,
+) -> None:
+    write(
+        tmp_path,
+        exposure("ann", experiment_key="teams", unit_id="acme"),
+        exposure("bob", experiment_key="teams", unit_id="bob"),
+        exposure("cyd", experiment_key="elsewhere", unit_id="corp"),
+        exposure("dan", unit_id="other id of dan"),
+    )
+    found = read(tmp_path)
+    assert found.subjects == {"ann", "bob", "cyd", "dan", "other id of dan"}
+    assert found.accounts == {"acme", "bob", "corp"}
+    assert {row[0] for row in found.rows if row[1] == 1} == {"acme", "bob"}
+
+
+def test_sightings__assignments__rows_that_make_nobody_known(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        assignments=(
+            assignment("ann", "red", at_ms=5),
+            assignment("bob", "gone", at_ms=6),
+            Assignment("exp_3", "not asked about", "cyd", "blue", 1, 7),
+        ),
+    )
+    found = read(tmp_path)
+    assert found.subjects == set()
+    assert sorted(found.rows) == [
+        ("ann", 0, 1, ASSIGNED, 5),
+        ("bob", 0, UNKNOWN_VARIANT, ASSIGNED, 6),
+    ]
+
+
+def test_sightings__several_exposures_of_a_unit__the_newest_of_each_kind(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        exposure("ann", variant_key="red", occurred_at_ms=NOW_MS + 2),
+        exposure("ann", variant_key="blue", occurred_at_ms=NOW_MS + 1),
+        exposure("ann", variant_key="red", reason=Reason.DIVERT),
+        exposure("bob", variant_key="blue"),
+        exposure("bob", variant_key="red"),
+    )
+    assert sorted(read(tmp_path).rows) == [
+        ("ann", 0, 1, MATCHED, NOW_MS),
+        ("ann", 0, 1, DRAWN, NOW_MS + 2),
+        ("bob", 0, 1, DRAWN, NOW_MS),
+    ]
+
+
+def test_slices__old_exposures__only_days_that_a_wrong_clock_may_have_made_old(
+    tmp_path: Path,
+) -> None:
+    since_ms = NOW_MS - 28 * DAY_MS
+    ages = (40, 30, 29.5, 28.5, 27, 1)
+    write(
+        tmp_path,
+        *(exposure(f"{age}", received_at_ms=NOW_MS - int(age * DAY_MS)) for age in ages),
+    )
+    path = tmp_path / "worker-0.sqlite"
+    assert slices_of(tmp_path, since_ms, 1_000) == [LogSlice(path, 4, 7), LogSlice(path)]
+    assert read(tmp_path).subjects == {"27", "1"}
+
+
+def test_slices__many_rows__none_longer_than_asked_for_and_none_twice(tmp_path: Path) -> None:
+    names = {f"subject-{number}" for number in range(1_003)}
+    write(tmp_path, *map(exposure, sorted(names)[:500]))
+    write(tmp_path, *map(exposure, sorted(names)[500:]), worker=1)
+    spans = [
+        (each.first_seq, each.end_seq)
+        for each in slices_of(tmp_path, 0, 300)
+        if each.first_seq is not None
+    ]
+    assert spans == [(1, 301), (301, 501), (1, 301), (301, 504)]
+    found = read(tmp_path, rows_at_most=300)
+    assert found.subjects == names
+    assert len(found.rows) == len(names)
+
+
+def test_slices__nothing_in_a_file__its_assignments(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert slices_of(tmp_path, 0, 10) == [LogSlice(tmp_path / "worker-0.sqlite")]
+    assert slices_of(tmp_path / "not there", 0, 10) == []
+
+
+def test_slices__no_database__named(tmp_path: Path) -> None:
+    (tmp_path / "worker-0.sqlite").write_bytes(b"not a database, but long enough to be read")
+    with pytest.raises(UnusableLogFile, match=r"worker-0\.sqlite: cannot be read"):
+        slices_of(tmp_path, 0, 10)
+
+
+def test_sightings__file_of_schema_1__read_as_it_is(tmp_path: Path) -> None:
+    shutil.copyfile(OLD_FILE, tmp_path / "worker-0.sqlite")
+    found = read(tmp_path, asked(since_ms=0))
+    assert found.subjects == {"anna", "cleo"}  # bert is of another project
+    assert {(unit, kind) for unit, _, _, kind, _ in found.rows} >= {
+        ("anna", DRAWN),
+        ("anna", ASSIGNED),
+    }
+
+
+def test_sightings__parts__each_unit_in_one_and_the_same_in_every_slice(tmp_path: Path) -> None:
+    names = [f"unit {number}" for number in range(200)]
+    for worker in range(2):
+        write(
+            tmp_path,
+            *map(exposure, names),
+            *(exposure("ann", experiment_key="teams", unit_id=name) for name in names),
+            worker=worker,
+        )
+    first, second = (
+        read_sightings(each, asked(parts=4))
+        for each in slices_of(tmp_path, 0, 1_000)
+        if each.first_seq is not None
+    )
+    assert len(first) == len(second) == 4
+    for in_first, in_second in zip(first, second, strict=True):
+        (one,), (other,) = in_first, in_second
+        assert set(one.subjects.each()) == set(other.subjects.each())
+        assert set(one.accounts.each()) == set(other.accounts.each())
+        assert rows_of(one) == rows_of(other)
+    together = sorted(row for part in first for row in rows_of(part[0]))
+    assert together == sorted(
+        (name, experiment, 0, DRAWN, NOW_MS) for name in names for experiment in (0, 1)
+    )
+
+
+def test_sightings__more_than_are_packed_at_once__in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sightings_module, "_PACKED_FROM", 200)
+    names = [f"{number:04d}" for number in range(650)]
+    write(tmp_path, *map(exposure, names))
+    (log_slice, _) = slices_of(tmp_path, 0, 1_000)
+    (part,) = read_sightings(log_slice, asked())
+    assert [len(each.rows.unit) for each in part] == [200, 200, 200, 50]
+    assert [row[0] for each in part for row in rows_of(each)] == names
+
+
+def test_gathering__lone_surrogates__the_bytes_that_are_hashed() -> None:
+    gathering = Gathering((CHECKOUT,), are_exposures=True)
+    gathering.subjects |= {"\ud83d": 0, "ann": 1}
+    gathering.units.append(0)
+    gathering.labels.append(label_of(0, 1, DRAWN))
+    gathering.at_ms.append(5)
+    (only,) = gathering.parted(1)
+    assert only.subjects.each() == ["\ufffd".encode(), b"ann"]
+    assert rows_of(only) == [("\ufffd", 0, 1, DRAWN, 5)]
