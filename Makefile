@@ -46,6 +46,7 @@ bench: setup ## Benchmarks with their peers (the HTTP one needs wrk and node)
 	@$(BIN)/python benchmarks/decide.py
 	@$(BIN)/python benchmarks/sdk.py
 	@$(BIN)/python benchmarks/memory.py
+	@$(BIN)/python benchmarks/plan.py
 	@$(BIN)/python benchmarks/authoring.py
 	@$(BIN)/python benchmarks/publish.py
 	@$(BIN)/python benchmarks/http.py

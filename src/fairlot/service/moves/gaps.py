@@ -39,8 +39,8 @@ _SENTENCES = {
         " not in the log."
     ),
     NotCountableKind.ENTERING: (
-        "Who enters is not counted: whether a subject that was not seen in this experiment matches"
-        " its audience is not in the log."
+        "Who enters: whether a subject that was not seen in this experiment matches its audience is"
+        " not in the log."
     ),
     NotCountableKind.UNIT: (
         "The unit changes: which subjects belong to which account is not in the log."
