@@ -40,6 +40,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "audit": ("fairlot.cli.audit:audit", "List, verify and export the audit log."),
     "migrate": ("fairlot.cli.migrate:migrate", "Bring the database up to date, or back."),
+    "backup": ("fairlot.cli.backup:backup", "Copy the data directory, while it is served."),
+    "restore": ("fairlot.cli.backup:restore_command", "Put a backup back, so that clients go on."),
     "preview": ("fairlot.cli.preview:preview", "Make a link that shows a variant, or revoke one."),
     "schema": ("fairlot.cli.schema:schema", "Print the JSON Schema of experiment files."),
     "openapi": ("fairlot.cli.openapi:openapi", "Print the OpenAPI document of the server."),

@@ -37,19 +37,61 @@ def publish(
     would be broken in it that was not before.
     """
     newest = newest_manifest(connection, project.id)
-    keys = published_keys(connection, project.organization_id)
-    manifest = replace(
+    manifest = _listing_keys(
+        connection,
+        project,
         read_state(connection, project).manifest() if served is None else served,
-        version=0 if newest is None else newest.version,
-        published_at=write_instant(now_ms if newest is None else newest.published_at_ms),
-        keys=tuple(key.kid for key in keys),
     )
+    version = 0
     if newest is not None:
-        if newest.revoked_at_ms is None and manifest_to_json(manifest) == newest.payload:
+        if newest.revoked_at_ms is None and _says_the_same(manifest, newest):
             return None
-        manifest = replace(manifest, version=newest.version + 1, published_at=write_instant(now_ms))
+        version = newest.version + 1
+    manifest = replace(manifest, version=version, published_at=write_instant(now_ms))
+    refuse_newly_broken(manifest_to_json(manifest), newest, specs)
+    _sign_and_store(connection, project, manifest, actor, now_ms, note)
+    return version
+
+
+def publish_above(
+    connection: Connection,
+    project: ProjectRow,
+    actor: Actor,
+    above: int,
+    *,
+    now_ms: int,
+    note: str | None = None,
+) -> int:
+    """A new version in any case, higher than `above` and than all that are stored."""
+    newest = newest_manifest(connection, project.id)
+    version = max(above, -1 if newest is None else newest.version) + 1
+    manifest = _listing_keys(connection, project, read_state(connection, project).manifest())
+    manifest = replace(manifest, version=version, published_at=write_instant(now_ms))
+    _sign_and_store(connection, project, manifest, actor, now_ms, note)
+    return version
+
+
+def _listing_keys(connection: Connection, project: ProjectRow, manifest: Manifest) -> Manifest:
+    keys = published_keys(connection, project.organization_id)
+    return replace(manifest, keys=tuple(key.kid for key in keys))
+
+
+def _says_the_same(manifest: Manifest, stored: ManifestRow) -> bool:
+    published_at = write_instant(stored.published_at_ms)
+    as_stored = replace(manifest, version=stored.version, published_at=published_at)
+    return manifest_to_json(as_stored) == stored.payload
+
+
+def _sign_and_store(
+    connection: Connection,
+    project: ProjectRow,
+    manifest: Manifest,
+    actor: Actor,
+    now_ms: int,
+    note: str | None,
+) -> None:
     payload = manifest_to_json(manifest)
-    refuse_newly_broken(payload, newest, specs)
+    keys = published_keys(connection, project.organization_id)
     key = current_key(connection, keys, project.organization_key)
     add_manifest(
         connection,
@@ -75,7 +117,6 @@ def publish(
         target=f"manifest:{manifest.version}",
         details={"kid": key.kid, "note": note, "sha256": sha256(payload).hexdigest()},
     )
-    return manifest.version
 
 
 def refuse_newly_broken(

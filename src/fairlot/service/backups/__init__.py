@@ -1,0 +1,1 @@
+"""Copies of a data directory, taken while it is served, and put back so that clients go on."""
