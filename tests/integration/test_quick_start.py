@@ -1,7 +1,6 @@
-"""The README's 60 seconds, as they stand there."""
+"""What a first server serves, decides, records and signs."""
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -21,7 +20,6 @@ from support.processes import (
 
 pytestmark = pytest.mark.slow
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 VISITORS = [f"visitor-{number}" for number in range(40)]
 
 
@@ -34,12 +32,6 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerPr
     token = published(data_dir, experiments)
     with serving(data_dir) as server:
         yield server, token
-
-
-def test_quick_start__commands_of_the_readme__are_those_run_here() -> None:
-    (block,) = re.findall(r"```sh\n(pip install '\.\[server\]'.*?)```", README, re.DOTALL)
-    commands = re.findall(r"^fairlot (.*?)(?:\s+#.*)?$", block, re.MULTILINE)
-    assert commands == ["init", "apply experiments", "serve"]
 
 
 def test_quick_start__served__is_what_decide_says_and_events_hold(
