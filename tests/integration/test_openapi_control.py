@@ -1,0 +1,101 @@
+"""Every operation of the control plane under generated requests, with all rights and with none,
+against a running server."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from fairlot.http.routes import ROUTES
+from fairlot.service.actors import Scope
+from support.commands import SHOP
+from support.generated_requests import (
+    CHECKS,
+    Case,
+    Operation,
+    name_known,
+    operations_at,
+    statuses_of,
+)
+from support.processes import ServerProcess, fairlot, published, serving
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = {"nobody": 4, "limited": 6, "admin": 12}
+CONTROL = {f"{route.method} {route.path}": route for route in ROUTES if route.scope is not None}
+KNOWN = {
+    "org": "default",
+    "project": "default",
+    "key": "free-delivery",
+    "version": "1",
+    "number": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """`keys`: `admin` has all scopes, `limited` only read, in the project staging. Generated
+    requests with all rights go to the project default, so that staging stays as it was applied."""
+
+    server: ServerProcess
+    keys: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    data_dir = tmp_path_factory.mktemp("data")
+    published(data_dir, SHOP)
+    here = ("--data", str(data_dir))
+    fairlot("projects", "create", "staging", *here)
+    fairlot("apply", str(SHOP), "--yes", "--project", "staging", *here)
+    scopes = [word for scope in Scope for word in ("--scope", scope)]
+    limited = ("--scope", "read", "--project", "staging")
+    keys = {
+        "admin": fairlot("keys", "create", *scopes, *here)["key"],
+        "limited": fairlot("keys", "create", *limited, *here)["key"],
+    }
+    with serving(data_dir) as server:
+        yield ControlPlane(server, keys)
+
+
+@pytest.fixture(scope="module")
+def operations(control: ControlPlane) -> dict[str, Operation]:
+    return operations_at(control.server.url)
+
+
+@pytest.mark.parametrize("label", sorted(CONTROL))
+@pytest.mark.parametrize("caller", EXAMPLES)
+def test_control__generated_requests__no_undocumented_answer_and_no_5xx(
+    control: ControlPlane, operations: dict[str, Operation], label: str, caller: str
+) -> None:
+    def prepare(case: Case) -> None:
+        if caller != "nobody":
+            name_known(case, KNOWN)
+            case.headers["Authorization"] = f"Bearer {control.keys[caller]}"
+
+    statuses = statuses_of(operations[label], EXAMPLES[caller], prepare)
+    if caller == "nobody":
+        assert statuses <= {401, 404, 405}
+    elif caller == "limited" and "{project}" in label:
+        assert statuses <= {400, 403, 404, 405, 413}
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        label
+        for label, route in sorted(CONTROL.items())
+        if route.method == "GET"
+        and ("{key}" not in label or "/experiments/" in label)
+        and not label.endswith("/diff")  # there is one revision
+    ],
+)
+def test_control__plain_get_with_all_rights__is_answered_as_documented(
+    control: ControlPlane, operations: dict[str, Operation], label: str
+) -> None:
+    known = KNOWN | {"project": "staging"}
+    case = operations[label].Case(
+        path_parameters={name: known[name] for name in known if f"{{{name}}}" in label},
+        headers={"Authorization": f"Bearer {control.keys['admin']}"},
+    )
+    assert case.call_and_validate(checks=CHECKS).status_code == 200
