@@ -48,6 +48,7 @@ bench: setup ## Benchmarks with their peers (the HTTP one needs wrk and node)
 	@$(BIN)/python benchmarks/memory.py
 	@$(BIN)/python benchmarks/plan.py
 	@$(BIN)/python benchmarks/authoring.py
+	@$(BIN)/python benchmarks/apply.py
 	@$(BIN)/python benchmarks/publish.py
 	@$(BIN)/python benchmarks/http.py
 

@@ -67,9 +67,11 @@ def read_stored_definition(row: DefinitionRow) -> StoredDefinition:
 def served_manifest(
     tenant: ProjectRow, experiments: Iterable[Stored], definitions: Iterable[StoredDefinition]
 ) -> Manifest:
-    """Of version 0, of no date, and without keys: what it says of experiments is all there."""
+    """Of version 0, of no date, and without keys: what it says of experiments is all there, by key,
+    so that equal states give equal manifests."""
+    served = sorted((each for each in experiments if each.is_served), key=lambda each: each.row.key)
     parts = manifest_parts(
-        [each.experiment for each in experiments if each.is_served],
+        [each.experiment for each in served],
         [each.definition for each in definitions if each.row.deleted_at_ms is None],
         tenant.key,
     )

@@ -7,15 +7,11 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import Connection
 
-from fairlot.engine import Layer, Manifest
-from fairlot.engine.audience import Segments, compile_segments
+from fairlot.engine import Manifest
 from fairlot.manifest.definitions import (
     DocumentKind,
     KnownDefinitions,
-    LayerDefinition,
-    SegmentDefinition,
 )
-from fairlot.manifest.parts import layer_of, segment_of
 from fairlot.service.assembly import (
     Stored,
     StoredDefinition,
@@ -53,17 +49,13 @@ class ProjectState:
         return [each for each in self.definitions.values() if each.row.deleted_at_ms is None]
 
     @property
-    def layers(self) -> dict[str, Layer]:
-        """Deleted ones too: that one is named again is told elsewhere."""
-        found = [each.definition for each in self.definitions.values()]
-        return {each.key: layer_of(each) for each in found if isinstance(each, LayerDefinition)}
-
-    @property
-    def segments(self) -> Segments:
-        found = [each.definition for each in self.live_definitions]
-        return compile_segments(
-            tuple(segment_of(each) for each in found if isinstance(each, SegmentDefinition))
-        )
+    def layer_salts(self) -> dict[str, str]:
+        """Of deleted layers too: that one is named again is told elsewhere."""
+        return {
+            key: each.row.salt or ""
+            for (kind, key), each in self.definitions.items()
+            if kind == LAYER
+        }
 
     def manifest(self) -> Manifest:
         return served_manifest(self.tenant, self.live_experiments, self.live_definitions)

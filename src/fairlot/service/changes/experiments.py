@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from fairlot.engine import Experiment, InvalidExperiment, Layer, Status
-from fairlot.engine.audience import Segments
-from fairlot.engine.compile import compile_experiment
+from fairlot.engine import Experiment, Status
 from fairlot.engine.model import FULL_RATE_BP
 from fairlot.manifest import experiment_to_json
 from fairlot.manifest.problems import SpecProblem
@@ -33,12 +31,12 @@ _THAWED: Final = {State.COMPLETED: frozenset({"rollout"}), State.KILLED: frozens
 
 @dataclass(frozen=True, slots=True)
 class ExperimentPlanner:
-    """`layers` and `segments` are those after the change."""
+    """`layer_salts` are those after the change. What a document says is sound: whoever read it has
+    shown it to the engine."""
 
     project_id: str
     review_required: bool
-    layers: Mapping[str, Layer]
-    segments: Segments
+    layer_salts: Mapping[str, str]
     actor: Actor
     now_ms: int
     new_id: Callable[[str], str]
@@ -56,7 +54,6 @@ class ExperimentPlanner:
         course = course_of(spec, row, edited=bool(fields), review_required=self.review_required)
         problems = [
             *([] if course.problem is None else [course.problem]),
-            *(self._invalid(spec, after) if fields else ()),
             *self._forbidden(spec, State(row.status), before, fields),
         ]
         if problems:
@@ -105,13 +102,6 @@ class ExperimentPlanner:
                 for variant in written.variants
             ),
         )
-
-    def _invalid(self, spec: ExperimentSpec, experiment: Experiment) -> list[SpecProblem]:
-        try:
-            compile_experiment(experiment, self.layers, self.segments, None)
-        except InvalidExperiment as error:
-            return [problem_at(spec, error.path, error.value, error.fix)]
-        return []
 
     def _forbidden(
         self,
@@ -167,7 +157,7 @@ class ExperimentPlanner:
         if following.started_at_ms is None:
             return following
         layer = experiment.layer
-        return drawn(following, experiment, None if layer is None else self.layers[layer.key].salt)
+        return drawn(following, experiment, None if layer is None else self.layer_salts[layer.key])
 
 
 def drawn(row: ExperimentRow, experiment: Experiment, layer_salt: str | None) -> ExperimentRow:

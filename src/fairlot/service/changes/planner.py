@@ -137,8 +137,7 @@ class _Planned:
         planner = ExperimentPlanner(
             tenant.id,
             tenant.review_required,
-            between.layers,
-            between.segments,
+            between.layer_salts,
             self._actor,
             self._now_ms,
             self._new_id,

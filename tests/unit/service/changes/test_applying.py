@@ -125,6 +125,12 @@ def test_apply__variant_removed_and_back_again__has_its_id(store: Store, apply: 
     assert experiments(store)["button"].variant("c") == before
 
 
+def test_apply__in_whatever_order__is_published_by_key(store: Store, apply: Apply) -> None:
+    apply(yaml("two"), yaml("one"), yaml("three"))
+    assert list(experiments(store)) == ["one", "three", "two"]
+    assert apply(yaml("three"), yaml("two"), yaml("one")).version is None
+
+
 def test_apply__some_experiments__leaves_the_others_alone(store: Store, apply: Apply) -> None:
     apply(yaml("one"), yaml("two"))
     apply(yaml("three"))
