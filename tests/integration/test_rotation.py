@@ -1,6 +1,7 @@
 """Keys are exchanged and versions revoked while a fleet of clients polls two workers."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import pytest
 
 from fairlot.manifest import RefusalReason
 from fairlot.manifest.signing import signer_of
-from fairlot.service.actors import Scope
+from fairlot.service.bootstrap import bootstrap
+from fairlot.store import open_store
 from support.fleet import Member, Operator, Watch, wait_until_all_hold
-from support.processes import ServerProcess, fairlot, published, serving
+from support.processes import ServerProcess, free_port, serving
 from support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -21,35 +23,34 @@ HERO = "key: hero\nname: {name}\nvariants: [{{key: a, name: A}}, {{key: b, name:
 
 @dataclass
 class Site:
-    folder: Path
     server: ServerProcess
     operator: Operator
 
     def apply(self, name: str) -> None:
-        (self.folder / "experiments" / "hero.yaml").write_text(HERO.format(name=name))
-        published(self.folder / "data", self.folder / "experiments")
+        self.operator.apply(HERO.format(name=name))
 
     def member(self, name: str, cache: Path | None = None) -> Member:
         return Member(self.server, name, cache)
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    data_dir, experiments = tmp_path / "data", tmp_path / "experiments"
-    experiments.mkdir()
-    (experiments / "hero.yaml").write_text(HERO.format(name="Hero"))
-    published(data_dir, experiments)
-    scopes = [word for scope in Scope for word in ("--scope", scope)]
-    key = fairlot("keys", "create", *scopes, "--data", str(data_dir))["key"]
-    with serving(data_dir, workers=2) as server:
-        yield Site(tmp_path, server, Operator.of(server, key))
+def site(tmp_path: Path, database_url: str | None) -> Iterator[Site]:
+    """Two workers that serve version 1."""
+    with closing(open_store(tmp_path / "data", None, database_url)) as store:
+        first = bootstrap(store)
+    assert first is not None
+    variables = {} if database_url is None else {"FAIRLOT_DATABASE_URL": database_url}
+    with serving(tmp_path / "data", port=free_port(), workers=2, **variables) as server:
+        site = Site(server, Operator.of(server, first.admin_key))
+        site.apply("Hero")
+        yield site
 
 
 @pytest.fixture
 def fleet(site: Site) -> Iterator[list[Member]]:
     """All hold version 2, and have held version 1."""
     members = [site.member(f"client {number}") for number in range(CLIENTS)]
-    assert all(member.init() for member in members)
+    wait_until_all_hold(members, 1)
     site.apply("Hero, better")
     wait_until_all_hold(members, 2)
     yield members

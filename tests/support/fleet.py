@@ -89,6 +89,10 @@ class Operator:
         self.look()
         return done
 
+    def apply(self, text: str) -> None:
+        path = project_path("default", "default", "apply")
+        self.control.request("POST", path, {"files": [{"path": "hero.yaml", "text": text}]})
+
     def revoke(self, version: int) -> int:
         """The version that takes its place."""
         path = project_path("default", "default", "manifests", str(version), "revoke")

@@ -3,29 +3,19 @@
 import hashlib
 import json
 import re
-import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from fairlot.store import open_store
+from support.audit_tampering import drop_triggers
 from support.commands import Run
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "audit.md"
-
-
-def tamper(statement: str) -> None:
-    """In the database of the data directory, past its triggers."""
-    with closing(sqlite3.connect(".fairlot/fairlot.db")) as connection:
-        names = connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_records'"
-        ).fetchall()
-        for (name,) in names:
-            connection.execute(f"DROP TRIGGER {name}")
-        connection.execute(statement)
-        connection.commit()
 
 
 @pytest.fixture
@@ -76,8 +66,15 @@ def test_audit__verified__says_where_it_ends(shop: Run) -> None:
     assert shop("audit", "verify", "--noted", end).code == 0
 
 
-def test_audit__verified_after_a_change__names_the_record_and_fails(shop: Run) -> None:
-    tamper("UPDATE audit_records SET actor = 'local:eve' WHERE seq = 3")
+def test_audit__verified_after_a_change__names_the_record_and_fails(
+    shop: Run, database_url: str | None
+) -> None:
+    with (
+        closing(open_store(Path(".fairlot"), None, database_url)) as store,
+        store.writing() as connection,
+    ):
+        drop_triggers(connection)
+        connection.execute(text("UPDATE audit_records SET actor = 'local:eve' WHERE seq = 3"))
     ran = shop("audit", "verify")
     assert (ran.code, ran.out) == (1, "")
     assert "record 3: its content does not have its hash" in ran.err
