@@ -29,12 +29,17 @@ from fairlot.app import (
     serve_lock,
 )
 from fairlot.http.access_log import AccessLog
+from fairlot.service.access import existing_project
 from fairlot.service.bootstrap import bootstrap
 from fairlot.settings import Settings
-from fairlot.store import open_store
+from fairlot.store import Store, open_store
+from fairlot.store.audit import read_audit_records
+from fairlot.store.credentials import read_api_keys
+from fairlot.store.tokens import tokens_of
 from fairlot.warehouse.log import count_exposures, read_exposures
 from support.applying import apply_texts
 from support.asgi import AsgiClient, Response
+from support.credentials import create_key
 from support.waiting import wait_for
 
 HERO = """
@@ -49,10 +54,13 @@ variants:
 POLL_S = 0.05
 
 
+def opened(settings: Settings) -> contextlib.closing[Store]:
+    return contextlib.closing(open_store(settings.data_dir, None, settings.database_url))
+
+
 def publish(settings: Settings, text: str = HERO) -> None:
-    store = open_store(settings.data_dir, None, settings.database_url)
-    apply_texts(store, text, now_ms=time.time_ns() // 1_000_000)
-    store.close()
+    with opened(settings) as store:
+        apply_texts(store, text, now_ms=time.time_ns() // 1_000_000)
 
 
 # In place of the fixture, for what is about files or processes and not about the store.
@@ -67,9 +75,8 @@ def settings(tmp_path: Path, database_url: str | None) -> Settings:
 @pytest.fixture
 def token(settings: Settings) -> str:
     """Of a project with one experiment."""
-    store = open_store(settings.data_dir, None, settings.database_url)
-    credentials = bootstrap(store)
-    store.close()
+    with opened(settings) as store:
+        credentials = bootstrap(store)
     assert credentials is not None
     publish(settings)
     return credentials.token
@@ -107,6 +114,27 @@ def test_application__published_experiment__is_served_and_recorded(
         assert "fairlot_manifest_version" in client.get("/metrics").body.decode()
     (exposure,) = read_exposures(settings.events_dir)
     assert exposure.variant_key == answer.json["variant_key"]
+
+
+def test_application__stopped__has_stored_what_was_used_and_what_failed(
+    settings: Settings, token: str
+) -> None:
+    with opened(settings) as store:
+        key = create_key(store, scopes=["read"])
+    with AsgiClient(create_app(settings)) as client:
+        assign(client, token)
+        path = "/api/v1/orgs/default/projects"
+        assert client.get(path, Authorization=f"Bearer {key.text}").status == 200
+        assert client.get(path, Authorization=f"Bearer {key.text}x").status == 401
+    with opened(settings) as store, store.reading() as connection:
+        project = existing_project(connection, "default", "default")
+        (used_token,) = tokens_of(connection, project.id)
+        used_key = {row.id: row for row in read_api_keys(connection)}[key.row.id]
+        newest = read_audit_records(connection, project.organization_id, limit=1)[0]
+    assert used_token.last_used_at_ms is not None
+    assert used_key.last_used_at_ms is not None
+    assert (newest.action, newest.target) == ("api_key.failed", f"api_key:{key.row.id}")
+    assert json.loads(newest.details) == {"wrong_secret": 1}
 
 
 def test_application__publish_while_serving__is_followed(settings: Settings, token: str) -> None:

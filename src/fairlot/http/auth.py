@@ -105,8 +105,12 @@ def demand_key(services: Services, scope: Scope) -> ApiKeyRecord:
     """Refused (401) without a live key."""
     record = live_key(services, scope)
     if record is None:
-        raise Refused(Problem(401, ProblemCode.UNAUTHORIZED, _NO_KEY))
+        raise no_live_key()
     return record
+
+
+def no_live_key() -> Refused:
+    return Refused(Problem(401, ProblemCode.UNAUTHORIZED, _NO_KEY))
 
 
 def demand_scope(services: Services, record: ApiKeyRecord, scope_name: str) -> None:

@@ -70,6 +70,15 @@ def read_api_keys(connection: Connection, organization_id: str | None = None) ->
     ]
 
 
+def is_live_api_key(connection: Connection, key_id: str, now_ms: int) -> bool:
+    """Whether it is there, not revoked and not expired."""
+    lasts = or_(api_keys.c.expires_at_ms.is_(None), api_keys.c.expires_at_ms > now_ms)
+    found = select(api_keys.c.id).where(
+        api_keys.c.id == key_id, api_keys.c.revoked_at_ms.is_(None), lasts
+    )
+    return connection.execute(found).first() is not None
+
+
 def replace_api_key(connection: Connection, key: ApiKeyRow) -> None:
     """When it ends; nothing else of a key changes."""
     connection.execute(

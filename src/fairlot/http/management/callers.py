@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from fairlot.http.admission import admit_key
 from fairlot.http.asgi import Scope
-from fairlot.http.auth import demand_key, demand_scope
+from fairlot.http.auth import demand_key, demand_scope, no_live_key
 from fairlot.http.problems import Problem, ProblemCode, Refused, not_found
 from fairlot.http.services import Services
 from fairlot.service.actors import Actor
 from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.snapshot import ApiKeyRecord
 from fairlot.service.uses import FailedUse
+from fairlot.store.credentials import is_live_api_key
 
 # Where the ASGI scope holds the actor of a call that never was a request of HTTP. A server makes
 # the scope of a request itself, so nobody can send it.
@@ -63,6 +66,13 @@ def demand(services: Services, caller: Caller, scope_name: AccessScope, *, whole
                 " organization; use a key that was made without a project",
             )
         )
+
+
+def demand_still_live(connection: Connection, caller: Caller, now_ms: int) -> None:
+    """In the transaction of a change: the snapshot that authenticated the caller may be older than
+    the revocation of the key. Refused (401)."""
+    if caller.key is not None and not is_live_api_key(connection, caller.key.id, now_ms):
+        raise no_live_key()
 
 
 def admit(services: Services, caller: Caller, org: str, project: str | None) -> None:

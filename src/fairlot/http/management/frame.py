@@ -5,11 +5,8 @@ before its body is read. All that may block runs in a thread of the control plan
 transaction: so a long plan takes no thread from decisions.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -21,8 +18,8 @@ from fairlot.engine.errors import FairlotError
 from fairlot.http.asgi import Handler, Receive, Reply, Scope, header
 from fairlot.http.body import BODY_LIMIT, decoded, read_body
 from fairlot.http.management.call import Call, Outcome
-from fairlot.http.management.callers import Caller, admit, caller_in, demand
-from fairlot.http.management.preconditions import read_precondition
+from fairlot.http.management.callers import Caller, admit, caller_in, demand, demand_still_live
+from fairlot.http.management.preconditions import Precondition, read_precondition
 from fairlot.http.management.replays import answered_once, read_idempotency_key
 from fairlot.http.management.tenants import tenant_of
 from fairlot.http.problems import invalid_fields
@@ -30,7 +27,6 @@ from fairlot.http.registry import Answer, Auth, Route
 from fairlot.http.services import Services
 from fairlot.http.statuses import refused
 from fairlot.service.actors import Scope as AccessScope
-from fairlot.store import Store
 
 Asked = TypeVar("Asked")
 Handle = Callable[[Call[Any]], Outcome]
@@ -40,21 +36,14 @@ _ALWAYS: Final = (401, 403, 404, 429, 503)
 _CONDITIONAL: Final = ("If-Match", "If-None-Match")
 
 
-class Transaction(Enum):
-    """`TRIAL` does everything and keeps nothing."""
-
-    READING = "reading"
-    WRITING = "writing"
-    TRIAL = "trial"
-
-
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """`whole` refuses keys that are limited to some projects."""
+    """`asked` is read from the query or from the body. `whole` refuses keys that are limited to
+    some projects."""
 
     scope: AccessScope
     handle: Handle
-    transaction: Transaction
+    writes: bool
     asks_by_query: bool
     asked: type | None
     body_limit: int
@@ -74,7 +63,7 @@ def read(
 ) -> Route:
     """GET: `query` is the struct of the parameters. `whole` is whether a key that is limited to
     some projects is refused; by default it is where the path names no project."""
-    frame = _Frame(scope, handle, Transaction.READING, True, query, 0, _is_whole(path, whole))
+    frame = _Frame(scope, handle, False, True, query, 0, _is_whole(path, whole))
     return Route(
         "GET",
         path,
@@ -96,14 +85,13 @@ def ask(
     answers: Mapping[int, Answer],
     *,
     request: type[Asked],
-    transaction: Transaction = Transaction.READING,
     headers: tuple[str, ...] = (),
     body_limit: int = BODY_LIMIT,
     whole: bool | None = None,
     errors: tuple[int, ...] = (),
 ) -> Route:
     """POST that changes nothing: a question that is too long for a query."""
-    frame = _Frame(scope, handle, transaction, False, request, body_limit, _is_whole(path, whole))
+    frame = _Frame(scope, handle, False, False, request, body_limit, _is_whole(path, whole))
     return Route(
         "POST",
         path,
@@ -142,7 +130,7 @@ def write(
     frame = _Frame(
         scope,
         handle,
-        Transaction.WRITING,
+        True,
         request is None,
         asked,
         body_limit,
@@ -182,8 +170,7 @@ def _in_frame(frame: _Frame) -> Callable[[Services], Handler]:
             admit(services, caller, names["org"], names.get("project"))
             body = await read_body(scope, receive, frame.body_limit)
             work = _Work(frame, decoder, services, scope, caller, body)
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(services.control_threads, work.reply)
+            return await services.in_control_thread(work.reply)
 
         return answer
 
@@ -206,42 +193,39 @@ class _Work:
             reply = self._answered()
         except FairlotError as error:
             raise refused(error) from error
-        if self.frame.transaction is Transaction.WRITING:
+        if self.frame.writes:
             self._follow()
         return reply
 
     def _answered(self) -> Reply:
         asked = self._asked()
+        if not self.frame.writes:
+            with self.services.store.reading() as connection:
+                return self.frame.handle(self._call(connection, asked, Precondition())).reply()
         once = read_idempotency_key(self.scope, self.body)
         precondition = read_precondition(self.scope)
-        now_ms = self.services.clock_ms()
+        with self.services.store.writing() as connection:
+            call = self._call(connection, asked, precondition)
+            demand_still_live(connection, self.caller, call.now_ms)
+            return answered_once(call, once, lambda: self.frame.handle(call).reply())
+
+    def _call(self, connection: Connection, asked: Any, precondition: Precondition) -> Call[Any]:
         path = self.scope["path_params"]
-        with _transaction(self.services.store, self.frame.transaction) as connection:
-            organization, project = tenant_of(self.services, connection, self.caller, path)
-            call = Call(
-                services=self.services,
-                connection=connection,
-                caller=self.caller,
-                organization=organization,
-                project=project,
-                path=path,
-                asked=asked,
-                body=self.body,
-                precondition=precondition,
-                now_ms=now_ms,
-                list_name=self.scope["raw_path"].decode("latin-1"),
-                project_header=_project_header(self.scope),
-            )
-            if self.frame.transaction is not Transaction.WRITING:
-                return self.frame.handle(call).reply()
-            return answered_once(
-                connection,
-                organization.id,
-                self.caller.actor.name,
-                once,
-                lambda: self.frame.handle(call).reply(),
-                now_ms,
-            )
+        organization, project = tenant_of(self.services, connection, self.caller, path)
+        return Call(
+            services=self.services,
+            connection=connection,
+            caller=self.caller,
+            organization=organization,
+            project=project,
+            path=path,
+            asked=asked,
+            body=self.body,
+            precondition=precondition,
+            now_ms=self.services.clock_ms(),
+            list_name=self.scope["raw_path"].decode("latin-1"),
+            project_header=_project_header(self.scope),
+        )
 
     def _asked(self) -> Any:
         if self.frame.asked is None or self.decoder is None:
@@ -262,12 +246,6 @@ class _Work:
             self.services.after_change()
         except FairlotError as error:
             _log.warning("control.follow_failed", code=error.code, error=str(error))
-
-
-def _transaction(store: Store, kind: Transaction) -> AbstractContextManager[Connection]:
-    if kind is Transaction.READING:
-        return store.reading()
-    return store.writing(keep=kind is Transaction.WRITING)
 
 
 def _project_header(scope: Scope) -> str | None:

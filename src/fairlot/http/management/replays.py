@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from fairlot.http.asgi import Reply, Scope, header
+from fairlot.http.management.call import Call
 from fairlot.http.problems import Problem, ProblemCode, Refused
 from fairlot.store.replies import ReplyRow, add_reply, find_reply, forget_replies
 from fairlot.store.vault import vault_of
@@ -49,19 +50,15 @@ def read_idempotency_key(scope: Scope, body: bytes) -> IdempotentRequest | None:
 
 
 def answered_once(
-    connection: Connection,
-    organization_id: str,
-    actor: str,
-    request: IdempotentRequest | None,
-    answer: Callable[[], Reply],
-    now_ms: int,
+    call: Call[Any], request: IdempotentRequest | None, answer: Callable[[], Reply]
 ) -> Reply:
     """What `answer` gives, or what it gave before. Refused (422) when the key was used for another
     request."""
     if request is None:
         return answer()
-    forget_replies(connection, now_ms - KEPT_MS)
-    kept = find_reply(connection, organization_id, actor, request.key)
+    connection = call.connection
+    forget_replies(connection, call.now_ms - KEPT_MS)
+    kept = find_reply(connection, call.organization.id, call.actor.name, request.key)
     if kept is not None:
         if kept.request_sha256 != request.sha256:
             raise Refused(
@@ -74,28 +71,21 @@ def answered_once(
             )
         return _replay(connection, kept)
     reply = answer()
-    add_reply(connection, _row_of(connection, organization_id, actor, request, reply, now_ms))
+    add_reply(connection, _row_of(call, request, reply))
     return reply
 
 
-def _row_of(
-    connection: Connection,
-    organization_id: str,
-    actor: str,
-    request: IdempotentRequest,
-    reply: Reply,
-    now_ms: int,
-) -> ReplyRow:
+def _row_of(call: Call[Any], request: IdempotentRequest, reply: Reply) -> ReplyRow:
     content = msgspec.msgpack.encode(_Kept(_own_headers(reply), reply.body["body"]))
-    name = _seal_name(organization_id, actor, request.key)
+    name = _seal_name(call.organization.id, call.actor.name, request.key)
     return ReplyRow(
-        organization_id=organization_id,
-        actor=actor,
+        organization_id=call.organization.id,
+        actor=call.actor.name,
         key=request.key,
         request_sha256=request.sha256,
         status=reply.status,
-        sealed=vault_of(connection).seal(name, content),
-        created_at_ms=now_ms,
+        sealed=vault_of(call.connection).seal(name, content),
+        created_at_ms=call.now_ms,
     )
 
 

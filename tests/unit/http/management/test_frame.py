@@ -118,6 +118,13 @@ def test_frame__body_over_64_kib__is_413_before_it_is_parsed(bench: ControlBench
     assert bench.post(KEYS, b"{" + b" " * 65_536).status == 413
 
 
+def test_frame__body_of_files__may_have_16_mib(bench: ControlBench) -> None:
+    plan = "/api/v1/orgs/default/projects/default/plan"
+    asked = b'{"files":[{"path":"a.yaml","text":""}]}'
+    assert bench.post(plan, b" " * 70_000 + asked).status == 422  # read, and nothing in it
+    assert bench.post(plan, b" " * 16 * 1024 * 1024 + b" ").status == 413
+
+
 def test_frame__tier__is_counted_by_key(tmp_path: Path) -> None:
     with control_bench(tmp_path, None, default_tier="free") as bench:
         statuses = [bench.get(KEYS).status for _ in range(101)]
@@ -152,6 +159,23 @@ def test_frame__snapshot_that_cannot_follow__does_not_undo_the_change(tmp_path: 
 
     with control_bench(tmp_path, None, after_change=fail) as bench:
         assert bench.post(KEYS, ASKED).status == 201
+
+
+def test_frame__key_revoked_in_another_worker__changes_nothing_more(bench: ControlBench) -> None:
+    made = bench.post(KEYS, {"scopes": ["admin", "read"]}).json
+    bench.keys["second"] = made["key"]
+    with bench.store.writing() as connection:  # this worker has not heard of it yet
+        connection.execute(
+            api_keys.update().where(api_keys.c.id == made["id"]).values(revoked_at_ms=NOW_MS)
+        )
+    before = count_keys(bench)
+    answer = bench.post(KEYS, ASKED, "second")
+    assert (answer.status, answer.json["code"]) == (401, "unauthorized")
+    assert count_keys(bench) == before
+
+
+def test_frame__get_with_the_validators_of_a_cache__is_answered(bench: ControlBench) -> None:
+    assert bench.get(KEYS, If_None_Match='W/"7"', If_Match="rubbish").status == 200
 
 
 def test_pages__walked__give_every_item_once(bench: ControlBench) -> None:
