@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from support.postgres import (
+    DATABASES,
     Cluster,
     PostgresMissing,
     clean_database,
+    new_database_for,
     shared_cluster,
     shared_directory,
     stop_shared_cluster,
@@ -23,10 +25,6 @@ IN_CI = os.environ.get("CI") == "true"
 
 # The directory of the cluster that all workers of this run share; they inherit it.
 POSTGRES_VARIABLE = "TESTS_POSTGRES_DIRECTORY"
-DATABASES = [
-    pytest.param("sqlite", id="sqlite"),
-    pytest.param("postgresql", id="postgresql", marks=pytest.mark.postgres),
-]
 
 
 @pytest.fixture(scope="session")
@@ -55,10 +53,7 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
 @pytest.fixture(params=DATABASES)
 def new_database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """As `database_url`, without any table."""
-    if request.param == "sqlite":
-        yield None
-        return
-    with request.getfixturevalue("postgres").new_database() as url:
+    with new_database_for(request) as url:
         yield url
 
 

@@ -3,6 +3,7 @@ running server."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -10,6 +11,7 @@ from fairlot.http.routes import ROUTES
 from fairlot.service.actors import Scope
 from support.commands import SHOP
 from support.generated_requests import Case, Operation, name_known, operations_at, statuses_of
+from support.postgres import DATABASES, new_database_for
 from support.processes import ServerProcess, fairlot, published, serving
 
 pytestmark = pytest.mark.slow
@@ -31,15 +33,19 @@ class Shop:
     preview: str
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+@pytest.fixture(scope="module", params=DATABASES)
+def shop(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
     data_dir = tmp_path_factory.mktemp("data")
-    token = published(data_dir, SHOP)
-    scopes = [word for scope in Scope for word in ("--scope", scope)]
-    key = fairlot("keys", "create", *scopes, "--data", str(data_dir))["key"]
-    preview = fairlot("preview", "free-delivery", "control", "--data", str(data_dir))["token"]
-    with serving(data_dir) as server:
-        yield Shop(server, token, key, preview)
+    with new_database_for(request) as url:
+        run = partial(fairlot, FAIRLOT_DATABASE_URL=url)
+        token = published(data_dir, SHOP, FAIRLOT_DATABASE_URL=url)
+        scopes = [word for scope in Scope for word in ("--scope", scope)]
+        key = run("keys", "create", *scopes, "--data", str(data_dir))["key"]
+        preview = run("preview", "free-delivery", "control", "--data", str(data_dir))["token"]
+        with serving(data_dir, FAIRLOT_DATABASE_URL=url) as server:
+            yield Shop(server, token, key, preview)
 
 
 @pytest.fixture(scope="module")

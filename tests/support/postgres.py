@@ -18,6 +18,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 import psycopg
+import pytest
 
 from fairlot.store import open_store
 from fairlot.store.tables import metadata
@@ -28,6 +29,11 @@ INSTALL = (
     "no PostgreSQL here: install Debian's `postgresql`, Homebrew's `postgresql`, or put the"
     " directory of `initdb` on PATH"
 )
+DATABASES = [
+    pytest.param("sqlite", id="sqlite"),
+    pytest.param("postgresql", id="postgresql", marks=pytest.mark.postgres),
+]
+"""The parameters of a fixture that gives a store, or where one is."""
 _OWNER = "fairlot_owner"  # no superuser, as in production
 _SUPERUSER = "super"
 _TEMPLATE = "fairlot_template"
@@ -99,6 +105,17 @@ class Cluster:
         )
         log = self.directory / "log"
         _run("pg_ctl", "-D", self.directory / "data", "-l", log, "-o", options, "-w", "start")
+
+
+@contextmanager
+def new_database_for(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Of a fixture with the parameters DATABASES: None, or the URL of an empty database."""
+    if request.param == "sqlite":
+        yield None
+        return
+    cluster: Cluster = request.getfixturevalue("postgres")
+    with cluster.new_database() as url:
+        yield url
 
 
 def new_cluster(directory: Path) -> Cluster:

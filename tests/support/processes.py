@@ -39,18 +39,20 @@ class ServerProcess:
             os.killpg(self.process.pid, number)
 
 
-def environment(**variables: str) -> dict[str, str]:
-    """This process's, without any Fairlot setting but `variables`."""
+def environment(**variables: str | None) -> dict[str, str]:
+    """This process's, without any Fairlot setting but `variables`; None sets none."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("FAIRLOT_")}
-    return plain | variables
+    return plain | {name: value for name, value in variables.items() if value is not None}
 
 
-def fairlot(*words: str, stdin: str | None = None, check: bool = True, **variables: str) -> Any:
+def fairlot(
+    *words: str, stdin: str | None = None, check: bool = True, **variables: str | None
+) -> Any:
     """Run a command with --json and return what it printed; `variables` as in `environment`."""
     return _run(words, variables, stdin=stdin, check=check)
 
 
-def published(data_dir: Path, experiments: Path, **variables: str) -> str:
+def published(data_dir: Path, experiments: Path, **variables: str | None) -> str:
     """Apply a folder, to a new data directory if need be; the project's experiment token."""
     data = ("--data", str(data_dir))
     _run(("init", "--data-only", *data), variables)
@@ -61,7 +63,7 @@ def published(data_dir: Path, experiments: Path, **variables: str) -> str:
 
 def _run(
     words: Sequence[str],
-    variables: Mapping[str, str],
+    variables: Mapping[str, str | None],
     *,
     stdin: str | None = None,
     check: bool = True,
@@ -81,7 +83,7 @@ def _run(
 
 @contextmanager
 def serving(
-    data_dir: Path, *, workers: int = 1, port: int | None = None, **variables: str
+    data_dir: Path, *, workers: int = 1, port: int | None = None, **variables: str | None
 ) -> Iterator[ServerProcess]:
     port = port or free_port()
     words = ["serve", "--data", str(data_dir), "--port", str(port), "--workers", str(workers)]

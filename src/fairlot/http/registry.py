@@ -171,7 +171,7 @@ class Registry:
 
     def _served(self, segments: list[bytes]) -> _Served:
         served = self._templates.find(segments)
-        if served is None:
+        if served is None or any(_NUL in segment for segment in segments):
             raise not_found("nothing is here; GET /openapi.json lists all paths")
         return served
 
@@ -182,6 +182,7 @@ class Registry:
         return handler
 
 
+_NUL = b"%00"  # which no database keeps, so nothing has such a name
 _NO_BODY = {"type": "http.response.body", "body": b""}
 _INTERNAL = Problem(
     500, ProblemCode.INTERNAL, "the server failed on this request; its log says why"

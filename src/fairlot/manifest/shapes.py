@@ -43,6 +43,9 @@ class Text(Shape[str]):
         if len(text) > self.most:
             fields.refuse(name, f"{len(text)} characters; use at most {self.most}")
             return None
+        if "\0" in text:
+            fields.refuse(name, "has the character U+0000, which PostgreSQL cannot keep; remove it")
+            return None
         return text
 
     def schema(self) -> JsonSchema:

@@ -21,7 +21,17 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "", "//", "*", "/nothing", "/healthz/", "/api/v1/experiments/assignmentsx", "/%2e%2e/a"],
+    [
+        "/",
+        "",
+        "//",
+        "*",
+        "/nothing",
+        "/healthz/",
+        "/api/v1/experiments/assignmentsx",
+        "/%2e%2e/a",
+        "/v1/default%00/manifest.json",
+    ],
 )
 def test_registry__path_of_no_route__is_a_404_problem(desk: Desk, path: str) -> None:
     answer = desk.client.get(path)

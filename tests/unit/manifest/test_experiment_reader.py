@@ -30,6 +30,7 @@ from support.experiment_texts import (
 )
 
 RATE_FIX = "write a decimal from 0 to 1, as in 0.25"
+NO_NUL = "has the character U+0000, which PostgreSQL cannot keep; remove it"
 WEIGHT_FIX = "a weight is a whole number from 0 to 10000, and all sum to 10000"
 THIRDS = "for a third each write 3333, 3333 and 3334"
 PATH_FIX = "write a path of the same site with one leading /, as in /new"
@@ -336,6 +337,7 @@ def test_rate__written_as_a_decimal__is_read_exactly(lines: str, rate_bp: int) -
             f"description: {'x' * 4001}",
             f'3: description: "{"x" * 76}...: 4001 characters; use at most 4000',
         ),
+        (r'owner: "a\0"', rf'3: owner: "a\u0000": {NO_NUL}'),
         ("metadata: [1]", "3: metadata: [1]: write a mapping of fields, as in {key: value}"),
         (
             "display: once",
