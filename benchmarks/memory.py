@@ -22,26 +22,16 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
+from support.experiment_texts import many
 from support.processes import ServerProcess, ask, free_port, published, serving
 from support.waiting import wait_for
 
 AIM_MB = 150
-EXPERIMENT = """
-key: exp-{number}
-name: Experiment {number}
-audience:
-  rule: {{tier: {{$in: [gold, silver]}}, age: {{$gte: {number}}}}}
-  urlPatterns: [/page-{number}, /section/{number}/**]
-variants:
-  - {{key: control, name: Control}}
-  - {{key: treatment, name: Treatment, payload: {{headline: Headline {number}, show: true}}}}
-"""
 
 
 def write_experiments(folder: Path, count: int) -> Path:
     folder.mkdir()
-    documents = (EXPERIMENT.format(number=number) for number in range(count))
-    (folder / "all.yaml").write_text("---".join(documents))
+    (folder / "all.yaml").write_text(many(count))
     return folder
 
 

@@ -4,9 +4,10 @@
 
 A round revokes the newest version over HTTP, which publishes another of all experiments, and asks
 each worker over a connection of its own until it serves that. Told are the seconds until the
-request is answered, and until the last worker serves the new version: assembling, signing and
-storing it are in both. The poll interval is the default. PostgreSQL is started for it where it is
-installed; there workers hear of a publish, with SQLite they look for it.
+request is answered, and until the last worker serves the new version (assembling, signing and
+storing it are in both), and the CPU time of all workers. The poll interval is the default.
+PostgreSQL is started for it where it is installed; there workers hear of a publish, with SQLite
+they look for it.
 """
 
 import sys
@@ -16,11 +17,13 @@ sys.path[:] = [entry for entry in sys.path if not entry.endswith("benchmarks")]
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,7 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 
 from fairlot.service.bootstrap import bootstrap
 from fairlot.store import open_store
+from support.experiment_texts import many
 from support.postgres import PostgresMissing, new_cluster, shared_directory, stop_cluster
 from support.processes import ServerProcess, serving
 
@@ -37,16 +41,6 @@ AIM_S = 2.0
 GIVE_UP_S = 30.0
 PROJECT = "/api/v1/orgs/default/projects/default"
 MANIFEST = "/v1/default/manifest.json"
-EXPERIMENT = """
-key: exp-{number}
-name: Experiment {number}
-audience:
-  rule: {{tier: {{$in: [gold, silver]}}, age: {{$gte: {number}}}}}
-  urlPatterns: [/page-{number}, /section/{number}/**]
-variants:
-  - {{key: control, name: Control}}
-  - {{key: treatment, name: Treatment, payload: {{headline: Headline {number}, show: true}}}}
-"""
 
 
 @contextmanager
@@ -100,9 +94,18 @@ def owner_of(own_port: int, server: ServerProcess) -> int:
         if row[1].endswith(ends[0]) and row[2].endswith(ends[1])
     }
     for pid in server.worker_pids():
-        if any(each.readlink() in sockets for each in Path(f"/proc/{pid}/fd").iterdir()):
-            return pid
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                if descriptor.readlink() in sockets:
+                    return pid
     raise SystemExit("nobody has accepted a connection; this needs Linux")
+
+
+def cpu_s(server: ServerProcess) -> float:
+    """What all workers have used so far; a loaded machine stretches the other figures."""
+    texts = (Path(f"/proc/{pid}/stat").read_text() for pid in server.worker_pids())
+    rows = (text.rpartition(")")[2].split() for text in texts)
+    return sum(int(row[11]) + int(row[12]) for row in rows) / os.sysconf("SC_CLK_TCK")
 
 
 def newer_at(connection: HTTPConnection, etag: str) -> str | None:
@@ -120,25 +123,33 @@ def run_rounds(
     times = []
     with ExitStack() as stack:
         control = stack.enter_context(closing(HTTPConnection("127.0.0.1", server.port)))
+        operator = stack.enter_context(ThreadPoolExecutor(1))
         workers = connections_to_workers(server, arguments.workers, stack)
         etag = newer_at(workers[0], '"none"') or ""
         for _ in range(arguments.rounds):
             started_at = time.monotonic()
-            path = f"{PROJECT}/manifests/{version}/revoke"
-            version = call(control, key, "POST", path, {"reason": "benchmark"})["published"]
-            answered_s = time.monotonic() - started_at
-            newer = [wait_for_newer(worker, etag) for worker in workers]
-            times.append((answered_s, time.monotonic() - started_at))
-            (etag,) = set(newer)
+            revoking = operator.submit(revoke, control, key, version)
+            etag = wait_for_all(workers, etag)
+            reached_s = time.monotonic() - started_at
+            version, answered_at = revoking.result()
+            times.append((answered_at - started_at, reached_s))
     return times
 
 
-def wait_for_newer(worker: HTTPConnection, etag: str) -> str:
+def revoke(control: HTTPConnection, key: str, version: int) -> tuple[int, float]:
+    """The version that took its place, and when that was answered."""
+    path = f"{PROJECT}/manifests/{version}/revoke"
+    published: int = call(control, key, "POST", path, {"reason": "benchmark"})["published"]
+    return published, time.monotonic()
+
+
+def wait_for_all(workers: list[HTTPConnection], etag: str) -> str:
+    """The ETag that all have instead; each is asked all the time, or it would hang up."""
     give_up_at = time.monotonic() + GIVE_UP_S
     while time.monotonic() < give_up_at:
-        newer = newer_at(worker, etag)
-        if newer is not None:
-            return newer
+        newer = [newer_at(worker, etag) for worker in workers]
+        if newer[0] is not None and None not in newer:
+            return newer[0]
         time.sleep(0.005)
     raise SystemExit("a publish did not reach every worker")
 
@@ -152,18 +163,19 @@ def measure(name: str, url: str | None, arguments: argparse.Namespace) -> float:
         if first is None:
             raise SystemExit(f"{name}: the database is not empty")
         with serving(data_dir, workers=arguments.workers, **variables) as server:
-            text = "---".join(EXPERIMENT.format(number=n) for n in range(arguments.experiments))
-            files = {"files": [{"path": "all.yaml", "text": text}]}
+            files = {"files": [{"path": "all.yaml", "text": many(arguments.experiments)}]}
             with closing(HTTPConnection("127.0.0.1", server.port)) as control:
                 call(control, first.admin_key, "POST", f"{PROJECT}/apply", files)
                 page = call(control, first.admin_key, "GET", f"{PROJECT}/manifests?limit=1")
             version = page["items"][0]["version"]
+            used_s = cpu_s(server)
             times = run_rounds(server, first.admin_key, version, arguments)
+            used_s = cpu_s(server) - used_s
     answered, reached = ([each[number] for each in times] for number in (0, 1))
     print(
         f"{name}: answered after {statistics.median(answered):.2f} s, at all"
         f" {arguments.workers} workers after {statistics.median(reached):.2f} s (median),"
-        f" {max(reached):.2f} s (longest of {len(times)})"
+        f" {max(reached):.2f} s (longest of {len(times)}); {used_s / len(times):.2f} s of CPU each"
     )
     return max(reached)
 

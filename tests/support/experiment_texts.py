@@ -19,7 +19,22 @@ LINE = 3
 """The line on which what a test adds between HEAD and VARIANTS begins."""
 
 
+_ONE_OF_MANY = """
+key: exp-{number}
+name: Experiment {number}
+audience:
+  rule: {{tier: {{$in: [gold, silver]}}, age: {{$gte: {number}}}}}
+  urlPatterns: [/page-{number}, /section/{number}/**]
+variants:
+  - {{key: control, name: Control}}
+  - {{key: treatment, name: Treatment, payload: {{headline: Headline {number}, show: true}}}}
+"""
 SCHEMA = Draft7Validator(schema_document())
+
+
+def many(count: int) -> str:
+    """Experiments with rules, URL patterns and payloads, in one file."""
+    return "---".join(_ONE_OF_MANY.format(number=number) for number in range(count))
 
 
 def read_text(

@@ -24,7 +24,7 @@ from fairlot.service.signing_keys import (
     published_keys,
 )
 from fairlot.store.signing_keys import KeyState, SigningKeyRow, replace_signing_key
-from fairlot.store.tenants import OrganizationRow, projects_of
+from fairlot.store.tenants import OrganizationRow, projects_of, raise_generation
 
 DEFAULT_WAIT_S: Final = 86_400
 """For how long a cache may serve an old manifest when it cannot get a new one: `stale-if-error`."""
@@ -195,6 +195,7 @@ def _publish_all(
     upcoming = key_in_state(published_keys(connection, organization.id), KeyState.NEXT)
     if upcoming is not None and upcoming.announced_at_ms is None:
         replace_signing_key(connection, replace(upcoming, announced_at_ms=now_ms))
+    raise_generation(connection)  # an organization without a project has a key set too
     published = {key: version for key, version in versions.items() if version is not None}
     return KeyChange(True, published_keys(connection, organization.id), published)
 

@@ -27,13 +27,19 @@ from fairlot.service.key_rotation import (
 )
 from fairlot.service.previews import mint_preview
 from fairlot.service.publishing import publish
-from fairlot.service.signing_keys import NoSigningKey
+from fairlot.service.signing_keys import NoSigningKey, make_signing_key
 from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store
 from fairlot.store.audit import read_audit_records
-from fairlot.store.signing_keys import SigningKeyRow, signing_keys_of
+from fairlot.store.signing_keys import KeyState, SigningKeyRow, signing_keys_of
 from fairlot.store.tables import signing_keys
-from fairlot.store.tenants import OrganizationRow, ProjectRow, add_project, find_organization
+from fairlot.store.tenants import (
+    OrganizationRow,
+    ProjectRow,
+    add_organization,
+    add_project,
+    find_organization,
+)
 from unit.service.conftest import NOW_MS, Apply
 
 ANNA = Actor("local:anna", frozenset())
@@ -198,6 +204,17 @@ def test_announce__organization_of_an_earlier_version__gets_a_next_key(store: St
     for manifest in manifests(store).values():
         assert upcoming.kid in manifest.keys
     assert signers(store) == set(kids_by_state(store)["current"])
+
+
+def test_announce__organization_without_a_project__changes_its_key_set(store: Store) -> None:
+    with store.writing() as connection:
+        add_organization(connection, "org_2", "rival", NOW_MS)
+        make_signing_key(connection, "org_2", KeyState.CURRENT, NOW_MS)
+    generation = store.generation()
+    with store.writing() as connection:
+        announce_key(connection, OrganizationRow("org_2", "rival"), ANNA, now_ms=NOW_MS)
+    assert store.generation() > generation
+    assert len(json.loads(load_snapshot(store).jwks["rival"])["keys"]) == 2
 
 
 def test_announce__with_a_next_key__changes_nothing(store: Store) -> None:
