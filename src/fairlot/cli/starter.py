@@ -52,8 +52,9 @@ def init(directory: Path, data_only: bool, data_dir: str | None, as_json: bool) 
     click.echo(f"Data directory: {settings.data_dir}")
     print_credentials(credentials)
     data = "" if data_dir is None else f" --data {shlex.quote(data_dir)}"
+    folder = shlex.quote(str(directory))
     click.echo(
-        f"\nNext:\n  fairlot apply {shlex.quote(str(directory))}{data}\n  fairlot serve{data}"
+        f"\nNext:\n  fairlot plan {folder}{data}\n  fairlot apply {folder}{data}\n  fairlot serve{data}"
     )
 
 

@@ -58,17 +58,21 @@ def test_init__data_directory_that_is_a_file__is_an_error(run: Run, tmp_path: Pa
 @pytest.mark.parametrize(
     ("words", "following"),
     [
-        ((), ("apply experiments", "serve")),
+        ((), ("plan experiments", "apply experiments", "serve")),
         (
             ("my experiments", "--data", "my data"),
-            ("apply 'my experiments' --data 'my data'", "serve --data 'my data'"),
+            (
+                "plan 'my experiments' --data 'my data'",
+                "apply 'my experiments' --data 'my data'",
+                "serve --data 'my data'",
+            ),
         ),
     ],
 )
 def test_init__next_lines__repeat_the_data_directory(
-    run: Run, words: tuple[str, ...], following: tuple[str, str]
+    run: Run, words: tuple[str, ...], following: tuple[str, ...]
 ) -> None:
-    ending = "Next:\n  fairlot {}\n  fairlot {}\n".format(*following)
+    ending = "Next:\n  fairlot {}\n  fairlot {}\n  fairlot {}\n".format(*following)
     assert run("init", *words).out.endswith(ending)
 
 
