@@ -53,9 +53,9 @@ def init(directory: Path, data_only: bool, data_dir: str | None, as_json: bool) 
     print_credentials(credentials)
     data = "" if data_dir is None else f" --data {shlex.quote(data_dir)}"
     folder = shlex.quote(str(directory))
-    click.echo(
-        f"\nNext:\n  fairlot plan {folder}{data}\n  fairlot apply {folder}{data}\n  fairlot serve{data}"
-    )
+    click.echo("\nNext:")
+    for command in (f"plan {folder}", f"apply {folder}", "serve"):
+        click.echo(f"  fairlot {command}{data}")
 
 
 def _write_welcome(directory: Path) -> bool:
