@@ -109,6 +109,11 @@ def _terminable() -> Iterator[None]:
 
 def _open_shop(directory: str) -> Shop:
     settings = read_settings(directory)
+    if settings.database_url is not None:
+        raise CommandFailed(
+            "database_url: is set, and the demo would publish its shop there; unset"
+            " FAIRLOT_DATABASE_URL, or run it where fairlot.toml does not set it"
+        )
     with opened_store(settings) as store:
         bootstrap(store)
         with as_file(files("fairlot.cli") / "shop") as shop:

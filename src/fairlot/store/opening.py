@@ -1,14 +1,16 @@
 """One way to open a store, whichever database it is in."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from fairlot.store.errors import Place, StoreUnusable
-from fairlot.store.ports import Store
-from fairlot.store.sqlite import open_sqlite, sqlite_as_it_is
+from fairlot.store.ports import Database, Store
+from fairlot.store.schema import bring_up_to_date
+from fairlot.store.sqlite import SqliteDatabase
+from fairlot.store.unlocking import check_length, open_vault
 
 
 def open_store(data_dir: Path, secret: str | None, database_url: str | None = None) -> Store:
@@ -19,32 +21,34 @@ def open_store(data_dir: Path, secret: str | None, database_url: str | None = No
     Raises StoreUnusable, NewerStore or WrongSecret, and then changes nothing. Several processes
     may open at once.
     """
-    if database_url is None:
-        return open_sqlite(data_dir, secret)
-    with _driver_needed():
-        from fairlot.store.postgres import open_postgres
-    return open_postgres(database_url, data_dir, secret)
+    database = _database(data_dir, database_url)
+    check_length(database.place, secret)
+    try:
+        with database.alone() as connection:
+            bring_up_to_date(connection, database.place)
+            vault = open_vault(connection, database.place, data_dir, secret)
+    except BaseException:
+        database.close()
+        raise
+    return database.store(vault)
 
 
 @contextmanager
 def store_as_it_is(data_dir: Path, database_url: str | None) -> Iterator[tuple[Place, Connection]]:
     """Where it is, and a write transaction on it. Nothing is made, migrated or unsealed, and while
     it is open nobody else can open the store. Raises StoreUnusable."""
-    if database_url is None:
-        with sqlite_as_it_is(data_dir) as found:
-            yield found
-        return
-    with _driver_needed():
-        from fairlot.store.postgres import postgres_as_it_is
-    with postgres_as_it_is(database_url, data_dir) as opened:
-        yield opened
+    with closing(_database(data_dir, database_url)) as database:
+        if isinstance(database.place, Path) and not database.place.exists():
+            raise StoreUnusable(database.place, "is not there", "make one with `fairlot init`")
+        with database.alone() as connection:
+            yield database.place, connection
 
 
-@contextmanager
-def _driver_needed() -> Iterator[None]:
-    """It is an extra, and takes a while to import."""
+def _database(data_dir: Path, url: str | None) -> Database:
+    if url is None:
+        return SqliteDatabase(data_dir)
     try:
-        yield
+        from fairlot.store.postgres import PostgresDatabase  # its driver is an extra
     except ModuleNotFoundError as error:
         if error.name != "psycopg":
             raise
@@ -53,3 +57,4 @@ def _driver_needed() -> Iterator[None]:
             "the driver of PostgreSQL is not installed",
             "pip install 'fairlot[server,postgres]'",
         ) from None
+    return PostgresDatabase(url, data_dir)

@@ -1,4 +1,4 @@
-"""What the services need of a store, whichever database holds it."""
+"""What the services need of a store, and a store of its database."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from fairlot.store.errors import Place
 from fairlot.store.vault import Vault
 
 
@@ -32,3 +33,19 @@ class Store(Protocol):
         """
 
     def close(self) -> None: ...
+
+
+class Database(Protocol):
+    """Where a store is, before it is opened."""
+
+    @property
+    def place(self) -> Place: ...
+
+    def alone(self) -> AbstractContextManager[Connection]:
+        """A write transaction, while no other process makes, migrates or unlocks the store."""
+
+    def store(self, vault: Vault) -> Store:
+        """On tables that are up to date."""
+
+    def close(self) -> None:
+        """What `store` has given is closed with it."""

@@ -9,13 +9,11 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
+from fairlot.store.data_directory import locked_directory
 from fairlot.store.errors import StoreAway, StoreUnusable
 from fairlot.store.postgres_connection import BoundedConnection, Connector, parameters_of, place_of
 from fairlot.store.postgres_listening import listen
-from fairlot.store.schema import bring_up_to_date
 from fairlot.store.sql_store import SqlStore, problem_of, reported
-from fairlot.store.sqlite import locked_directory
-from fairlot.store.unlocking import check_length, open_vault
 from fairlot.store.vault import Vault
 
 # Any number that no other user of the same database chose: this one is "fairlot" in ASCII.
@@ -28,7 +26,7 @@ _LEAST_VERSION = 13_00_00
 
 
 class PostgresStore(SqlStore):
-    """Made by `open_postgres`."""
+    """Made by `PostgresDatabase`."""
 
     def __init__(self, parameters: dict[str, Any], engine: Engine, vault: Vault) -> None:
         super().__init__(place_of(parameters), _reading(engine), _writing(engine), vault)
@@ -38,48 +36,38 @@ class PostgresStore(SqlStore):
         await listen(self._parameters, changed)
 
 
-def open_postgres(url: str, data_dir: Path, secret: str | None) -> PostgresStore:
-    """As `open_store`."""
-    parameters = parameters_of(url)
-    place = place_of(parameters)
-    check_length(place, secret)
-    engine = _engine(parameters)
-    try:
-        with _alone(place, data_dir, engine) as connection:
-            bring_up_to_date(connection, place)
-            vault = open_vault(connection, place, data_dir, secret)
-    except BaseException:
-        engine.dispose()
-        raise
-    return PostgresStore(parameters, engine, vault)
+class PostgresDatabase:
+    """`data_dir` is made as needed, for the key."""
 
+    def __init__(self, url: str, data_dir: Path) -> None:
+        self._parameters = parameters_of(url)
+        self.place = place_of(self._parameters)
+        self._data_dir = data_dir
+        self._engine = _engine(self._parameters)
 
-@contextmanager
-def postgres_as_it_is(url: str, data_dir: Path) -> Iterator[tuple[str, Connection]]:
-    """As `store_as_it_is`."""
-    parameters = parameters_of(url)
-    place = place_of(parameters)
-    engine = _engine(parameters)
-    try:
-        with _alone(place, data_dir, engine) as connection:
-            yield place, connection
-    finally:
-        engine.dispose()
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        _check_reachable(self.place, self._engine)
+        with (
+            locked_directory(self._data_dir),
+            reported(self.place),
+            self._engine.begin() as connection,
+        ):
+            _wait_for_writers(connection)
+            yield connection
 
+    def store(self, vault: Vault) -> PostgresStore:
+        return PostgresStore(self._parameters, self._engine, vault)
 
-@contextmanager
-def _alone(place: str, data_dir: Path, engine: Engine) -> Iterator[Connection]:
-    """A write transaction, while nobody else opens the database or the directory."""
-    _check_reachable(place, engine)
-    with locked_directory(data_dir), reported(place), engine.begin() as connection:
-        _wait_for_writers(connection)
-        yield connection
+    def close(self) -> None:
+        self._engine.dispose()
 
 
 def _engine(parameters: dict[str, Any]) -> Engine:
     engine = create_engine(
         "postgresql+psycopg://",
         creator=Connector(parameters).connect,
+        isolation_level="READ COMMITTED",  # whatever the database has as its default
         pool_size=_CONNECTIONS_KEPT,
         max_overflow=_CONNECTIONS_KEPT,
         pool_timeout=_POOL_WITHIN_S,

@@ -1,6 +1,5 @@
 """The store in one SQLite file of the data directory."""
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -12,19 +11,17 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
+from fairlot.store.data_directory import locked_directory
 from fairlot.store.errors import StoreUnusable
-from fairlot.store.schema import bring_up_to_date
 from fairlot.store.sql_store import SqlStore, reported
-from fairlot.store.unlocking import check_length, open_vault
 from fairlot.store.vault import KEY_FILE, Vault
 
 DATABASE_FILE = "fairlot.db"
-LOCK_FILE = "fairlot.db.lock"
 _BUSY_TIMEOUT_S = 10.0
 
 
 class SqliteStore(SqlStore):
-    """Made by `open_sqlite`."""
+    """Made by `SqliteDatabase`."""
 
     def __init__(self, path: Path, engine: Engine, vault: Vault) -> None:
         super().__init__(path, engine, _writing(engine), vault)
@@ -43,61 +40,27 @@ class SqliteStore(SqlStore):
         """SQLite tells nobody."""
 
 
-def open_sqlite(data_dir: Path, secret: str | None) -> SqliteStore:
-    """As `open_store`."""
-    check_length(data_dir, secret)
-    path = data_dir / DATABASE_FILE
-    engine = _engine(path)
-    try:
-        with _alone(path, engine) as connection:
-            bring_up_to_date(connection, path)
-            vault = open_vault(connection, path, data_dir, secret)
-    except BaseException:
-        engine.dispose()
-        raise
-    return SqliteStore(path, engine, vault)
+class SqliteDatabase:
+    """The file in a data directory, which is made as needed."""
 
+    def __init__(self, data_dir: Path) -> None:
+        self.place = data_dir / DATABASE_FILE
+        self._engine = _engine(self.place)
 
-@contextmanager
-def sqlite_as_it_is(data_dir: Path) -> Iterator[tuple[Path, Connection]]:
-    """As `store_as_it_is`."""
-    path = data_dir / DATABASE_FILE
-    if not path.exists():
-        raise StoreUnusable(path, "is not there", "make one with `fairlot init`, or name another")
-    engine = _engine(path)
-    try:
-        with _alone(path, engine) as connection:
-            yield path, connection
-    finally:
-        engine.dispose()
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        with locked_directory(self.place.parent):
+            _check_not_lost(self.place)
+            _create_private(self.place)
+            _check_sound(self.place, self._engine)
+            with reported(self.place), _writing(self._engine).begin() as connection:
+                yield connection
 
+    def store(self, vault: Vault) -> SqliteStore:
+        return SqliteStore(self.place, self._engine, vault)
 
-@contextmanager
-def _alone(path: Path, engine: Engine) -> Iterator[Connection]:
-    """A write transaction on a sound file, while nobody else opens it."""
-    with locked_directory(path.parent):
-        _check_not_lost(path)
-        _create_private(path)
-        _check_sound(path, engine)
-        with reported(path), _writing(engine).begin() as connection:
-            yield connection
-
-
-@contextmanager
-def locked_directory(data_dir: Path) -> Iterator[None]:
-    """One process at a time creates, migrates and makes the key, in a directory that is made."""
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise StoreUnusable(
-            data_dir, f"cannot be written ({error.strerror})", "name a directory that you own"
-        ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    def close(self) -> None:
+        self._engine.dispose()
 
 
 def _create_private(path: Path) -> None:

@@ -147,8 +147,14 @@ def test_writing__connection_cut_before_the_commit__says_that_it_is_not_known(
         write_and_be_cut()
 
 
-def test_writing__two_at_once__wait_for_each_other(store: Store) -> None:
-    """Each reads what the other wrote: under two snapshots one of the increments would be lost."""
+def test_writing__several_at_once__wait_for_each_other(
+    tmp_path: Path, postgres: Cluster, url: str
+) -> None:
+    """Each reads what the other wrote, whatever the database has as its default."""
+    postgres.administer(
+        f"ALTER DATABASE {database_of(url)} SET default_transaction_isolation = 'serializable'"
+    )
+    store = open_store(tmp_path, SECRET, url)
 
     def increment() -> None:
         for _ in range(20):
@@ -164,6 +170,7 @@ def test_writing__two_at_once__wait_for_each_other(store: Store) -> None:
     for thread in threads:
         thread.join()
     assert store.generation() == 60
+    store.close()
 
 
 def test_reading__tries_to_write__is_refused(store: Store) -> None:
