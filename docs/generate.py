@@ -28,7 +28,10 @@ def settings_page() -> str:
         "Read from three places: `fairlot.toml` in the current directory (or the file that",
         "`FAIRLOT_CONFIG` names) is the weakest, a variable beats it, a flag of `fairlot serve`",
         "beats both. A name that does not exist is an error in the file and in the environment.",
-        "`FAIRLOT_DEBUG=1` is no setting: it prints the traceback of an unexpected error.",
+        "Four variables are no settings. `FAIRLOT_URL` and `FAIRLOT_API_KEY` name the server that",
+        "commands work on, and the key for it; `FAIRLOT_ACTOR` is who they are on record as when",
+        "they work on a data directory; `FAIRLOT_DEBUG=1` prints the traceback of an unexpected",
+        "error.",
         "",
     ]
     for name in setting_names():

@@ -22,7 +22,7 @@ LOCAL_ACTOR = "fairlot.actor"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`key` None is somebody on this machine, who may do all that the actor's scopes say."""
+    """`key` None is somebody on this machine, who may do everything."""
 
     actor: Actor
     key: ApiKeyRecord | None = None

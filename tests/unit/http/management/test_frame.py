@@ -1,6 +1,7 @@
 """What all routes of the control plane share, tried on those of the API keys."""
 
 import base64
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from sqlalchemy import select
 from fairlot.http.management.callers import LOCAL_ACTOR
 from fairlot.service.actors import Actor, Scope
 from fairlot.store import StoreFailed
-from fairlot.store.tables import api_keys, idempotent_replies
+from fairlot.store.tables import api_keys, audit_records, idempotent_replies
 from support.asgi import AsgiClient, exchange
 from support.control import ControlBench, control_bench
 from support.serving import NOW_MS
@@ -135,6 +136,43 @@ def test_frame__tier__is_counted_by_key(tmp_path: Path) -> None:
 def test_frame__use_of_a_key__is_noted(bench: ControlBench) -> None:
     bench.get(KEYS)
     assert bench.services.uses.keys == {bench.keys["admin"][7:15]: NOW_MS}
+
+
+def test_frame__refused_uses_of_a_key__go_on_record(bench: ControlBench) -> None:
+    ending = {**ASKED, "expiresAt": "2023-11-15T00:00:00Z"}
+    gone, old = bench.post(KEYS, ASKED).json, bench.post(KEYS, ending).json
+    bench.keys |= {"gone": gone["key"], "old": old["key"], "wrong": bench.keys["reader"] + "x"}
+    bench.post(f"{KEYS}/{gone['id']}/revoke")
+    bench.clock.now_ms = NOW_MS + DAY_MS
+    project = "/api/v1/orgs/default/projects/default"
+    for key, path in (
+        ("wrong", KEYS),
+        ("gone", KEYS),
+        ("old", KEYS),
+        ("reader", KEYS),
+        ("staging", project),
+        ("staging", KEYS),
+        ("rival", KEYS),
+    ):
+        assert bench.get(path, key).status in (401, 403, 404)
+    bench.get(KEYS, None, Authorization="Bearer fx_key_nobody00.secret")
+    bench.services.uses.store(bench.store, NOW_MS)
+    ids = {name: f"api_key:{text[7:15]}" for name, text in bench.keys.items()}
+    assert failed_uses(bench) == {
+        ids["reader"]: {"wrong_secret": 1, "lacks_scope": 1},
+        ids["gone"]: {"revoked": 1},
+        ids["old"]: {"expired": 1},
+        ids["staging"]: {"out_of_reach": 2},
+        ids["rival"]: {"out_of_reach": 1},
+    }
+
+
+def failed_uses(bench: ControlBench) -> dict[str | None, object]:
+    with bench.store.reading() as connection:
+        rows = connection.execute(
+            select(audit_records).where(audit_records.c.action == "api_key.failed")
+        ).all()
+    return {row.target: json.loads(row.details) for row in rows}
 
 
 def test_frame__store_that_fails__is_503_and_changes_nothing(
