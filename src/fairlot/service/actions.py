@@ -60,9 +60,13 @@ class _Case:
     connection: Connection
     tenant: ProjectRow
     row: ExperimentRow
-    experiment: Experiment
     asked: Asked
     actor: Actor
+
+    @property
+    def experiment(self) -> Experiment:
+        """Read only where it matters: what cannot be read can still be killed."""
+        return experiment_from_json(self.row.document)
 
 
 def act(
@@ -82,7 +86,7 @@ def act(
         raise NotThere(EXPERIMENT, key)
     if asked.action in NEEDS_REASON and not (asked.reason or "").strip():
         raise ReasonMissing(key, asked.action)
-    case = _Case(connection, tenant, row, experiment_from_json(row.document), asked, actor)
+    case = _Case(connection, tenant, row, asked, actor)
     reached = outcome(State(row.status), asked.action, review_required=tenant.review_required)
     if isinstance(reached, State):
         guarded = _GUARDS.get(asked.action, _nothing_refused)(case)

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from fairlot.engine import Experiment, FairlotError, Layer, Manifest, Status
+from fairlot.engine import Experiment, FairlotError, Manifest, Status
 from fairlot.engine.errors import shorten
 from fairlot.events import new_ulid
 from fairlot.manifest import (
@@ -19,6 +19,7 @@ from fairlot.manifest import (
     sign_preview,
 )
 from fairlot.manifest.instants import write_instant
+from fairlot.manifest.parts import manifest_parts
 from fairlot.manifest.previews import (
     DEFAULT_TTL_S,
     LONGEST_TTL_S,
@@ -30,9 +31,9 @@ from fairlot.service.access import existing_project
 from fairlot.service.actors import Actor
 from fairlot.service.audit import record
 from fairlot.service.lifecycle import State
+from fairlot.service.project_state import HOLDOUT, read_state
 from fairlot.service.signing_keys import current_key, published_keys
 from fairlot.store import Store
-from fairlot.store.definitions import layer_salts
 from fairlot.store.experiments import ExperimentRow, experiments_of, newest_manifest
 from fairlot.store.previews import add_revoked_preview, forget_expired_previews
 from fairlot.store.tenants import OrganizationRow, ProjectRow, raise_generation
@@ -127,16 +128,21 @@ def draft_document(
         tenant = existing_project(connection, org, project)
         row, experiment = _previewed(connection, tenant, experiment_key, variant_key)
         newest = newest_manifest(connection, tenant.id)
-        salts = layer_salts(connection, tenant.id)
+        definitions = read_state(connection, tenant).live_definitions
         key = _signer(connection, tenant)
-    own = experiment.layer
+    parts = manifest_parts(
+        [replace(experiment, status=Status.RUNNING)],
+        [each.definition for each in definitions if each.row.kind != HOLDOUT],
+        tenant.key,
+    )
     manifest = Manifest(
         tenant.organization_key,
         tenant.key,
         version=0 if newest is None else newest.version,
         published_at=write_instant(row.updated_at_ms),
-        experiments=(replace(experiment, status=Status.RUNNING),),
-        layers=() if own is None else (Layer(own.key, salts[own.key]),),
+        experiments=parts.experiments,
+        layers=parts.layers,
+        segments=parts.segments,
     )
     return sign_manifest(manifest_to_json(manifest), key, DocumentType.DRAFT)
 

@@ -21,6 +21,7 @@ from fairlot.store import Store
 from fairlot.store.audit import read_audit_records
 from fairlot.store.experiments import ExperimentRow, find_experiment
 from fairlot.store.revisions import revisions_of
+from fairlot.store.tables import experiments
 from support.applying import ANNA, BEN, require_review, tenant_of
 from unit.service.conftest import NOW_MS, Apply
 
@@ -265,6 +266,14 @@ def test_act__every_time__adds_a_revision_and_an_audit_record(
         ("local:anna", "experiment.start"),
         ("local:ben", "experiment.kill"),
     ]
+
+
+def test_kill__of_what_cannot_be_read__is_possible(store: Store, apply: Apply, do: Do) -> None:
+    apply(draft())
+    do("start")
+    with store.writing() as connection:
+        connection.execute(experiments.update().values(document=b"{}"))
+    assert do("kill").row.status == "killed"
 
 
 def test_start__twice_at_the_same_time__succeeds_once(store: Store, apply: Apply, do: Do) -> None:

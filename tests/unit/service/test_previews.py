@@ -245,6 +245,17 @@ def test_draft__in_a_layer__brings_the_layer(store: Store, apply: Apply) -> None
     assert [layer.key for layer in compiled.manifest.layers] == ["checkout"]
 
 
+def test_draft__for_segments__brings_them_and_no_holdout(store: Store, apply: Apply) -> None:
+    gold = "kind: segment\nkey: gold\nrule: {tier: gold}\n"
+    vips = "kind: segment\nkey: vips\nsegments: [gold]\n"
+    holdout = "kind: holdout\nkey: quiet\nrate: 1\n"
+    apply(DRAFT + "audience: {segments: [vips]}\n", gold, vips, holdout)
+    compiled = compile_manifest(draft_of(store))
+    assert compiled.broken == {}
+    assert {segment.key for segment in compiled.manifest.segments} == {"gold", "vips"}
+    assert compiled.manifest.holdout is None
+
+
 def test_draft__read_as_a_manifest__is_refused(store: Store, apply: Apply) -> None:
     apply(DRAFT)
     document = draft_document(store, "default", "default", "hero", "bold")

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from fairlot.manifest.parts import ManifestParts, manifest_parts
 from fairlot.manifest.problems import SpecProblem
 from fairlot.service.actors import Actor, Scope
 from fairlot.service.changes.conflicts import overlaps, users_of
 from fairlot.service.changes.steps import Places, problem_at
+from fairlot.service.lifecycle import UNDER_REVIEW
 from fairlot.service.plan_document import PlanWarning
 from fairlot.service.project_state import EXPERIMENT, HOLDOUT, LAYER, SEGMENT, Name, ProjectState
 
@@ -98,8 +100,8 @@ def _second_holdout(after: ProjectState, places: Places) -> Iterator[SpecProblem
 
 
 def _unreviewed(before: ProjectState, after: ProjectState, places: Places) -> Iterator[SpecProblem]:
-    """A definition reaches into what runs: changing one is an edit of what runs."""
-    was, will = before.manifest(), after.manifest()
+    """A definition reaches into what somebody has approved or has to: changing one is an edit."""
+    was, will = _guarded(before), _guarded(after)
     changed: list[Name] = []
     if was.holdout != will.holdout:
         changed += [(HOLDOUT, each.key) for each in (will.holdout or was.holdout,) if each]
@@ -111,7 +113,19 @@ def _unreviewed(before: ProjectState, after: ProjectState, places: Places) -> It
     ]
     for name in changed:
         fix = (
-            f"the {name[0]} is in use by what has started, and this project asks for a review: use"
-            " a key with scope approve"
+            f"the {name[0]} is in use by what has started or is under review, and this project asks"
+            " for one: use a key with scope approve"
         )
         yield problem_at(places.get(name), "", name[1], fix)
+
+
+def _guarded(state: ProjectState) -> ManifestParts:
+    return manifest_parts(
+        [
+            each.experiment
+            for each in state.live_experiments
+            if each.is_served or each.row.status in UNDER_REVIEW
+        ],
+        [each.definition for each in state.live_definitions],
+        state.tenant.key,
+    )

@@ -136,6 +136,16 @@ def test_apply__a_definition_that_nothing_started_uses__needs_no_approval(
     assert apply(SEGMENT.replace("gold", "silver"), actor=WRITER).version is None
 
 
+def test_apply__a_definition_that_reaches_into_what_is_approved__needs_the_scope_approve(
+    store: Store, apply: Apply
+) -> None:
+    require_review(store)
+    apply(yaml("audience: {segments: [vips]}"), SEGMENT)
+    do(store, "approve")
+    (told,) = problems(apply, SEGMENT.replace("gold", "silver"), actor=WRITER)
+    assert "is in use by what has started or is under review" in told
+
+
 @pytest.mark.parametrize("status", ["running", "paused", "draft"])
 def test_apply__a_killed_experiment__stays_killed_and_is_warned_of(
     store: Store, apply: Apply, status: str
