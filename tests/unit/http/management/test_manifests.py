@@ -92,7 +92,7 @@ def test_diff__version_that_is_not_there__is_refused(
     assert bench.get(MANIFESTS + path).status == status
 
 
-@pytest.mark.parametrize("version", ["7", "-1", "00", "newest", "99999999999", "%00"])
+@pytest.mark.parametrize("version", ["7", "-1", "00", "newest", "99999999999"])
 @pytest.mark.parametrize("verb", ["GET", "revoke"])
 def test_version__one_that_is_not_there__is_404(
     bench: ControlBench, version: str, verb: str
