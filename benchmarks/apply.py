@@ -133,7 +133,7 @@ def report(medians: dict[str, float]) -> None:
     is_soon = change <= AIM_CHANGE_S
     print(verdict(f"of it at most {AIM_CHANGE_S:g} s after reading", f"{change:.2f} s", is_soon))
     changed = again - medians["read"]
-    print(verdict("again, after reading, a tenth", f"{changed:.2f} s", changed <= change / 10))
+    print(verdict("again, after reading, a fifth", f"{changed:.2f} s", changed <= change / 5))
 
 
 def verdict(aim: str, value: str, met: bool) -> str:

@@ -38,7 +38,7 @@ def course_of(
     state = walk(start, actions, review_required=review_required)
     notes = []
     if start is not here:
-        notes.append(f"was {here.value}, and goes back to draft because it is edited")
+        notes.append(f"was {here.value}: what is edited has to be reviewed again")
     warnings = () if satisfies(state, target) else (_waiting(row.key, state, target),)
     return Course(state, actions, notes=tuple(notes), warnings=warnings)
 

@@ -1,5 +1,6 @@
 """Keep a prepared change: rows, revisions and audit records, and publish what clients see of it."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -49,7 +50,7 @@ def keep(
         connection,
         tenant.organization_id,
         actor,
-        [_entry(*each, reason) for each in zip(steps, verbs, strict=True)],
+        [entry for each in zip(steps, verbs, strict=True) for entry in _entries(*each, reason)],
         now_ms=now_ms,
         project=tenant.key,
     )
@@ -88,15 +89,19 @@ def _revision(step: AnyStep, verb: str, made: _Made) -> RevisionRow:
     )
 
 
-def _entry(step: AnyStep, verb: str, reason: str | None) -> AuditEntry:
+def _entries(step: AnyStep, verb: str, reason: str | None) -> Iterator[AuditEntry]:
+    """Of the change, and of each action that it takes: whoever looks for what was started finds
+    what a file has started too."""
     row, change = step.after, step.change
     noun = "experiment" if isinstance(row, ExperimentRow) else "definition"
-    details: dict[str, Json] = {
-        "revision": row.revision,
-        "fields": [field.path for field in change.fields],
-        "actions": [action.value for action in step.actions],
-        "status": row.status if isinstance(row, ExperimentRow) else None,
-        "reason": reason,
-    }
-    said = {name: value for name, value in details.items() if value not in (None, [])}
-    return AuditEntry(f"{noun}.{verb}", f"{change.kind.value}:{row.key}", said)
+    target = f"{change.kind.value}:{row.key}"
+    details: dict[str, Json] = {"revision": row.revision}
+    if isinstance(row, ExperimentRow):
+        details["status"] = row.status
+    if reason is not None:
+        details["reason"] = reason
+    if verb not in step.actions:
+        fields = [field.path for field in change.fields]
+        yield AuditEntry(f"{noun}.{verb}", target, {**details, "fields": fields})
+    for action in step.actions:
+        yield AuditEntry(f"{noun}.{action}", target, details)

@@ -13,6 +13,7 @@ from fairlot.service.refusals import NotDeletable, NotThere, Refused
 from fairlot.service.signing_keys import make_signing_key
 from fairlot.service.snapshot import ProjectServing, load_snapshot
 from fairlot.store import Store
+from fairlot.store.audit import read_audit_records
 from fairlot.store.signing_keys import KeyState
 from fairlot.store.tenants import add_organization
 from support.applying import ANNA, source_files, tenant_of
@@ -123,6 +124,33 @@ def test_apply__variant_removed_and_back_again__has_its_id(store: Store, apply: 
     assert experiments(store)["button"].variant("c") is None
     apply(yaml(variants="[{key: a, name: A}, {key: b, name: B}, {key: c, name: C}]"))
     assert experiments(store)["button"].variant("c") == before
+
+
+def test_apply__every_change__is_on_record_with_what_it_started(store: Store, apply: Apply) -> None:
+    apply(yaml("one"), "kind: layer\nkey: shop\n", reason="launch")
+    apply(yaml("one", "status: paused"))
+    apply(yaml("one", "status: completed", "priority: 2"))
+    with store.reading() as connection:
+        owner = tenant_of(connection).organization_id
+        records = read_audit_records(connection, owner, limit=100, after=0)
+    found = [row for row in records if row.target in ("experiment:one", "layer:shop")]
+    assert [(row.action, row.actor, row.project) for row in found] == [
+        (action, "local:anna", "default")
+        for action in (
+            "definition.create",
+            "experiment.create",
+            "experiment.start",
+            "experiment.pause",
+            "experiment.update",
+            "experiment.complete",
+        )
+    ]
+    assert json.loads(found[2].details) == {
+        "reason": "launch",
+        "revision": 1,
+        "status": "running",
+    }
+    assert json.loads(found[4].details)["fields"] == ["priority", "status"]
 
 
 def test_apply__in_whatever_order__is_published_by_key(store: Store, apply: Apply) -> None:

@@ -75,7 +75,7 @@ def test_apply__an_edit_of_what_is_approved__needs_another_review(
     (change,) = apply(yaml("sampleRate: 0.5")).changes
     row = row_of(store)
     assert (row.status, row.approved_by, row.author) == ("review", None, "local:anna")
-    assert change.notes[0] == "was approved, and goes back to draft because it is edited"
+    assert change.notes[0] == "was approved: what is edited has to be reviewed again"
 
 
 @pytest.mark.parametrize("comment", ["# why", "status: draft"])
