@@ -6,6 +6,7 @@ The first test that needs it starts it; the controller of the run stops it (test
 import fcntl
 import getpass
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -26,8 +27,8 @@ from support.processes import free_port
 
 PASSWORD = "pass-word-of-the-tests"
 INSTALL = (
-    "no PostgreSQL here: install Debian's `postgresql`, Homebrew's `postgresql`, or put the"
-    " directory of `initdb` on PATH"
+    "no PostgreSQL 15 or newer here: install Debian's or Homebrew's `postgresql`, or put the"
+    " directory of another `initdb` on PATH"
 )
 DATABASES = [
     pytest.param("sqlite", id="sqlite"),
@@ -37,6 +38,7 @@ DATABASES = [
 _OWNER = "fairlot_owner"  # no superuser, as in production
 _SUPERUSER = "super"
 _TEMPLATE = "fairlot_template"
+_LEAST_VERSION = 15  # of the tests: collations of ICU, and databases that are copied as files
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -91,16 +93,19 @@ class Cluster:
 
     def processes(self) -> list[int]:
         """Of the server: the first, and all that it started."""
-        first = int((self.directory / "data" / "postmaster.pid").read_text().split("\n")[0])
-        children = Path(f"/proc/{first}/task/{first}/children").read_text()
-        return [first, *(int(pid) for pid in children.split())]
+        first = (self.directory / "data" / "postmaster.pid").read_text().split("\n")[0]
+        listed = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
+        ).stdout
+        rows = (line.split() for line in listed.splitlines())
+        return [int(first), *(int(pid) for pid, parent in rows if parent == first)]
 
     def stop(self) -> None:
         _run("pg_ctl", "-D", self.directory / "data", "-m", "immediate", "-w", "stop")
 
     def start(self) -> None:
         options = (
-            f"-h 127.0.0.1 -p {self.port} -k {self.directory} -c fsync=off"
+            f"-h 127.0.0.1 -p {self.port} -c unix_socket_directories='' -c fsync=off"
             " -c max_connections=200 -c full_page_writes=off -c autovacuum=off"
         )
         log = self.directory / "log"
@@ -124,7 +129,7 @@ def new_cluster(directory: Path) -> Cluster:
     data = directory / "data"
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         shutil.chown(directory, "postgres")
-    words = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-U", _SUPERUSER]
+    words = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", _SUPERUSER]
     words += ["--locale-provider=icu", "--icu-locale=en-US"]
     _run("initdb", "-D", data, *words)
     cluster = Cluster(directory, free_port())
@@ -224,11 +229,18 @@ def _run(program: str, *words: object) -> None:
     assert ran.returncode == 0, f"{program} failed as {getpass.getuser()}"
 
 
+@cache
 def _binaries() -> Path:
-    found = shutil.which("initdb")
-    if found is not None:
-        return Path(found).resolve().parent
-    versions = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    if not versions:
+    """Those of the newest PostgreSQL that is installed."""
+    named = shutil.which("initdb")
+    found = [Path(named)] if named else sorted(_DEBIAN.glob("*/bin/initdb"), key=_version_of)
+    if not found or _version_of(found[-1]) < _LEAST_VERSION:
         raise PostgresMissing(INSTALL)
-    return versions[-1].parent
+    return found[-1].resolve().parent
+
+
+def _version_of(initdb: Path) -> int:
+    """The 15 of `initdb (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)`."""
+    said = subprocess.run([initdb, "--version"], capture_output=True, text=True, check=True).stdout
+    (major,) = re.findall(r"^\D+(\d+)", said)
+    return int(major)
