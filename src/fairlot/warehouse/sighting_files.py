@@ -1,7 +1,7 @@
 """Sightings out of the files of the event log, in slices that several processes can share."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,8 @@ from fairlot.warehouse.sightings import (
     ASSIGNED,
     BY_ADAPTER,
     DRAWN,
-    EXPERIMENT_SHIFT,
     MATCHED,
+    NOTHING,
     UNKNOWN_VARIANT,
     Gathering,
     Sightings,
@@ -31,7 +31,6 @@ _KIND_OF_REASON: Final[Mapping[str, int]] = {
     Reason.BUCKET.value: DRAWN,
     Reason.ADAPTER.value: BY_ADAPTER,
 }
-_NOTHING: Final = -1
 _NOBODY: Final = -2
 _ROWS_AT_ONCE: Final = 200  # what is worked on stays in the processor's cache
 # A worker's file is in the order of its clock, which is trusted to be right within a day.
@@ -71,7 +70,7 @@ class _Exposure(msgspec.Struct, frozen=True, gc=False):
 
 class _Labels(dict[tuple[str, str, str, str], int]):
     """What an exposure says, as by `label_of`, given its experiment, variant, reason and actor;
-    `_NOTHING` where that is nothing about an experiment that is asked about, and `_NOBODY` where it
+    `NOTHING` where that is nothing about an experiment that is asked about, and `_NOBODY` where it
     does not make its subject known either."""
 
     def __init__(self, wanted: Sequence[Wanted]) -> None:
@@ -87,7 +86,7 @@ class _Labels(dict[tuple[str, str, str, str], int]):
             return _NOBODY
         place, kind = self._places.get(experiment_key), _KIND_OF_REASON.get(reason)
         if place is None or kind is None:
-            return _NOTHING
+            return NOTHING
         return label_of(place, self._codes[place].get(variant_key, UNKNOWN_VARIANT), kind)
 
 
@@ -136,90 +135,87 @@ def _first_since(file: sqlite3.Connection, since_ms: int, first: int, last: int)
 
 def _gatherings(log: sqlite3.Connection, log_slice: LogSlice, asked: Asked) -> Iterator[Gathering]:
     are_exposures = log_slice.first_seq is not None
-    kind = _ExposureReading if are_exposures else _AssignmentReading
-    reading = kind(log, log_slice, asked)
-    gathering = Gathering(asked.wanted, are_exposures=are_exposures)
-    for gather in reading.batches():
+    batches = _exposures(log, log_slice, asked) if are_exposures else _assignments(log, asked)
+    gathering = Gathering(are_exposures=are_exposures)
+    for gather in batches:
         gather(gathering)
         if gathering.is_full:
             yield gathering
-            gathering = Gathering(asked.wanted, are_exposures=are_exposures)
+            gathering = Gathering(are_exposures=are_exposures)
     yield gathering
 
 
-class _ExposureReading:
-    def __init__(self, log: sqlite3.Connection, log_slice: LogSlice, asked: Asked) -> None:
-        self._log, self._slice, self._asked = log, log_slice, asked
-        self._labels = _Labels(asked.wanted)
-        self._by_account = [each.by_account for each in asked.wanted]
-        self._decode = msgspec.json.Decoder(list[_Exposure]).decode
-
-    def batches(self) -> Iterator[_Gather]:
-        first, end = self._slice.first_seq or 0, self._slice.end_seq or 0
-        statement = self._statement()
-        chosen = (self._asked.since_ms, self._asked.project_id)
-        self._log.text_factory = bytes
-        for begin in range(first, end, _ROWS_AT_ONCE):
-            until = min(begin + _ROWS_AT_ONCE, end)
-            (bodies,) = self._log.execute(statement, (begin, until, *chosen)).fetchone()
-            if bodies is not None:
-                yield partial(self._gather, self._decode(bodies))
-
-    def _statement(self) -> str:
-        """Many bodies as one JSON array, which is fetched and decoded faster than each alone."""
-        columns = {row[1] for row in self._log.execute("PRAGMA table_info(exposures)")}
-        project = "project_id"
-        if project not in columns:  # a file of schema 1 that no worker has opened since
-            project = "json_extract(CAST(body AS TEXT), '$.project_id')"
-        return (
-            "SELECT '[' || group_concat(CAST(body AS TEXT)) || ']' FROM exposures"  # noqa: S608
-            f" WHERE seq >= ? AND seq < ? AND received_at_ms >= ? AND {project} = ?"
-        )
-
-    def _gather(self, exposures: list[_Exposure], into: Gathering) -> None:
-        labels, by_account = self._labels, self._by_account
-        subjects, accounts = into.subjects, into.accounts
-        for one in exposures:
-            subject_id, unit_id = one.subject_id, one.unit_id
-            label = labels[one.experiment_key, one.variant_key, one.reason, one.actor]
-            if label == _NOBODY:
-                continue
-            unit = subjects.setdefault(subject_id, len(subjects))
-            if label == _NOTHING:
-                if unit_id != subject_id:
-                    accounts.setdefault(unit_id, len(accounts))
-                continue
-            if by_account[label >> EXPERIMENT_SHIFT]:
-                unit = accounts.setdefault(unit_id, len(accounts))
-            elif unit_id != subject_id:
-                unit = subjects.setdefault(unit_id, len(subjects))
-            into.labels.append(label)
-            into.units.append(unit)
-            into.at_ms.append(one.occurred_at_ms)
+def _exposures(log: sqlite3.Connection, log_slice: LogSlice, asked: Asked) -> Iterator[_Gather]:
+    """Many bodies are read as one JSON array, which is faster than each alone."""
+    decode = msgspec.json.Decoder(list[_Exposure]).decode
+    labels = _Labels(asked.wanted)
+    account_keys = frozenset(each.experiment_key for each in asked.wanted if each.by_account)
+    columns = {row[1] for row in log.execute("PRAGMA table_info(exposures)")}
+    project = "project_id"
+    if project not in columns:  # a file of schema 1 that no worker has opened since
+        project = "json_extract(CAST(body AS TEXT), '$.project_id')"
+    statement = (
+        "SELECT '[' || group_concat(CAST(body AS TEXT)) || ']' FROM exposures"  # noqa: S608
+        f" WHERE seq >= ? AND seq < ? AND received_at_ms >= ? AND {project} = ?"
+    )
+    log.text_factory = bytes
+    first, end = log_slice.first_seq or 0, log_slice.end_seq or 0
+    for begin in range(first, end, _ROWS_AT_ONCE):
+        chosen = (begin, min(begin + _ROWS_AT_ONCE, end), asked.since_ms, asked.project_id)
+        (bodies,) = log.execute(statement, chosen).fetchone()
+        if bodies is not None:
+            yield partial(_gather_exposures, decode(bodies), labels, account_keys)
 
 
-class _AssignmentReading:
-    def __init__(self, log: sqlite3.Connection, _slice: LogSlice, asked: Asked) -> None:
-        self._log, self._wanted = log, asked.wanted
+def _gather_exposures(
+    exposures: list[_Exposure],
+    labels: _Labels,
+    account_keys: Collection[str],
+    into: Gathering,
+) -> None:
+    """A unit that is not the subject is an account, and one of an experiment by account."""
+    subjects, accounts = into.subjects, into.accounts
+    for one in exposures:
+        label = labels[one.experiment_key, one.variant_key, one.reason, one.actor]
+        if label == _NOBODY:
+            continue
+        is_by_account = one.experiment_key in account_keys
+        if is_by_account or one.unit_id != one.subject_id:
+            accounts.units.append(one.unit_id)
+            accounts.labels.append(label if is_by_account else NOTHING)
+            accounts.at_ms.append(one.occurred_at_ms)
+            label = NOTHING
+        subjects.units.append(one.subject_id)
+        subjects.labels.append(label)
+        subjects.at_ms.append(one.occurred_at_ms)
 
-    def batches(self) -> Iterator[_Gather]:
-        for place, wanted in enumerate(self._wanted):
-            rows = self._log.execute(
-                "SELECT unit_id, variant_key, assigned_at_ms FROM assignments"
-                " WHERE experiment_id = ?",
-                (wanted.experiment_id,),
-            )
-            while some := rows.fetchmany(_ROWS_AT_ONCE):
-                yield partial(self._gather, place, some)
 
-    def _gather(self, place: int, rows: list[tuple[str, str, int]], into: Gathering) -> None:
-        wanted = self._wanted[place]
-        units = into.accounts if wanted.by_account else into.subjects
+def _assignments(log: sqlite3.Connection, asked: Asked) -> Iterator[_Gather]:
+    for place, wanted in enumerate(asked.wanted):
         labels = {key: label_of(place, code, ASSIGNED) for key, code in _codes(wanted).items()}
         unknown = label_of(place, UNKNOWN_VARIANT, ASSIGNED)
-        into.units.extend([units.setdefault(unit_id, len(units)) for unit_id, _, _ in rows])
-        into.labels.extend([labels.get(variant_key, unknown) for _, variant_key, _ in rows])
-        into.at_ms.extend([assigned_at_ms for _, _, assigned_at_ms in rows])
+        rows = log.execute(
+            "SELECT unit_id, variant_key, assigned_at_ms FROM assignments WHERE experiment_id = ?",
+            (wanted.experiment_id,),
+        )
+        while some := rows.fetchmany(_ROWS_AT_ONCE):
+            units, variants, at_ms = zip(*some, strict=True)
+            told = [labels.get(variant, unknown) for variant in variants]
+            yield partial(_gather_assignments, units, told, at_ms, by_account=wanted.by_account)
+
+
+def _gather_assignments(
+    units: Sequence[str],
+    labels: Sequence[int],
+    at_ms: Sequence[int],
+    into: Gathering,
+    *,
+    by_account: bool,
+) -> None:
+    rows = into.accounts if by_account else into.subjects
+    rows.units.extend(units)
+    rows.labels.extend(labels)
+    rows.at_ms.extend(at_ms)
 
 
 def _codes(wanted: Wanted) -> dict[str, int]:

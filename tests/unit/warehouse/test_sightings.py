@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fairlot.engine.model import Reason
@@ -18,11 +19,14 @@ from fairlot.warehouse.sightings import (
     BY_ADAPTER,
     DRAWN,
     MATCHED,
+    NOTHING,
     UNKNOWN_VARIANT,
-    Gathering,
+    Rows,
     Sightings,
     Wanted,
-    label_of,
+    experiments_in,
+    kinds_in,
+    variants_in,
 )
 from unit.warehouse.records import NOW_MS, assignment, exposure
 
@@ -57,13 +61,22 @@ class Read:
 
 
 def rows_of(each: Sightings) -> list[tuple[str, int, int, int, int]]:
-    tables = {False: each.subjects.each(), True: each.accounts.each()}
-    wanted = (CHECKOUT, TEAMS)
     return [
-        (tables[wanted[experiment].by_account][unit].decode(), experiment, variant, kind, at_ms)
-        for unit, experiment, variant, kind, at_ms in zip(
-            *(column.tolist() for column in each.rows), strict=True
+        (
+            unit.decode(),
+            int(experiments_in(label)),
+            int(variants_in(label)),
+            int(kinds_in(label)),
+            int(at_ms),
         )
+        for seen in (each.subjects, each.accounts)
+        for unit, label, at_ms in zip(
+            seen.units,
+            np.frombuffer(seen.labels, np.int64),
+            np.frombuffer(seen.at_ms, np.int64),
+            strict=True,
+        )
+        if label != NOTHING
     ]
 
 
@@ -75,8 +88,8 @@ def read(directory: Path, question: Asked | None = None, rows_at_most: int = 1_0
             for each in part:
                 found.rows += rows_of(each)
                 if each.are_exposures:
-                    found.subjects |= {unit.decode() for unit in each.subjects.each()}
-                    found.accounts |= {unit.decode() for unit in each.accounts.each()}
+                    found.subjects |= {unit.decode() for unit in each.subjects.units}
+                    found.accounts |= {unit.decode() for unit in each.accounts.units}
     return found
 
 
@@ -122,9 +135,9 @@ def test_sightings__accounts__those_of_account_experiments_and_ids_that_are_no_s
         exposure("dan", unit_id="other id of dan"),
     )
     found = read(tmp_path)
-    assert found.subjects == {"ann", "bob", "cyd", "dan", "other id of dan"}
-    assert found.accounts == {"acme", "bob", "corp"}
-    assert {row[0] for row in found.rows if row[1] == 1} == {"acme", "bob"}
+    assert found.subjects == {"ann", "bob", "cyd", "dan"}
+    assert found.accounts == {"acme", "bob", "corp", "other id of dan"}
+    assert {row[:2] for row in found.rows} == {("acme", 1), ("bob", 1)}
 
 
 def test_sightings__assignments__rows_that_make_nobody_known(tmp_path: Path) -> None:
@@ -141,22 +154,6 @@ def test_sightings__assignments__rows_that_make_nobody_known(tmp_path: Path) -> 
     assert sorted(found.rows) == [
         ("ann", 0, 1, ASSIGNED, 5),
         ("bob", 0, UNKNOWN_VARIANT, ASSIGNED, 6),
-    ]
-
-
-def test_sightings__several_exposures_of_a_unit__the_newest_of_each_kind(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        exposure("ann", variant_key="red", occurred_at_ms=NOW_MS + 2),
-        exposure("ann", variant_key="blue", occurred_at_ms=NOW_MS + 1),
-        exposure("ann", variant_key="red", reason=Reason.DIVERT),
-        exposure("bob", variant_key="blue"),
-        exposure("bob", variant_key="red"),
-    )
-    assert sorted(read(tmp_path).rows) == [
-        ("ann", 0, 1, MATCHED, NOW_MS),
-        ("ann", 0, 1, DRAWN, NOW_MS + 2),
-        ("bob", 0, 1, DRAWN, NOW_MS),
     ]
 
 
@@ -228,8 +225,8 @@ def test_sightings__parts__each_unit_in_one_and_the_same_in_every_slice(tmp_path
     assert len(first) == len(second) == 4
     for in_first, in_second in zip(first, second, strict=True):
         (one,), (other,) = in_first, in_second
-        assert set(one.subjects.each()) == set(other.subjects.each())
-        assert set(one.accounts.each()) == set(other.accounts.each())
+        assert set(one.subjects.units) == set(other.subjects.units)
+        assert set(one.accounts.units) == set(other.accounts.units)
         assert rows_of(one) == rows_of(other)
     together = sorted(row for part in first for row in rows_of(part[0]))
     assert together == sorted(
@@ -237,24 +234,22 @@ def test_sightings__parts__each_unit_in_one_and_the_same_in_every_slice(tmp_path
     )
 
 
-def test_sightings__more_than_are_packed_at_once__in_their_order(
+def test_sightings__more_than_are_held_at_once__in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sightings_module, "_PACKED_FROM", 200)
+    monkeypatch.setattr(sightings_module, "_FULL_FROM", 200)
     names = [f"{number:04d}" for number in range(650)]
     write(tmp_path, *map(exposure, names))
     (log_slice, _) = slices_of(tmp_path, 0, 1_000)
     (part,) = read_sightings(log_slice, asked())
-    assert [len(each.rows.unit) for each in part] == [200, 200, 200, 50]
+    assert [len(each.subjects.units) for each in part] == [200, 200, 200, 50]
     assert [row[0] for each in part for row in rows_of(each)] == names
 
 
-def test_gathering__lone_surrogates__the_bytes_that_are_hashed() -> None:
-    gathering = Gathering((CHECKOUT,), are_exposures=True)
-    gathering.subjects |= {"\ud83d": 0, "ann": 1}
-    gathering.units.append(0)
-    gathering.labels.append(label_of(0, 1, DRAWN))
-    gathering.at_ms.append(5)
-    (only,) = gathering.parted(1)
-    assert only.subjects.each() == ["\ufffd".encode(), b"ann"]
-    assert rows_of(only) == [("\ufffd", 0, 1, DRAWN, 5)]
+def test_rows__lone_surrogates__the_bytes_that_are_hashed() -> None:
+    rows = Rows()
+    rows.units += ["\ud83d", "ann"]
+    rows.labels.extend([NOTHING, NOTHING])
+    rows.at_ms.extend([1, 2])
+    (seen,) = rows.parted(1)
+    assert seen.units == ["\ufffd".encode(), b"ann"]
