@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -129,10 +130,10 @@ class Seen:
     """What a plain reading of the log knows: the answers that the test expects."""
 
     def __init__(self, shop: ShopLog) -> None:
-        self.shop = shop
         self.subjects: set[str] = set()
         self.accounts: set[str] = set()
         self.shown_in: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        self.stored = cache(shop.log.stored_assignments)
         for one in sorted(shop.exposures, key=lambda one: one.occurred_at_ms):
             is_late = one.received_at_ms >= NOW_MS - 28 * DAY_MS
             if is_late and one.actor is Actor.HUMAN and one.reason is not Reason.PREVIEW:
@@ -146,12 +147,12 @@ class Seen:
         known = self.accounts if key == "teams" else self.subjects
         if key != "ruled":
             return known
-        assigned = {unit for unit in known if self.shop.log.stored_assignments("exp_ruled", unit)}
+        assigned = {unit for unit in known if self.stored("exp_ruled", unit)}
         return assigned | self.shown_in[key].keys()
 
     def memory(self, key: str, unit: str, manifest: Manifest) -> str | None:
         now = experiment_of(manifest, key)
-        stored = self.shop.log.stored_assignments(f"exp_{key}", unit)
+        stored = self.stored(f"exp_{key}", unit)
         kept = [each.variant_key for each in stored if now and now.variant(each.variant_key)]
         return kept[0] if kept else None if stored else self.shown_in[key].get(unit)
 
