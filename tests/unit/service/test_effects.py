@@ -403,14 +403,32 @@ def test_known__nobody_in_the_log__said(tmp_path: Path) -> None:
 def test_known__memory__what_the_server_stored_and_else_what_was_shown(tmp_path: Path) -> None:
     with a_log(tmp_path) as log:
         remember(log, "ann", "b")
-        log.record(exposure_of("hero", "bob", "a", Reason.BUCKET, NOW_MS - 2), None)
-        log.record(exposure_of("hero", "bob", "b", Reason.STICKY, NOW_MS - 1), None)
+        # what came last is told by when it happened, not by when it arrived
         log.record(exposure_of("hero", "bob", "a", Reason.DIVERT, NOW_MS), None)
-    after = project(hero(variants=arms(10_000, 0)))
-    found = counted(tmp_path, project(hero(variants=arms(0, 10_000))), after)
-    assert found.remembered == Remembered(stored=1, shown=1)
-    assert found.by_draw is not None and found.by_draw.moved == 2
-    assert found.after_sticky is not None and found.after_sticky.changed == 0
+        log.record(exposure_of("hero", "bob", "b", Reason.STICKY, NOW_MS - 1), None)
+        log.record(exposure_of("hero", "bob", "a", Reason.BUCKET, NOW_MS - 2), None)
+    before = project(hero(variants=arms(0, 10_000)))
+    kept = counted(tmp_path, before, project(hero(variants=arms(10_000, 0))))
+    assert kept.remembered == Remembered(stored=1, shown=1)
+    assert kept.by_draw is not None and kept.by_draw.moved == 2
+    assert kept.after_sticky is not None and kept.after_sticky.changed == 0
+    gone = counted(tmp_path, before, project(hero(variants=arms(10_000, 0, 0)[::2])))
+    assert gone.after_sticky is not None and gone.after_sticky.moved == 2
+
+
+def test_known__stored_variant_is_gone__what_was_shown_elsewhere_is_no_memory(
+    tmp_path: Path,
+) -> None:
+    with a_log(tmp_path) as log:
+        remember(log, "ann", "gone")
+        log.record(exposure_of("hero", "ann", "b", Reason.BUCKET, NOW_MS), None)
+    found = counted(
+        tmp_path,
+        project(hero(variants=arms(0, 10_000))),
+        project(hero(variants=arms(10_000, 0))),
+    )
+    assert found.remembered == Remembered(stored=0, shown=0)
+    assert found.after_sticky is not None and found.after_sticky.moved == 1
 
 
 @pytest.mark.parametrize(("randomised", "subjects"), [(False, 1), (True, 2)])

@@ -11,7 +11,9 @@ from itertools import chain
 from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
+from signal import SIG_IGN, SIGINT, signal
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -26,21 +28,24 @@ if TYPE_CHECKING:
     from fairlot.service.moves.known_subjects import KnownSubjects
 
 _OTHER_PROCESSES_FROM: Final = 300_000
+_MOST_PROCESSES: Final = 4
 _ROWS_A_SLICE: Final = 1_000_000
 _PARTS: Final = 16  # small enough for what is looked up at random to stay in the caches
+_ONE_LARGE_LOG_AT_A_TIME: Final = Lock()
 
 
 def count_known(known: "KnownSubjects", questions: Sequence[Question]) -> Counts:
     slices = slices_of(known.directory, known.since_ms, _ROWS_A_SLICE)
     rows = sum((each.end_seq or 0) - (each.first_seq or 0) for each in slices)
-    processes = known.processes or cpu_count() or 1
+    processes = known.processes or min(cpu_count() or 1, _MOST_PROCESSES)
     wanted = tuple(map(_wanted, questions))
     if rows < _OTHER_PROCESSES_FROM or processes == 1:
         asked = Asked(known.project_id, known.since_ms, wanted, parts=1)
         seen = chain.from_iterable(read_sightings(each, asked)[0] for each in slices)
         return count_part(list(seen), questions)
     asked = Asked(known.project_id, known.since_ms, wanted, _PARTS)
-    return _count_by_others(processes, slices, asked, questions)
+    with _ONE_LARGE_LOG_AT_A_TIME:
+        return _count_by_others(processes, slices, asked, questions)
 
 
 def _count_by_others(
@@ -49,12 +54,17 @@ def _count_by_others(
     # Spawned: a forked child would hold the connections and locks of a server.
     with (
         TemporaryDirectory(prefix="fairlot-plan-") as directory,
-        ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(processes, get_context("spawn"), _leave_interrupts) as pool,
     ):
         folders = [Path(directory, str(number)) for number in range(len(slices))]
         list(pool.map(_read_into, folders, slices, [asked] * len(slices)))
         files = [[folder / str(part) for folder in folders] for part in range(asked.parts)]
         return _sum(pool.map(_count_files, files, [questions] * asked.parts))
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C is for the process that asks, which then gives no more to do."""
+    signal(SIGINT, SIG_IGN)
 
 
 def _read_into(folder: Path, log_slice: LogSlice, asked: Asked) -> None:

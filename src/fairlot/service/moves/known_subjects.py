@@ -16,7 +16,7 @@ class KnownSubjects:
     """Whoever the log in `directory` has seen in exposures of the project since `since_ms`, except
     in previews, bots and staff.
 
-    `processes` is how many share a large log; None is one for each processor.
+    `processes` is how many share a large log; None is one for each processor, four at most.
     """
 
     directory: Path
