@@ -41,7 +41,7 @@ _deletes_option = click.option(
     "--fail-over",
     metavar="SHARE",
     help="End with code 4 when an experiment that clients have would change the answers of more"
-    " than, say, 1%.",
+    " than, say, 1%, or changes its audience: whom that moves cannot be counted.",
 )
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @org_option

@@ -10,6 +10,7 @@ from fairlot.cli.control import ControlClient, controlled, project_path
 from fairlot.cli.errors import InvalidArgument
 from fairlot.cli.options import json_option, org_option, project_option
 from fairlot.cli.output import print_json
+from fairlot.engine.checks import EXPERIMENT_KEY
 from fairlot.manifest.definitions import DocumentKind
 
 _PLURALS: Final = {kind.value: f"{kind.value}s" for kind in DocumentKind}
@@ -66,9 +67,14 @@ def _print_revision(client: ControlClient, path: str, revision: int) -> None:
 
 
 def _write(folder: Path, source: Mapping[str, Any]) -> Path:
-    is_experiment = source["kind"] == DocumentKind.EXPERIMENT
-    path = folder if is_experiment else folder / _PLURALS[source["kind"]]
-    path = path / f"{source['key']}.yaml"
+    """Under the folder, whatever the server calls it, and through no link."""
+    kind, key = source["kind"], source["key"]
+    if kind not in _PLURALS or not EXPERIMENT_KEY.fullmatch(key):
+        raise InvalidArgument(f"{kind} {key!r}: no name for a file; is this a Fairlot server?")
+    path = folder if kind == DocumentKind.EXPERIMENT else folder / _PLURALS[kind]
+    path = path / f"{key}.yaml"
+    if path.is_symlink():
+        raise InvalidArgument(f"{path}: is a link; remove it, or name another folder")
     content = source["source"].encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

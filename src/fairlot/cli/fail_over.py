@@ -13,21 +13,27 @@ _PERCENT: Final = Decimal(100)
 
 class Exceeding(NamedTuple):
     """An experiment, and the share that changes: of the known subjects after sticky assignment
-    where `is_counted`, else of the eligible, by the draw."""
+    where `is_counted`, else of the eligible, by the draw. None where its audience changes: how
+    many that moves is not known, so it may be all."""
 
     experiment: str
-    share: Fraction
+    share: Fraction | None
     is_counted: bool
 
     def __str__(self) -> str:
+        if self.share is None:
+            return (
+                f"{self.experiment}: who is eligible changes, and whom that moves is not countable"
+            )
         whose = "of the known, after sticky assignment" if self.is_counted else "of the eligible"
         return f"{self.experiment}: {percent(self.share)} {whose}"
 
 
 def exceeding(document: PlanDocument, limit: Decimal) -> tuple[Exceeding, ...]:
-    """The effects that change more than the share `limit`, 0 to 1, of what they are about."""
+    """The effects that change more than the share `limit`, 0 to 1, of what they are about, or of
+    which nobody knows that they do not. A limit of 1 lets everything pass."""
     found = map(_measured, document.effects)
-    return tuple(each for each in found if each.share > Fraction(limit))
+    return tuple(each for each in found if _upper(each) > Fraction(limit))
 
 
 def share_of(text: str) -> Decimal:
@@ -43,7 +49,13 @@ def share_of(text: str) -> Decimal:
     return share
 
 
+def _upper(each: Exceeding) -> Fraction:
+    return Fraction(1) if each.share is None else each.share
+
+
 def _measured(effect: Effect) -> Exceeding:
+    if effect.changes_audience:
+        return Exceeding(effect.experiment, None, False)
     figure = effect.after_sticky
     if figure is None:
         return Exceeding(effect.experiment, Fraction(effect.share), False)

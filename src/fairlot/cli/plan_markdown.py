@@ -16,7 +16,7 @@ from fairlot.cli.plan_words import (
     figure_cell,
     known_line,
     not_in_files_line,
-    percent,
+    share_cell,
     summary_of,
 )
 from fairlot.manifest.problems import printable
@@ -102,7 +102,7 @@ def _effect_row(effect: Effect) -> tuple[str, ...]:
     return (
         code(effect.experiment),
         causes_of(effect),
-        percent(effect.share),
+        share_cell(effect),
         figure_cell(effect.by_draw),
         figure_cell(effect.after_sticky),
     )

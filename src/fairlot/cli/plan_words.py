@@ -108,8 +108,15 @@ def figure_cell(figure: KnownFigure | None) -> str:
     return "not countable" if figure is None else f"{figure.changed:,} of {figure.subjects:,}"
 
 
+def share_cell(effect: Effect) -> str:
+    told = percent(effect.share)
+    return f"{told}, and who is eligible changes" if effect.changes_audience else told
+
+
 def _eligible(effect: Effect) -> str:
     units = _UNITS[effect.unit]
+    if effect.changes_audience and not effect.share:
+        return f"The draws are the same for all {units} that stay eligible; who is, changes."
     if not effect.share:
         return f"None of the eligible {units} gets another answer."
     pairs = [f"{percent(pair.share)} {_move(pair.before, pair.after)}" for pair in effect.pairs]

@@ -20,7 +20,7 @@ from fairlot.http.problems import Problem, ProblemCode, problem_reply
 
 HEADER_LIMIT = 32 * 1024
 MESSAGE_WITHIN_S = 10.0
-# a body over the cap of its route, 16 MiB for files, is answered at once and read past; not for
+# a body over the cap of its route, 4 MiB for files, is answered at once and read past; not for
 # ever, and not its trailers
 MESSAGE_LIMIT = 20 * 1024 * 1024
 _LINE_OVERHEAD = 4  # ": " and CRLF

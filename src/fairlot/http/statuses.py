@@ -11,7 +11,7 @@ from fairlot.manifest import InvalidPreview
 from fairlot.manifest.instants import write_instant
 from fairlot.service.access import UnknownTenant
 from fairlot.service.api_keys import InvalidScopes, ScopesNotHeld, UnknownKey
-from fairlot.service.ends import HasEnded, InvalidEnd
+from fairlot.service.ends import HasEnded, InvalidEnd, LaterEnd
 from fairlot.service.key_rotation import NoNextKey, NotTheNextKey, RotatedMomentsAgo, TooEarly
 from fairlot.service.lifecycle import ActionRefused
 from fairlot.service.previews import NotPreviewable
@@ -40,6 +40,7 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     InvalidScopes: 400,
     ScopesNotHeld: 403,
     InvalidEnd: 400,
+    LaterEnd: 409,
     HasEnded: 409,
     UnknownVersion: 404,
     NoNextKey: 409,

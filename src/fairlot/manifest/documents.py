@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from fairlot.manifest.across_documents import Place, problems_across
 from fairlot.manifest.definition_reader import read_definition
@@ -18,6 +19,8 @@ from fairlot.manifest.nodes import Document, MapNode, shown
 from fairlot.manifest.problems import Problems, SpecProblem
 from fairlot.manifest.source_files import SourceFile
 from fairlot.manifest.spec import ExperimentSpec
+
+MAX_DOCUMENTS: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,12 @@ def read_files(
         for file in files
         for document in read_documents(file.text, order[file.path])
     ]
+    if len(parsed) > MAX_DOCUMENTS:
+        last, problems = parsed[MAX_DOCUMENTS]
+        fix = f"at most {MAX_DOCUMENTS:,} are changed at once, so split them"
+        return Documents(), (
+            SpecProblem(problems.file, last.root.line, "", f"{len(parsed):,} documents", fix),
+        )
     names = names_of((document for document, _ in parsed), known)
     places = [place for each in parsed for place in _read(*each, names)]
     for problem in problems_across(places, known):

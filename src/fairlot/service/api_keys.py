@@ -157,10 +157,11 @@ def expire_api_key(
     actor: Actor,
     now_ms: int,
 ) -> ApiKeyRow:
-    """Let it end at another moment. Raises UnknownKey or InvalidEnd."""
+    """Let it end earlier: what was given for a time is not prolonged, by itself least of all.
+    Raises UnknownKey, HasEnded or InvalidEnd."""
     row = _find(connection, organization, key_id)
     check_still_live(key_id, row.revoked_at_ms, row.expires_at_ms, now_ms)
-    check_new_end(expires_at_ms, now_ms)
+    check_new_end(expires_at_ms, now_ms, row.expires_at_ms)
     details = {"expiresAt": write_instant(expires_at_ms)}
     _record(connection, actor, "api_key.expire", row, now_ms, details)
     return _replace(connection, replace(row, expires_at_ms=expires_at_ms))

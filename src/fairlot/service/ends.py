@@ -26,10 +26,25 @@ class HasEnded(FairlotError):
         super().__init__(f"{name}: was revoked, or has expired, for good; make a new one")
 
 
-def check_new_end(expires_at_ms: int, now_ms: int) -> None:
-    """Raises InvalidEnd."""
+class LaterEnd(FairlotError):
+    """An end that would be put off."""
+
+    code = "later_end"
+
+    def __init__(self, expires_at_ms: int, current_ms: int) -> None:
+        self.expires_at_ms = expires_at_ms
+        super().__init__(
+            f"expiresAt: {write_instant(expires_at_ms)} is after {write_instant(current_ms)}, when"
+            " it ends; name an earlier moment, or make a new one"
+        )
+
+
+def check_new_end(expires_at_ms: int, now_ms: int, current_ms: int | None = None) -> None:
+    """Raises InvalidEnd, or LaterEnd where there is an end already."""
     if expires_at_ms <= now_ms:
         raise InvalidEnd(expires_at_ms, now_ms)
+    if current_ms is not None and expires_at_ms > current_ms:
+        raise LaterEnd(expires_at_ms, current_ms)
 
 
 def check_still_live(

@@ -6,7 +6,7 @@ directory and for a remote server.
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType, field
 
@@ -100,6 +100,18 @@ class NotCountableKind(StrEnum):
     NOBODY_KNOWN = "nobodyKnown"
 
 
+AUDIENCE_PARTS: Final = frozenset(
+    {
+        NotCountableKind.RULE,
+        NotCountableKind.SEGMENTS,
+        NotCountableKind.VISITOR_STATUS,
+        NotCountableKind.URL_PATTERNS,
+        NotCountableKind.QUERY_PARAMS,
+        NotCountableKind.DEVICE,
+    }
+)
+
+
 class NotCountable(Struct, frozen=True, kw_only=True, rename="camel"):
     kind: NotCountableKind
     sentence: str
@@ -174,6 +186,11 @@ class Effect(Struct, frozen=True, kw_only=True, rename="camel"):
     remembered: Remembered | None
     reshuffles: tuple[Reshuffle, ...] = ()
     not_countable: tuple[NotCountable, ...] = ()
+
+    @property
+    def changes_audience(self) -> bool:
+        """Whether a part of the audience changes. Whom that moves is in no share and no figure."""
+        return any(each.kind in AUDIENCE_PARTS for each in self.not_countable)
 
 
 class KnownSummary(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from fairlot.cli.fail_over import exceeding, share_of
-from fairlot.service.plan_document import Effect
+from fairlot.service.plan_document import Effect, NotCountable, NotCountableKind
 from support.plans import a_figure, a_plan, an_effect, shares
 
 ONE_PERCENT = Decimal("0.01")
@@ -23,6 +23,13 @@ def test_exceeding__not_countable__the_eligible_decide() -> None:
     many = an_effect("many", **shares(a_to_b="0.0101"), by_draw=a_figure(1_000))
     few = an_effect("few", **shares(a_to_b="0.01"))
     assert told(many, few) == ["many: 1.01 % of the eligible"]
+
+
+def test_exceeding__audience_changes__is_over_any_limit_but_all() -> None:
+    rule = NotCountable(kind=NotCountableKind.RULE, sentence="The rule changes.")
+    effect = an_effect("many", **shares(a_to_b="0"), not_countable=(rule,))
+    assert told(effect) == ["many: who is eligible changes, and whom that moves is not countable"]
+    assert exceeding(a_plan(effects=(effect,)), Decimal(1)) == ()
 
 
 @pytest.mark.parametrize("text", ["1%", " 1 % ", "0.01", "1.0%"])

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from fairlot.manifest.documents import MAX_DOCUMENTS, Documents, read_files
+from fairlot.manifest.source_files import SourceFile
 from support.experiment_texts import HEAD, VARIANTS, problems_of, read_text, with_lines
 
 HOSTILE_KEYS = {
@@ -102,7 +104,7 @@ def test_problems__below_a_long_name__are_few_and_told_shortly() -> None:
 def test_names__that_nobody_knows__are_answered_soon() -> None:
     names = ", ".join(f"metric-{number}" for number in range(50))
     known = "---\n".join(
-        f"kind: metric\nkey: m{number}\ntype: sum\neventName: e\n" for number in range(5_000)
+        f"kind: metric\nkey: m{number}\ntype: sum\neventName: e\n" for number in range(4_900)
     )
     experiment = f"{HEAD}metrics: [{names}]\n{VARIANTS}"
     documents, problems = read_text(f"{experiment}---\n{known}")
@@ -134,3 +136,12 @@ def test_names__that_nobody_knows__are_answered_soon() -> None:
 def test_file__with_a_common_mistake__says_what_to_do(text: str, fix: str) -> None:
     (problem,) = problems_of(text)
     assert fix in problem
+
+
+def test_documents__more_than_can_be_changed_at_once__are_not_read_one_by_one() -> None:
+    text = "---\n".join(["kind: layer\nkey: a\n"] * (MAX_DOCUMENTS + 1))
+    documents, (problem,) = read_files([SourceFile("many.yaml", text)])
+    assert documents == Documents()
+    assert str(problem) == (
+        "many.yaml:15001: 5,001 documents: at most 5,000 are changed at once, so split them"
+    )

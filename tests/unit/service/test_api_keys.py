@@ -14,7 +14,7 @@ from fairlot.service.api_keys import (
     expire_api_key,
     revoke_api_key,
 )
-from fairlot.service.ends import HasEnded, InvalidEnd
+from fairlot.service.ends import HasEnded, InvalidEnd, LaterEnd
 from fairlot.service.snapshot import ApiKeyRecord, load_snapshot
 from fairlot.store import Store
 from fairlot.store.credentials import read_api_keys
@@ -128,12 +128,19 @@ def test_revoke_api_key__of_nobody_or_another_organization__is_unknown(store: St
 
 
 def test_expire_api_key__moves_the_end__until_it_has_come(store: Store) -> None:
-    created = create_key(store, scopes=["read"], expires_at_ms=NOW_MS + 10, now_ms=NOW_MS)
+    created = create_key(store, scopes=["read"], expires_at_ms=NOW_MS + 30, now_ms=NOW_MS)
     expire_at(store, created.row.id, NOW_MS + 20, now_ms=NOW_MS + 9)
     assert record_of(store, created.text, NOW_MS + 19) is not None
     assert record_of(store, created.text, NOW_MS + 20) is None
     with pytest.raises(HasEnded):
         expire_at(store, created.row.id, NOW_MS + 90, now_ms=NOW_MS + 20)
+
+
+def test_expire_api_key__later_than_it_ends__is_refused(store: Store) -> None:
+    created = create_key(store, scopes=["admin"], expires_at_ms=NOW_MS + 10, now_ms=NOW_MS)
+    with pytest.raises(LaterEnd, match="name an earlier moment, or make a new one"):
+        expire_at(store, created.row.id, NOW_MS + 11, now_ms=NOW_MS)
+    expire_at(store, created.row.id, NOW_MS + 10, now_ms=NOW_MS)
 
 
 def test_expire_api_key__moment_in_the_past__is_refused(store: Store) -> None:

@@ -16,7 +16,8 @@ from fairlot.service.moves.known_subjects import KnownSubjects
 from fairlot.service.plan_document import PlanDocument
 
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}"
-_LIMIT: Final = 16 * 1024 * 1024
+# A change is planned and kept in one transaction, and every other change waits for it.
+_LIMIT: Final = 4 * 1024 * 1024
 _Path = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 _Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_BYTES)]
 

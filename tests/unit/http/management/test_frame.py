@@ -123,7 +123,7 @@ def test_frame__body_of_files__may_have_16_mib(bench: ControlBench) -> None:
     plan = "/api/v1/orgs/default/projects/default/plan"
     asked = b'{"files":[{"path":"a.yaml","text":""}]}'
     assert bench.post(plan, b" " * 70_000 + asked).status == 422  # read, and nothing in it
-    assert bench.post(plan, b" " * 16 * 1024 * 1024 + b" ").status == 413
+    assert bench.post(plan, b" " * 4 * 1024 * 1024 + b" ").status == 413
 
 
 def test_frame__tier__is_counted_by_key(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def test_create_key__answered__works_at_once(bench: ControlBench) -> None:
         ({"scopes": ["read"], "projects": ["nope"]}, 404, "default/nope"),
         ({"scopes": ["read"], "expiresAt": "2023-11-14T00:00:00Z"}, 400, "is not after"),
         ({"scopes": ["read"], "expiresAt": "2023-11-14T00:00:00"}, 400, "$.expiresAt"),
+        ({"scopes": ["read"], "expiresAt": "9999-12-31T23:59:59-23:59"}, 400, "1970 to 9999"),
+        ({"scopes": ["read"], "expiresAt": "0001-01-01T00:00:00+23:59"}, 400, "1970 to 9999"),
         (b"{", 400, "not valid JSON"),
     ],
 )
