@@ -86,3 +86,41 @@ def test_start__by_two_processes_at_once__succeeds_once(
     assert "hero: start is refused: it runs already" in told
     listed = fairlot("experiments", "revisions", "hero", "--data", str(data), **variables)
     assert [each["action"] for each in listed["revisions"]] == ["start", "create"]
+
+
+def test_commands__on_a_server_and_on_a_data_directory__say_the_same(tmp_path: Path) -> None:
+    experiments = str(folder(tmp_path, "draft"))
+    here, there = tmp_path / "here", tmp_path / "there"
+    for data in (here, there):
+        fairlot("init", "--data-only", "--data", str(data))
+    scopes = ("--scope", "read", "--scope", "write")
+    key = fairlot("keys", "create", *scopes, "--data", str(there))["key"]
+    commands = (
+        ("plan", experiments),
+        ("apply", experiments, "--yes", "--reason", "launch"),
+        ("experiments", "list"),
+        ("experiments", "start", "hero"),
+        ("kill", "hero", "--reason", "broken"),
+        ("experiments", "start", "hero"),
+        ("experiments", "revisions", "hero"),
+        ("experiments", "diff", "hero", "2"),
+        ("apply", experiments, "--yes"),
+        ("export", str(tmp_path / "out")),
+        ("layers", "list"),
+    )
+    with serving(there) as server:
+        remote: Any = {"FAIRLOT_URL": server.url, "FAIRLOT_API_KEY": key}
+        for words in commands:
+            mine = fairlot(*words, "--data", str(here), check=False)
+            theirs = fairlot(*words, check=False, **remote)
+            assert _without_names(mine) == _without_names(theirs), words
+
+
+def _without_names(document: Any) -> Any:
+    """Without what differs between two projects: moments, ids, and who did it."""
+    own = {"id", "at", "author", "base", "nowMs", "createdAt", "updatedAt", "startedAt", "sinceMs"}
+    if isinstance(document, dict):
+        return {name: _without_names(each) for name, each in document.items() if name not in own}
+    if isinstance(document, list):
+        return [_without_names(each) for each in document]
+    return document
