@@ -1,6 +1,7 @@
 """`fairlot events`: what the event log holds."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from fairlot.cli.control import URL_VARIABLE
 from fairlot.cli.data import existing_store
 from fairlot.cli.errors import InvalidArgument
 from fairlot.cli.options import data_option, json_option
@@ -75,9 +77,11 @@ def events(
 ) -> None:
     """Print the recorded events, in the order in which they were received.
 
-    Reads the files of all workers, also while the server runs.
+    Reads the files of all workers, also while the server runs; not those of a server elsewhere.
     """
     _refuse_together(kind, experiment, senders)
+    if data_dir is None and URL_VARIABLE in os.environ:
+        print_note(f"These are the events of the data directory here, not of {URL_VARIABLE}.")
     with existing_store(data_dir) as (settings, store):
         if experiment is not None:
             _note_unknown(store, experiment)

@@ -56,6 +56,7 @@ class _ExperimentReader:
             file=self.problems.file,
             line=top.map.line,
             explicit_salt=top.has(written.SALT.name),
+            explicit_status=top.has(written.STATUS.name),
         )
 
     def experiment(self, target: TargetStatus) -> Experiment:

@@ -23,7 +23,8 @@ class ExperimentSpec:
 
     Ids in `experiment` are empty; its status is `target`, or `running` for a draft. `metrics` have
     the keys `key name kind eventName isPrimary`. `source` is the YAML document itself, which starts
-    at `line` of `file`. `explicit_salt` tells a written salt from one that defaulted to the key.
+    at `line` of `file`. `explicit_salt` tells a written salt from one that defaulted to the key;
+    `explicit_status` does so for the status.
     """
 
     experiment: Experiment
@@ -37,3 +38,4 @@ class ExperimentSpec:
     file: str
     line: int
     explicit_salt: bool
+    explicit_status: bool

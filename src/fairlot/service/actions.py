@@ -132,6 +132,9 @@ def _sharing_buckets(case: _Case) -> Refusal | None:
 
 def _not_to_roll_out(case: _Case) -> Refusal | None:
     wanted, current = case.asked.variant, case.experiment.rollout
+    unreviewed = case.tenant.review_required and Scope.APPROVE not in case.actor.scopes
+    if wanted is not None and unreviewed and case.actor != SYSTEM:
+        raise MissingScope(Action.ROLLOUT, Scope.APPROVE)
     if wanted == current:
         told = (
             "it has no rollout: name a variant" if wanted is None else f"it gives {wanted} already"
@@ -156,7 +159,7 @@ def _next_row(case: _Case, reached: State, now_ms: int) -> ExperimentRow:
     following = replace(
         row,
         status=reached.value,
-        status_reason=case.asked.reason if action in NEEDS_REASON else None,
+        status_reason=case.asked.reason,
         approved_by=case.actor.name if action is Action.APPROVE else row.approved_by,
         revision=row.revision + 1,
         updated_at_ms=now_ms,

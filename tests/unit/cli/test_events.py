@@ -51,6 +51,14 @@ def test_events__recorded__are_printed_in_the_order_received(recorded: Run) -> N
     assert lines[1][0] == "1970-01-01T00:00:01+00:00"
 
 
+def test_events__with_a_server_in_the_variables__says_that_they_are_not_its(
+    recorded: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRLOT_URL", "https://fairlot.example")
+    assert "not of FAIRLOT_URL" in recorded("events").err
+    assert "FAIRLOT_URL" not in recorded("events", "--data", ".fairlot").err
+
+
 def test_events__of_one_experiment__leave_out_the_others(recorded: Run) -> None:
     document = recorded("events", "--experiment", "loyalty-price", "--json").json
     (event,) = document["events"]

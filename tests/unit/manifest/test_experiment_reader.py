@@ -58,6 +58,7 @@ def test_experiment__smallest__has_the_documented_defaults() -> None:
         file="f.yaml",
         line=1,
         explicit_salt=False,
+        explicit_status=False,
     )
 
 

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
+from fairlot.manifest import experiment_from_json
 from fairlot.manifest.problems import SpecProblem
 from fairlot.manifest.spec import ExperimentSpec, TargetStatus
 from fairlot.service.changes.steps import problem_at
-from fairlot.service.lifecycle import Action, State, after_edit, satisfies, walk, way_to
+from fairlot.service.lifecycle import OVER, Action, State, after_edit, satisfies, walk, way_to
 from fairlot.service.plan_document import PlanWarning
 from fairlot.store.experiments import ExperimentRow
 
@@ -29,8 +30,10 @@ def course_of(
     spec: ExperimentSpec, row: ExperimentRow, *, edited: bool, review_required: bool
 ) -> Course:
     here, target = State(row.status), spec.target
-    if here is State.KILLED:
-        return _killed(spec, row)
+    if here in OVER:
+        return _over(spec, row, here)
+    if here is State.PAUSED and not spec.explicit_status:
+        return Course(here, warnings=(_stays_paused(row),))
     start = after_edit(here) if edited else here
     actions = way_to(start, target, review_required=review_required)
     if actions is None:
@@ -39,8 +42,10 @@ def course_of(
     notes = []
     if start is not here:
         notes.append(f"was {here.value}: what is edited has to be reviewed again")
-    warnings = () if satisfies(state, target) else (_waiting(row.key, state, target),)
-    return Course(state, actions, notes=tuple(notes), warnings=warnings)
+    warnings = [] if satisfies(state, target) else [_waiting(row.key, state, target)]
+    if Action.RESUME in actions:
+        warnings.append(_resumed(spec, row))
+    return Course(state, actions, notes=tuple(notes), warnings=tuple(warnings))
 
 
 def _waiting(key: str, state: State, target: TargetStatus) -> PlanWarning:
@@ -51,23 +56,39 @@ def _waiting(key: str, state: State, target: TargetStatus) -> PlanWarning:
     return PlanWarning(code="waits_for_approval", about=f"experiment:{key}", sentence=sentence)
 
 
-def _killed(spec: ExperimentSpec, row: ExperimentRow) -> Course:
-    """It stays so, whatever a file says: what was stopped in an emergency neither comes back with
-    the next apply, nor is the next apply refused for it."""
-    if satisfies(State.KILLED, spec.target):
-        return Course(State.KILLED)
-    why = f" ({row.status_reason})" if row.status_reason else ""
+def _over(spec: ExperimentSpec, row: ExperimentRow, here: State) -> Course:
+    """It stays so, whatever a file says: what was ended by hand neither comes back with the next
+    apply, nor is the next apply of all the other files refused for it."""
+    if satisfies(here, spec.target):
+        return Course(here)
+    rollout = experiment_from_json(row.document).rollout if here is State.COMPLETED else None
+    kept = "" if rollout is None else f" and rollout: {rollout}"
     sentence = (
-        f"was killed{why} and stays so, though {spec.file}:{spec.line} asks for"
-        f" {spec.target.value}: write status: completed, or remove the document"
+        f"was {here.value}{_why(row)} and stays so, though {spec.file}:{spec.line} asks for"
+        f" {spec.target.value}: write status: completed{kept}, or remove the document"
     )
-    warning = PlanWarning(code="killed", about=f"experiment:{row.key}", sentence=sentence)
-    return Course(State.KILLED, warnings=(warning,))
+    warning = PlanWarning(code=here.value, about=f"experiment:{row.key}", sentence=sentence)
+    return Course(here, warnings=(warning,))
+
+
+def _stays_paused(row: ExperimentRow) -> PlanWarning:
+    """A file that does not speak of the state does not undo what somebody did for a reason."""
+    sentence = f"was paused{_why(row)} and stays so: write status: running to resume it"
+    return PlanWarning(code="stays_paused", about=f"experiment:{row.key}", sentence=sentence)
+
+
+def _resumed(spec: ExperimentSpec, row: ExperimentRow) -> PlanWarning:
+    sentence = (
+        f"was paused{_why(row)} and is resumed, as {spec.file}:{spec.line} asks for"
+        f" {spec.target.value}: write status: paused to keep it so"
+    )
+    return PlanWarning(code="resumed", about=f"experiment:{row.key}", sentence=sentence)
+
+
+def _why(row: ExperimentRow) -> str:
+    return f" ({row.status_reason})" if row.status_reason else ""
 
 
 def _no_way(spec: ExperimentSpec, state: State) -> SpecProblem:
-    if spec.target is TargetStatus.DRAFT:
-        what = f"it is {state.value}, and what has started is never a draft again"
-    else:
-        what = f"it is {state.value}, and does not run again"
+    what = f"it is {state.value}, and what has started is never a draft again"
     return problem_at(spec, "status", spec.target.value, f"{what}: {AFRESH}")

@@ -1,6 +1,6 @@
 """What a definition document changes: the row that follows the stored one, or why none does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,7 +14,7 @@ from fairlot.manifest.definitions import (
     WrittenDefinition,
     definition_to_json,
 )
-from fairlot.manifest.problems import SpecProblem
+from fairlot.manifest.problems import SpecProblem, nearest
 from fairlot.service.assembly import StoredDefinition
 from fairlot.service.changes.fields import SOURCE, changed_fields, definition_facts
 from fairlot.service.changes.steps import Step, problem_at
@@ -63,10 +63,14 @@ class DefinitionPlanner:
         )
         return Step(_change_of(definition, ChangeAction.UPDATE, fields), row, following), []
 
-    def name_layer(self, key: str, experiment_key: str) -> Step[DefinitionRow]:
+    def name_layer(
+        self, key: str, experiment_key: str, known: Iterable[str]
+    ) -> Step[DefinitionRow]:
         """A layer that no document describes is made when an experiment first names it."""
         definition = LayerDefinition(key=key, name=key)
-        note = f"made because {experiment_key} names it"
+        near = nearest(key, known)
+        meant = f"; did you mean {near}?" if near else ""
+        note = f"made because {experiment_key} names it{meant}"
         change = _change_of(definition, ChangeAction.CREATE, notes=(note,))
         return Step(change, None, self._new_row(definition, ""))
 

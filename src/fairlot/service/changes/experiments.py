@@ -8,7 +8,7 @@ from fairlot.engine import Experiment, Status
 from fairlot.engine.model import FULL_RATE_BP
 from fairlot.manifest import experiment_to_json
 from fairlot.manifest.problems import SpecProblem
-from fairlot.manifest.spec import ExperimentSpec
+from fairlot.manifest.spec import ExperimentSpec, TargetStatus
 from fairlot.service.actors import Actor, Scope
 from fairlot.service.assembly import Stored
 from fairlot.service.changes.courses import AFRESH, Course, course_of
@@ -93,6 +93,8 @@ class ExperimentPlanner:
         if before is not None:
             salt = written.salt if spec.explicit_salt else before.salt
             written = replace(written, salt=salt, hash_version=before.hash_version)
+        if before is not None and row.status == State.COMPLETED and not _is_over(spec):
+            written = replace(written, rollout=before.rollout)
         return replace(
             written,
             id=row.id,
@@ -115,10 +117,10 @@ class ExperimentPlanner:
             return
         if state not in STARTED:
             yield from _frozen(spec, state, fields)
-            return
-        yield from _unsettled(spec, fields)
-        if before is not None:
-            yield from _lowered(spec, before)
+        else:
+            yield from _unsettled(spec, fields)
+            if before is not None:
+                yield from _lowered(spec, before)
         served = [field.path for field in fields if field.path not in NOTES]
         if served and self.review_required and Scope.APPROVE not in self.actor.scopes:
             fix = "it has started, and this project asks for a review: use a key with scope approve"
@@ -134,11 +136,11 @@ class ExperimentPlanner:
         edited: bool,
     ) -> ExperimentRow:
         ids = {variant.key: variant.id for variant in experiment.variants}
-        moved = course.state != row.status
+        moved, is_paused = course.state != row.status, row.status == State.PAUSED
         following = replace(
             row,
             status=course.state.value,
-            status_reason=None if edited or moved else row.status_reason,
+            status_reason=None if moved or (edited and not is_paused) else row.status_reason,
             document=experiment_to_json(experiment),
             variant_ids={**row.variant_ids, **ids},
             description=spec.description,
@@ -158,6 +160,10 @@ class ExperimentPlanner:
             return following
         layer = experiment.layer
         return drawn(following, experiment, None if layer is None else self.layer_salts[layer.key])
+
+
+def _is_over(spec: ExperimentSpec) -> bool:
+    return spec.target is TargetStatus.COMPLETED
 
 
 def drawn(row: ExperimentRow, experiment: Experiment, layer_salt: str | None) -> ExperimentRow:

@@ -123,10 +123,11 @@ class _Planned:
             layer = spec.experiment.layer
             if layer is None or (LAYER, layer.key) in seen:
                 continue
-            seen.add((LAYER, layer.key))
             stored = self._state.definitions.get((LAYER, layer.key))
             if stored is None:
-                yield planner.name_layer(layer.key, spec.experiment.key)
+                known = [key for kind, key in (*self._state.definitions, *seen) if kind == LAYER]
+                yield planner.name_layer(layer.key, spec.experiment.key, known)
+                seen.add((LAYER, layer.key))
             elif stored.row.deleted_at_ms is not None:
                 fix = "was deleted, and a deleted key is never used again: choose another"
                 self.problems.append(problem_at(spec, "layer.key", layer.key, fix))

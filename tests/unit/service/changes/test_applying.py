@@ -224,9 +224,6 @@ def test_apply__statuses_in_turn__lead_to_what_is_served(
     [
         (("running", "draft"), "status"),
         (("paused", "draft"), "status"),
-        (("running", "completed", "running"), "status"),
-        (("running", "completed", "paused"), "status"),
-        (("running", "completed", "draft"), "status"),
         (("running", "completed", "completed\npriority: 2"), "priority"),
         (("running", "completed", "completed\nhypothesis: It was so"), "hypothesis"),
         (("running", "running\nsalt: other"), "salt"),
@@ -244,6 +241,50 @@ def test_apply__what_life_does_not_allow__is_refused_whole(
     assert path == refused
     assert served(store).version == version
     assert "other" not in experiments(store)
+
+
+@pytest.mark.parametrize("status", ["running", "paused", "draft"])
+def test_apply__file_that_does_not_know_of_the_end__changes_nothing_and_says_so(
+    store: Store, apply: Apply, status: str
+) -> None:
+    apply(yaml("button", "status: completed", "rollout: b"))
+    before = experiments(store)["button"]
+    applied = apply(yaml("button", f"status: {status}"), yaml("other"))
+    (warning,) = applied.warnings
+    assert (warning.code, warning.about) == ("completed", "experiment:button")
+    assert "write status: completed and rollout: b" in warning.sentence
+    after = experiments(store)
+    assert after["button"] == before
+    assert after["button"].rollout == "b"
+    assert "other" in after
+
+
+def test_apply__file_without_a_status__leaves_what_is_paused(store: Store, apply: Apply) -> None:
+    apply(yaml("button"))
+    apply(yaml("button", "status: paused"))
+    (warning,) = apply(yaml("button", "priority: 2")).warnings
+    assert warning.code == "stays_paused"
+    assert "write status: running to resume it" in warning.sentence
+    assert (experiments(store)["button"].status, experiments(store)["button"].priority) == (
+        "paused",
+        2,
+    )
+
+
+def test_apply__file_that_resumes__says_what_it_undoes(store: Store, apply: Apply) -> None:
+    apply(yaml("button", "status: paused"))
+    (warning,) = apply(yaml("button", "status: running")).warnings
+    assert warning.code == "resumed"
+    assert "write status: paused to keep it so" in warning.sentence
+    assert experiments(store)["button"].status == "running"
+
+
+def test_apply__layer_that_is_misspelt__is_made_and_asked_about(apply: Apply) -> None:
+    apply("kind: layer\nkey: checkout\n")
+    layer = "layer: {key: chekout, start: 0, end: 10}"
+    changes = apply(yaml("button", layer)).changes
+    (note,) = [note for change in changes if change.kind == "layer" for note in change.notes]
+    assert note == "made because button names it; did you mean checkout?"
 
 
 def test_apply__draft__may_still_change_everything(store: Store, apply: Apply) -> None:
@@ -346,7 +387,8 @@ def test_apply__resumed_in_a_range_that_was_given_away__is_refused_naming_both(
 ) -> None:
     apply(yaml("one", "status: paused", "layer: {key: shop, start: 0, end: 5000}"))
     apply(yaml("two", "layer: {key: shop, start: 0, end: 100}"))
-    ((path, message),) = refusals(apply, yaml("one", "layer: {key: shop, start: 0, end: 5000}"))
+    resumed = yaml("one", "status: running", "layer: {key: shop, start: 0, end: 5000}")
+    ((path, message),) = refusals(apply, resumed)
     assert path == "layer"
     assert "one" in message
     assert "two" in message

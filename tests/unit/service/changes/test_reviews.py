@@ -5,7 +5,7 @@ import pytest
 from fairlot.service.actions import Asked, act
 from fairlot.service.actors import Actor, Scope
 from fairlot.service.lifecycle import Action
-from fairlot.service.refusals import Refused
+from fairlot.service.refusals import MissingScope, Refused
 from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store
 from fairlot.store.experiments import ExperimentRow, find_experiment
@@ -178,3 +178,28 @@ def test_apply__an_edit_of_a_killed_one__is_refused(store: Store, apply: Apply) 
     told = problems(apply, yaml("status: completed", "rollout: a", "priority: 2"))
     assert [each.partition(":1: ")[2].partition(":")[0] for each in told] == ["rollout", "priority"]
     assert all("it is killed, and nothing may change" in each for each in told)
+
+
+def test_rollout__where_a_review_is_asked_for__needs_the_scope_approve(
+    store: Store, apply: Apply
+) -> None:
+    apply(yaml("status: completed"))
+    require_review(store)
+    everybody = Asked(Action.ROLLOUT, None, "b")
+    with pytest.raises(MissingScope), store.writing() as connection:
+        act(connection, tenant_of(connection), "hero", everybody, actor=WRITER, now_ms=NOW_MS)
+    (told,) = problems(apply, yaml("status: completed", "rollout: b"), actor=WRITER)
+    assert "use a key with scope approve" in told
+    apply(yaml("status: completed", "rollout: b"), actor=ANNA)
+    with store.writing() as connection:
+        nobody = Asked(Action.ROLLOUT)
+        act(connection, tenant_of(connection), "hero", nobody, actor=WRITER, now_ms=NOW_MS)
+
+
+def test_apply__paused_for_a_reason__tells_it(store: Store, apply: Apply) -> None:
+    apply(yaml())
+    do(store, "pause")
+    (kept,) = apply(yaml("owner: ben")).warnings
+    assert kept.sentence == "was paused (because) and stays so: write status: running to resume it"
+    (undone,) = apply(yaml("owner: ben", "status: running")).warnings
+    assert undone.sentence.startswith("was paused (because) and is resumed, as ")
