@@ -23,7 +23,8 @@ table { border-collapse: collapse; margin: 0.5rem 0; width: 100%; }
 th, td { border-bottom: 1px solid #8885; padding: 0.25rem 0.5rem 0.25rem 0; text-align: left;
   vertical-align: top; overflow-wrap: anywhere; }
 nav { columns: 2 22rem; }
-nav a { display: block; overflow-wrap: anywhere; break-inside: avoid; font-family: ui-monospace, monospace; font-size: 0.85rem; }
+nav a { display: block; overflow-wrap: anywhere; break-inside: avoid;
+   font-family: ui-monospace, monospace; font-size: 0.85rem; }
 """
 _STYLE_HASH: Final = base64.b64encode(sha256(_STYLE.encode()).digest()).decode()
 _HEADERS: Final = (
