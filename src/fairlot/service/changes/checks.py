@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 
+from msgspec import structs
+
+from fairlot.manifest.definitions import Definition
 from fairlot.manifest.parts import ManifestParts, manifest_parts
 from fairlot.manifest.problems import SpecProblem
 from fairlot.service.actors import Actor, Scope
@@ -105,11 +108,10 @@ def _unreviewed(before: ProjectState, after: ProjectState, places: Places) -> It
     changed: list[Name] = []
     if was.holdout != will.holdout:
         changed += [(HOLDOUT, each.key) for each in (will.holdout or was.holdout,) if each]
-    segments = {each.key: each for each in was.segments}
     changed += [
         (SEGMENT, each.key)
-        for each in will.segments
-        if each.key in segments and segments[each.key] != each
+        for each in was.segments
+        if _holds(before, each.key) != _holds(after, each.key)
     ]
     for name in changed:
         fix = (
@@ -117,6 +119,12 @@ def _unreviewed(before: ProjectState, after: ProjectState, places: Places) -> It
             " for one: use a key with scope approve"
         )
         yield problem_at(places.get(name), "", name[1], fix)
+
+
+def _holds(state: ProjectState, key: str) -> Definition:
+    """What a segment says of subjects, also which others it nests, but for what people call it."""
+    definition = state.definitions[SEGMENT, key].definition
+    return structs.replace(definition, name=key, description=None)
 
 
 def _guarded(state: ProjectState) -> ManifestParts:

@@ -14,6 +14,7 @@ from unit.service.conftest import NOW_MS, Apply
 
 WRITER = Actor("key:12345678", frozenset({Scope.READ, Scope.WRITE}))
 SEGMENT = "kind: segment\nkey: vips\nname: VIPs\nrule: {tier: gold}\n"
+INNER = "kind: segment\nkey: inner\nrule: {country: DE}\n"
 HOLDOUT = "kind: holdout\nkey: quiet\nname: Quiet\nrate: 0.1\n"
 
 
@@ -115,6 +116,9 @@ def test_apply__an_edit_of_what_runs__needs_the_scope_approve(store: Store, appl
         ((SEGMENT,), (SEGMENT.replace("gold", "silver"),)),
         ((SEGMENT, HOLDOUT), (SEGMENT, HOLDOUT.replace("0.1", "0.9"))),
         ((SEGMENT,), (SEGMENT, HOLDOUT)),
+        ((SEGMENT, INNER), (SEGMENT + "segments: [inner]\n",)),
+        ((SEGMENT + "segments: [inner]\n", INNER), (SEGMENT,)),
+        ((SEGMENT + "segments: [inner]\n", INNER), (INNER.replace("DE", "FR"),)),
     ],
 )
 def test_apply__a_definition_that_reaches_into_what_runs__needs_the_scope_approve(
@@ -131,9 +135,10 @@ def test_apply__a_definition_that_reaches_into_what_runs__needs_the_scope_approv
 def test_apply__a_definition_that_nothing_started_uses__needs_no_approval(
     store: Store, apply: Apply
 ) -> None:
-    apply(SEGMENT, actor=WRITER)
+    apply(SEGMENT, INNER, yaml("audience: {segments: [vips]}"), actor=WRITER)
     require_review(store)
-    assert apply(SEGMENT.replace("gold", "silver"), actor=WRITER).version is None
+    assert apply(INNER.replace("DE", "FR"), actor=WRITER).version is None
+    assert apply(SEGMENT.replace("VIPs", "The best"), actor=WRITER).version is None
 
 
 def test_apply__a_definition_that_reaches_into_what_is_approved__needs_the_scope_approve(
