@@ -94,30 +94,27 @@ class _Labels(dict[tuple[str, str, str, str], int]):
 
 
 def slices_of(directory: Path, since_ms: int, rows_at_most: int) -> list[LogSlice]:
-    """The exposures since then, in slices of at most so many rows, and the assignments."""
-    slices = []
+    """The exposures since then, in slices of at most so many rows; then the assignments."""
+    exposures, assignments = [], []
     for file in read_files(directory, "exposures"):
         with closing(file):
             path = Path(file.execute("PRAGMA database_list").fetchone()[2])
             first, last = file.execute(_FIRST_AND_LAST).fetchone()
             if last is not None:
                 start = _first_since(file, since_ms - _CLOCK_TRUST_MS, first, last)
-                slices += [
+                exposures += [
                     LogSlice(path, begin, min(begin + rows_at_most, last + 1))
                     for begin in range(start, last + 1, rows_at_most)
                 ]
-            slices.append(LogSlice(path))
-    return slices
+            assignments.append(LogSlice(path))
+    return exposures + assignments
 
 
-def read_sightings(log_slice: LogSlice, asked: Asked) -> list[list[Sightings]]:
-    """Per part what the slice holds, in its order."""
-    parts: list[list[Sightings]] = [[] for _ in range(asked.parts)]
+def read_sightings(log_slice: LogSlice, asked: Asked) -> Iterator[list[Sightings]]:
+    """What a slice holds, in its order and in pieces; of each piece all parts."""
     with closing(open_read_only(log_slice.path)) as log:
         for gathering in _gatherings(log, log_slice, asked):
-            for part, sightings in zip(parts, gathering.parted(asked.parts), strict=True):
-                part.append(sightings)
-    return parts
+            yield gathering.parted(asked.parts)
 
 
 def _first_since(file: sqlite3.Connection, since_ms: int, first: int, last: int) -> int:

@@ -84,8 +84,8 @@ def read(directory: Path, question: Asked | None = None, rows_at_most: int = 1_0
     question = question or asked()
     found = Read(set(), set(), [])
     for log_slice in slices_of(directory, question.since_ms, rows_at_most):
-        for part in read_sightings(log_slice, question):
-            for each in part:
+        for parts in read_sightings(log_slice, question):
+            for each in parts:
                 found.rows += rows_of(each)
                 if each.are_exposures:
                     found.subjects |= {unit.decode() for unit in each.subjects.units}
@@ -175,12 +175,9 @@ def test_slices__many_rows__none_longer_than_asked_for_and_none_twice(tmp_path: 
     names = {f"subject-{number}" for number in range(1_003)}
     write(tmp_path, *map(exposure, sorted(names)[:500]))
     write(tmp_path, *map(exposure, sorted(names)[500:]), worker=1)
-    spans = [
-        (each.first_seq, each.end_seq)
-        for each in slices_of(tmp_path, 0, 300)
-        if each.first_seq is not None
-    ]
-    assert spans == [(1, 301), (301, 501), (1, 301), (301, 504)]
+    spans = [(each.first_seq, each.end_seq) for each in slices_of(tmp_path, 0, 300)]
+    assert spans[:4] == [(1, 301), (301, 501), (1, 301), (301, 504)]
+    assert spans[4:] == [(None, None)] * 2  # the assignments of both files come last
     found = read(tmp_path, rows_at_most=300)
     assert found.subjects == names
     assert len(found.rows) == len(names)
@@ -217,18 +214,15 @@ def test_sightings__parts__each_unit_in_one_and_the_same_in_every_slice(tmp_path
             *(exposure("ann", experiment_key="teams", unit_id=name) for name in names),
             worker=worker,
         )
-    first, second = (
-        read_sightings(each, asked(parts=4))
-        for each in slices_of(tmp_path, 0, 1_000)
-        if each.first_seq is not None
+    (first,), (second,) = (
+        read_sightings(each, asked(parts=4)) for each in slices_of(tmp_path, 0, 1_000)[:2]
     )
     assert len(first) == len(second) == 4
-    for in_first, in_second in zip(first, second, strict=True):
-        (one,), (other,) = in_first, in_second
+    for one, other in zip(first, second, strict=True):
         assert set(one.subjects.units) == set(other.subjects.units)
         assert set(one.accounts.units) == set(other.accounts.units)
         assert rows_of(one) == rows_of(other)
-    together = sorted(row for part in first for row in rows_of(part[0]))
+    together = sorted(row for part in first for row in rows_of(part))
     assert together == sorted(
         (name, experiment, 0, DRAWN, NOW_MS) for name in names for experiment in (0, 1)
     )
@@ -241,9 +235,9 @@ def test_sightings__more_than_are_held_at_once__in_their_order(
     names = [f"{number:04d}" for number in range(650)]
     write(tmp_path, *map(exposure, names))
     (log_slice, _) = slices_of(tmp_path, 0, 1_000)
-    (part,) = read_sightings(log_slice, asked())
-    assert [len(each.subjects.units) for each in part] == [200, 200, 200, 50]
-    assert [row[0] for each in part for row in rows_of(each)] == names
+    pieces = [each for (each,) in read_sightings(log_slice, asked())]
+    assert [len(each.subjects.units) for each in pieces] == [200, 200, 200, 50]
+    assert [row[0] for each in pieces for row in rows_of(each)] == names
 
 
 def test_rows__lone_surrogates__the_bytes_that_are_hashed() -> None:

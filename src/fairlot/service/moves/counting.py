@@ -27,7 +27,8 @@ from fairlot.warehouse.sightings import Sightings, Wanted
 if TYPE_CHECKING:
     from fairlot.service.moves.known_subjects import KnownSubjects
 
-_OTHER_PROCESSES_FROM: Final = 300_000
+_LARGE_ROWS: Final = 300_000
+_LARGE_BYTES: Final = 500_000_000
 _MOST_PROCESSES: Final = 4
 _ROWS_A_SLICE: Final = 1_000_000
 _PARTS: Final = 16  # small enough for what is looked up at random to stay in the caches
@@ -36,16 +37,22 @@ _ONE_LARGE_LOG_AT_A_TIME: Final = Lock()
 
 def count_known(known: "KnownSubjects", questions: Sequence[Question]) -> Counts:
     slices = slices_of(known.directory, known.since_ms, _ROWS_A_SLICE)
-    rows = sum((each.end_seq or 0) - (each.first_seq or 0) for each in slices)
-    processes = known.processes or min(cpu_count() or 1, _MOST_PROCESSES)
     wanted = tuple(map(_wanted, questions))
-    if rows < _OTHER_PROCESSES_FROM or processes == 1:
-        asked = Asked(known.project_id, known.since_ms, wanted, parts=1)
-        seen = chain.from_iterable(read_sightings(each, asked)[0] for each in slices)
-        return count_part(list(seen), questions)
     asked = Asked(known.project_id, known.since_ms, wanted, _PARTS)
-    with _ONE_LARGE_LOG_AT_A_TIME:
-        return _count_by_others(processes, slices, asked, questions)
+    processes = known.processes or min(cpu_count() or 1, _MOST_PROCESSES)
+    if processes > 1 and _is_large(slices):
+        with _ONE_LARGE_LOG_AT_A_TIME:
+            return _count_by_others(processes, slices, asked, questions)
+    whole = asked._replace(parts=1)
+    pieces = chain.from_iterable(read_sightings(each, whole) for each in slices)
+    return count_part(chain.from_iterable(pieces), questions)
+
+
+def _is_large(slices: Sequence[LogSlice]) -> bool:
+    """How many assignments there are is not known; the size of the files tells when many."""
+    rows = sum((each.end_seq or 0) - (each.first_seq or 0) for each in slices)
+    size = sum(path.stat().st_size for path in {each.path for each in slices})
+    return rows >= _LARGE_ROWS or size >= _LARGE_BYTES
 
 
 def _count_by_others(
@@ -57,8 +64,8 @@ def _count_by_others(
         ProcessPoolExecutor(processes, get_context("spawn"), _leave_interrupts) as pool,
     ):
         folders = [Path(directory, str(number)) for number in range(len(slices))]
-        list(pool.map(_read_into, folders, slices, [asked] * len(slices)))
-        files = [[folder / str(part) for folder in folders] for part in range(asked.parts)]
+        pieces = list(pool.map(_read_into, folders, slices, [asked] * len(slices)))
+        files = zip(*chain.from_iterable(pieces), strict=True)
         return _sum(pool.map(_count_files, files, [questions] * asked.parts))
 
 
@@ -67,17 +74,24 @@ def _leave_interrupts() -> None:
     signal(SIGINT, SIG_IGN)
 
 
-def _read_into(folder: Path, log_slice: LogSlice, asked: Asked) -> None:
-    """A file for each part."""
+def _read_into(folder: Path, log_slice: LogSlice, asked: Asked) -> list[list[Path]]:
+    """The files of each piece, one for each part."""
     folder.mkdir()
-    for part, sightings in enumerate(read_sightings(log_slice, asked)):
-        (folder / str(part)).write_bytes(msgspec.msgpack.encode(sightings))
+    pieces = enumerate(read_sightings(log_slice, asked))
+    return [
+        [_write(folder / f"{number}-{part}", sightings) for part, sightings in enumerate(parts)]
+        for number, parts in pieces
+    ]
+
+
+def _write(path: Path, sightings: Sightings) -> Path:
+    path.write_bytes(msgspec.msgpack.encode(sightings))
+    return path
 
 
 def _count_files(files: Sequence[Path], questions: Sequence[Question]) -> Counts:
-    decode = msgspec.msgpack.Decoder(list[Sightings]).decode
-    sightings = chain.from_iterable(decode(file.read_bytes()) for file in files)
-    return count_part(list(sightings), questions)
+    decode = msgspec.msgpack.Decoder(Sightings).decode
+    return count_part((decode(file.read_bytes()) for file in files), questions)
 
 
 def _wanted(question: Question) -> Wanted:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from fairlot.engine import (
     Experiment,
     Manifest,
-    Schedule,
     Segment,
     Status,
     Unit,
@@ -97,10 +96,6 @@ class Side:
     experiment: Experiment
     deal: Deal
     audience: Mapping[str, Any]
-
-    @property
-    def schedule(self) -> Schedule | None:
-        return self.experiment.schedule
 
     def of_audience(self, parts: tuple[str, ...]) -> dict[str, Any]:
         return {part: self.audience[part] for part in parts if part in self.audience}

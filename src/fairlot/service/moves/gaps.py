@@ -5,7 +5,12 @@ from collections.abc import Iterator
 from fairlot.engine.audience import DEVICE, QUERY_PARAMS, RULE, URL_PATTERNS, VISITOR_STATUS
 from fairlot.service.moves.deals import PAGE_PARTS, PERSON_PARTS, SEGMENTS, Side
 from fairlot.service.moves.questions import Question, Tally
-from fairlot.service.plan_document import WINDOW_DAYS, NotCountable, NotCountableKind
+from fairlot.service.plan_document import (
+    AUDIENCE_PARTS,
+    WINDOW_DAYS,
+    NotCountable,
+    NotCountableKind,
+)
 
 _KIND_OF_PART = {
     RULE: NotCountableKind.RULE,
@@ -70,8 +75,7 @@ def gaps_of(
 ) -> tuple[NotCountable, ...]:
     """`enters` says that some of the eligible have no variant now, and get one."""
     kinds = [*_of_change(before, after), *_of_counting(question, tally)]
-    by_parts = set(kinds) & set(_KIND_OF_PART.values())
-    if enters and question is not None and not question.concerns_everyone and not by_parts:
+    if enters and _needs_a_match(question) and not AUDIENCE_PARTS.intersection(kinds):
         kinds.append(NotCountableKind.ENTERING)
     if not kinds and tally is not None and not tally.by_draw and not tally.after_sticky:
         kinds.append(NotCountableKind.NOBODY_KNOWN)
@@ -82,6 +86,11 @@ def gaps_of(
         )
         for kind in kinds
     )
+
+
+def _needs_a_match(question: Question | None) -> bool:
+    """Whether the log can tell about the exposed only."""
+    return question is not None and not question.concerns_everyone
 
 
 def _of_change(before: Side | None, after: Side | None) -> Iterator[NotCountableKind]:

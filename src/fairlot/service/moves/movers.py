@@ -94,9 +94,9 @@ class _Answering:
         page = _shown_by_log(half.page, traces.exposed)
         person = _shown_by_log(half.person, traces.exposed) & ~traces.by_adapter
         self.told_by_draw = page & person
-        self.told_after_memory = page & (person | self._memory_comes_first(deal, half))
+        self.told_after_memory = page & (person | self._memory_comes_first(deal))
 
-    def _memory_comes_first(self, deal: Deal, half: Half) -> Mask:
+    def _memory_comes_first(self, deal: Deal) -> Mask:
         """Where the memory answers before the person part of the audience is looked at."""
         if deal.recheck_audience or deal.diverted is not None:
             return np.zeros(len(self.memory), np.bool_)

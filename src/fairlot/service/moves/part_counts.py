@@ -1,7 +1,7 @@
 """Counting the units of one part of a log: who they are, and what becomes of them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, pairwise, repeat
 from typing import NamedTuple
 
@@ -15,11 +15,11 @@ from fairlot.service.moves.traces import Positions, Rows, no_rows, traces_of
 from fairlot.warehouse.sightings import NOTHING, Seen, Sightings, experiments_in
 
 
-def count_part(sightings: Sequence[Sightings], questions: Sequence[Question]) -> Counts:
-    """What sightings, in the order in which they were made, say to each question."""
+def count_part(sightings: Iterable[Sightings], questions: Sequence[Question]) -> Counts:
+    """What sightings say to each question. They come in the order in which they were made, those
+    of exposures before those of assignments: only who was exposed is known."""
     known = {Unit.SUBJECT: _Known(), Unit.ACCOUNT: _Known()}
-    # exposures first: they make a unit known
-    for some in sorted(sightings, key=lambda some: not some.are_exposures):
+    for some in sightings:
         known[Unit.SUBJECT].take(some.subjects, are_exposures=some.are_exposures)
         known[Unit.ACCOUNT].take(some.accounts, are_exposures=some.are_exposures)
     tallies = {question.experiment_key: Tally() for question in questions}

@@ -208,7 +208,7 @@ def test_figures__log_shared_by_processes__the_same(
 ) -> None:
     before, after = CHANGES["everything at once"]
     alone = effects_of(before, after, shop.known, now_ms=NOW_MS)
-    monkeypatch.setattr(counting, "_OTHER_PROCESSES_FROM", 1)
+    monkeypatch.setattr(counting, "_LARGE_ROWS", 1)
     monkeypatch.setattr(counting, "_ROWS_A_SLICE", 2_000)
     shared = replace(shop.known, processes=2)
     assert effects_of(before, after, shared, now_ms=NOW_MS) == alone
