@@ -42,7 +42,7 @@ OURS = "fairlot"
 BATCH = 50
 REPEATS = {OURS: 20, "eppo-server-sdk": 20}
 SERVER_PACKAGES = {
-    *("alembic", "click", "httptools", "prometheus_client", "rich"),
+    *("alembic", "click", "httptools", "numpy", "prometheus_client", "rich"),
     *("sqlalchemy", "structlog", "uvicorn", "uvloop", "yaml"),
 }
 
