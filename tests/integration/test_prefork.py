@@ -60,9 +60,10 @@ class Site:
         return Answered(told["pid"], subject, told["queued"])
 
     def acknowledged(self, pid: int, field_name: str = "ids") -> list[str]:
-        """What the process `pid` noted of the server's answers."""
+        """What the process `pid` noted of the server's answers. A line that a kill cut short is no
+        note: nobody knows what would have stood there."""
         file = self.notes / f"{pid}.jsonl"
-        lines = file.read_text().splitlines() if file.exists() else []
+        *lines, _unfinished = file.read_text().split("\n") if file.exists() else [""]
         notes = [json.loads(line) for line in lines]
         if field_name == "sender":
             return sorted({note["sender"] for note in notes})
