@@ -112,7 +112,7 @@ def test_revoked_version__replayed_by_a_proxy__is_refused_by_every_client(
         assert site.operator.revoke(2) == 3
         wait_until_all_hold(fleet, 1)  # what they held before, which is still good
         for member in fleet:
-            # Who has gone back refuses it as lower too, while it cannot have the revocations.
+            # The other worker may have served version 1 for a moment after the first served 2.
             assert RefusalReason.REVOKED in member.refusals
             assert member.refusals <= {RefusalReason.REVOKED, RefusalReason.LOWER_VERSION}
             member.replayed = None
