@@ -28,7 +28,7 @@ NOTHING: Final = -1
 
 _KIND_BITS: Final = 4
 _VARIANT_BITS: Final = 12
-_FULL_FROM: Final = 1_000_000
+_FULL_FROM: Final = 200_000
 
 Labels = NDArray[np.int64]
 
@@ -43,10 +43,12 @@ class Wanted(NamedTuple):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """Rows about subjects, or about accounts: the UTF-8 of the unit, what is told of it, as by
-    `label_of`, and when that was; the numbers as the bytes of 64-bit integers."""
+    """Rows about subjects, or about accounts: the unit in UTF-8, what is told of it, as by
+    `label_of`, and when that was. `text` are the units one after the other, the others are numbers:
+    16 bits a length, 64 bits a label and a time."""
 
-    units: list[bytes]
+    text: bytes
+    lengths: bytes
     labels: bytes
     at_ms: bytes
 
@@ -70,9 +72,11 @@ class Rows:
         units = _all_utf8(self.units)
         sums = np.fromiter(map(crc32, units), np.uint32, len(units))
         labels, at_ms = (np.frombuffer(each, np.int64) for each in (self.labels, self.at_ms))
+        lengths = np.fromiter(map(len, units), np.uint16, len(units))
         return [
             Seen(
-                [units[place] for place in chosen.tolist()],
+                b"".join([units[place] for place in chosen.tolist()]),
+                lengths[chosen].tobytes(),
                 labels[chosen].tobytes(),
                 at_ms[chosen].tobytes(),
             )

@@ -1,6 +1,7 @@
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from fairlot.warehouse.sightings import (
     NOTHING,
     UNKNOWN_VARIANT,
     Rows,
+    Seen,
     Sightings,
     Wanted,
     experiments_in,
@@ -60,6 +62,11 @@ class Read:
     rows: list[tuple[str, int, int, int, int]]
 
 
+def units_of(seen: Seen) -> list[bytes]:
+    text = BytesIO(seen.text)
+    return [text.read(length) for length in np.frombuffer(seen.lengths, np.uint16).tolist()]
+
+
 def rows_of(each: Sightings) -> list[tuple[str, int, int, int, int]]:
     return [
         (
@@ -71,7 +78,7 @@ def rows_of(each: Sightings) -> list[tuple[str, int, int, int, int]]:
         )
         for seen in (each.subjects, each.accounts)
         for unit, label, at_ms in zip(
-            seen.units,
+            units_of(seen),
             np.frombuffer(seen.labels, np.int64),
             np.frombuffer(seen.at_ms, np.int64),
             strict=True,
@@ -88,8 +95,8 @@ def read(directory: Path, question: Asked | None = None, rows_at_most: int = 1_0
             for each in parts:
                 found.rows += rows_of(each)
                 if each.are_exposures:
-                    found.subjects |= {unit.decode() for unit in each.subjects.units}
-                    found.accounts |= {unit.decode() for unit in each.accounts.units}
+                    found.subjects |= {unit.decode() for unit in units_of(each.subjects)}
+                    found.accounts |= {unit.decode() for unit in units_of(each.accounts)}
     return found
 
 
@@ -219,8 +226,8 @@ def test_sightings__parts__each_unit_in_one_and_the_same_in_every_slice(tmp_path
     )
     assert len(first) == len(second) == 4
     for one, other in zip(first, second, strict=True):
-        assert set(one.subjects.units) == set(other.subjects.units)
-        assert set(one.accounts.units) == set(other.accounts.units)
+        assert set(units_of(one.subjects)) == set(units_of(other.subjects))
+        assert set(units_of(one.accounts)) == set(units_of(other.accounts))
         assert rows_of(one) == rows_of(other)
     together = sorted(row for part in first for row in rows_of(part))
     assert together == sorted(
@@ -236,7 +243,7 @@ def test_sightings__more_than_are_held_at_once__in_their_order(
     write(tmp_path, *map(exposure, names))
     (log_slice, _) = slices_of(tmp_path, 0, 1_000)
     pieces = [each for (each,) in read_sightings(log_slice, asked())]
-    assert [len(each.subjects.units) for each in pieces] == [200, 200, 200, 50]
+    assert [len(units_of(each.subjects)) for each in pieces] == [200, 200, 200, 50]
     assert [row[0] for each in pieces for row in rows_of(each)] == names
 
 
@@ -246,4 +253,4 @@ def test_rows__lone_surrogates__the_bytes_that_are_hashed() -> None:
     rows.labels.extend([NOTHING, NOTHING])
     rows.at_ms.extend([1, 2])
     (seen,) = rows.parted(1)
-    assert seen.units == ["\ufffd".encode(), b"ann"]
+    assert units_of(seen) == ["\ufffd".encode(), b"ann"]

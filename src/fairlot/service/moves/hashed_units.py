@@ -5,9 +5,8 @@ whole words are hashed once; the rest of the words are laid out once for each of
 which an id can lie across them, and scrambled before the salt is known.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby, islice
 from typing import Final
 
 import numpy as np
@@ -17,6 +16,7 @@ from fairlot.engine.hashing import hash_text
 from fairlot.engine.model import BUCKETS
 
 Positions = NDArray[np.int64]
+UnitRows = NDArray[np.uint8]
 Buckets = NDArray[np.uint16]
 _Words = NDArray[np.uint32]
 
@@ -31,7 +31,7 @@ class HashedUnits:
     """Units of one byte length, a row of bytes each. What was hashed is kept, so a draw that many
     experiments share costs once."""
 
-    rows: NDArray[np.uint8]
+    rows: UnitRows
     _words: dict[int, _Words] = field(default_factory=dict)
     _buckets: dict[tuple[str, str], Buckets] = field(default_factory=dict)
 
@@ -84,13 +84,13 @@ class HashedUnits:
         return known
 
 
-def blocks_by_length(units: Sequence[bytes]) -> Iterator[tuple[int, HashedUnits]]:
-    """Blocks of one length each, with the index of their first unit; `units` come by length."""
+def blocks_of(groups: Iterable[UnitRows]) -> Iterator[tuple[int, HashedUnits]]:
+    """The units of the groups in blocks, each with the number of units before it."""
     start = 0
-    for length, same in groupby(units, len):
-        while block := list(islice(same, UNITS_AT_ONCE)):
-            rows = np.frombuffer(b"".join(block), np.uint8).reshape(len(block), length)
-            yield start, HashedUnits(rows)
+    for rows in groups:
+        for begin in range(0, len(rows), UNITS_AT_ONCE):
+            block = HashedUnits(rows[begin : begin + UNITS_AT_ONCE])
+            yield start, block
             start += len(block)
 
 

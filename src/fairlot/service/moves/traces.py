@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fairlot.service.moves.hashed_units import Positions
 from fairlot.service.moves.movers import NONE, Answers, Traces
 from fairlot.service.moves.questions import Half, Question
 from fairlot.warehouse.sightings import (
@@ -16,8 +17,6 @@ from fairlot.warehouse.sightings import (
     variants_in,
 )
 
-Positions = NDArray[np.int64]
-
 
 class Rows(NamedTuple):
     """An entry a row: about which unit, what is told, as by `label_of`, and when it was."""
@@ -28,10 +27,6 @@ class Rows(NamedTuple):
 
     def only(self, chosen: slice | NDArray[np.bool_] | NDArray[np.int64]) -> "Rows":
         return Rows(self.unit[chosen], self.label[chosen], self.at_ms[chosen])
-
-
-def no_rows() -> Rows:
-    return Rows(*(np.empty(0, np.int64) for _ in Rows._fields))
 
 
 def traces_of(question: Question, rows: Rows) -> tuple[Positions, Traces]:
