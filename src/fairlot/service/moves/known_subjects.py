@@ -30,8 +30,8 @@ class KnownSubjects:
         return cls(directory, project_id, now_ms - WINDOW_DAYS * _DAY_MS)
 
     def count(self, questions: Sequence[Question]) -> Counts:
-        """The answers to all questions, by one reading of the log. Blocks, a second for about a
-        million exposures. Raises UnusableLogFile for a file that cannot be read."""
+        """The answers to all questions, by one reading of the log. Blocks, a second for about
+        250,000 exposures and processor. Raises UnusableLogFile for a file that cannot be read."""
         # Only who counts pays for numpy: 100 ms and 20 MB.
         from fairlot.service.moves.counting import count_known
 
