@@ -32,6 +32,7 @@ _KIND_OF_REASON: Final[Mapping[str, int]] = {
     Reason.ADAPTER.value: BY_ADAPTER,
 }
 _NOBODY: Final = -2
+_MOST_LABELS: Final = 50_000  # senders can make up as many names as they like
 _ROWS_AT_ONCE: Final = 200  # what is worked on stays in the processor's cache
 # A worker's file is in the order of its clock, which is trusted to be right within a day.
 _CLOCK_TRUST_MS: Final = 86_400_000
@@ -81,6 +82,8 @@ class _Labels(dict[tuple[str, str, str, str], int]):
         self._codes = [_codes(each) for each in wanted]
 
     def __missing__(self, said: tuple[str, str, str, str]) -> int:
+        if len(self) >= _MOST_LABELS:
+            self.clear()
         label = self[said] = self._label_of(*said)
         return label
 

@@ -11,6 +11,7 @@ import pytest
 from fairlot.engine.model import Reason
 from fairlot.events import Assignment, Exposure
 from fairlot.events.records import Actor
+from fairlot.warehouse import sighting_files
 from fairlot.warehouse import sightings as sightings_module
 from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.log_file import LogFile
@@ -28,6 +29,7 @@ from fairlot.warehouse.sightings import (
     Wanted,
     experiments_in,
     kinds_in,
+    label_of,
     variants_in,
 )
 from unit.warehouse.records import NOW_MS, assignment, exposure
@@ -245,6 +247,15 @@ def test_sightings__more_than_are_held_at_once__in_their_order(
     pieces = [each for (each,) in read_sightings(log_slice, asked())]
     assert [len(units_of(each.subjects)) for each in pieces] == [200, 200, 200, 50]
     assert [row[0] for each in pieces for row in rows_of(each)] == names
+
+
+def test_labels__more_names_than_are_kept__forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sighting_files, "_MOST_LABELS", 3)
+    labels = sighting_files._Labels((CHECKOUT,))
+    for name in ("checkout", "a", "b", "c", "checkout"):
+        told = labels[name, "red", "bucket", "human"]
+        assert told == (label_of(0, 1, DRAWN) if name == "checkout" else NOTHING)
+        assert len(labels) <= 3
 
 
 def test_rows__lone_surrogates__the_bytes_that_are_hashed() -> None:
