@@ -94,7 +94,7 @@ def show_keys(client: ControlClient, org: str, as_json: bool) -> None:
 @controlled
 @json_option
 def expire(client: ControlClient, key_id: str, in_days: int, org: str, as_json: bool) -> None:
-    """Let the key ID end at another moment, sooner or later than it would."""
+    """Let the key ID end earlier than it would; what was given for a time is not prolonged."""
     path = organization_path(org, "keys", key_id, "expire")
     changed = client.request("POST", path, {"expiresAt": instant_in_days(in_days)}).json
     if as_json:

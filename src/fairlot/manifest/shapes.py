@@ -114,7 +114,7 @@ class Whole(Shape[int]):
 
 @dataclass(frozen=True, slots=True)
 class Choice(Shape[_Choice]):
-    """One of a few words. Those in `refused` are known, and not for now: why is said."""
+    """One of a few words. Those in `refused` are known and not taken: why is said."""
 
     kind: type[_Choice]
     refused: Mapping[str, str] = field(default_factory=dict)

@@ -136,7 +136,7 @@ ROUTES: Final = (
     write(
         "POST",
         _PATH + "/{id}/expire",
-        "Let an API key end at another moment",
+        "Let an API key end earlier",
         Scope.ADMIN,
         expire,
         _KEY,
