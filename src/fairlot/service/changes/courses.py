@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from fairlot.manifest import experiment_from_json
 from fairlot.manifest.problems import SpecProblem
 from fairlot.manifest.spec import ExperimentSpec, TargetStatus
+from fairlot.service.assembly import read_stored
 from fairlot.service.changes.steps import problem_at
 from fairlot.service.lifecycle import OVER, Action, State, after_edit, satisfies, walk, way_to
 from fairlot.service.plan_document import PlanWarning
@@ -61,7 +61,8 @@ def _over(spec: ExperimentSpec, row: ExperimentRow, here: State) -> Course:
     apply, nor is the next apply of all the other files refused for it."""
     if satisfies(here, spec.target):
         return Course(here)
-    rollout = experiment_from_json(row.document).rollout if here is State.COMPLETED else None
+    ended = read_stored(row).readable
+    rollout = ended.rollout if ended is not None and here is State.COMPLETED else None
     kept = "" if rollout is None else f" and rollout: {rollout}"
     sentence = (
         f"was {here.value}{_why(row)} and stays so, though {spec.file}:{spec.line} asks for"

@@ -1,6 +1,7 @@
 """What files do where a project asks for a review, and to what is over."""
 
 import pytest
+from sqlalchemy import update
 
 from fairlot.service.actions import Asked, act
 from fairlot.service.actors import Actor, Scope
@@ -9,6 +10,7 @@ from fairlot.service.refusals import MissingScope, Refused
 from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store
 from fairlot.store.experiments import ExperimentRow, find_experiment
+from fairlot.store.tables import experiments
 from support.applying import ANNA, BEN, require_review, tenant_of
 from unit.service.conftest import NOW_MS, Apply
 
@@ -208,3 +210,14 @@ def test_apply__paused_for_a_reason__tells_it(store: Store, apply: Apply) -> Non
     assert kept.sentence == "was paused (because) and stays so: write status: running to resume it"
     (undone,) = apply(yaml("owner: ben", "status: running")).warnings
     assert undone.sentence.startswith("was paused (because) and is resumed, as ")
+
+
+def test_apply__completed_and_unreadable__is_no_fault_of_the_server(
+    store: Store, apply: Apply
+) -> None:
+    apply(yaml("status: completed"))
+    with store.writing() as connection:
+        connection.execute(update(experiments).values(document=b"{}"))
+    told = problems(apply, yaml("status: running"))
+    assert told
+    assert all("it is completed, and only rollout may change" in each for each in told)
