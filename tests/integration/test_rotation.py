@@ -138,7 +138,16 @@ def test_revoked_version__first_that_a_client_is_shown__is_refused(site: Site) -
         wait_until_all_hold([old], 3)
     new = site.member("new")
     new.replayed = revoked
-    assert not new.init()
+
+    def is_refused() -> bool:
+        """A worker that has not yet heard of the revocation does not list it to a newcomer."""
+        nonlocal new
+        new.close()
+        new = site.member("new")
+        new.replayed = revoked
+        return not new.init()
+
+    wait_for(is_refused)
     assert new.refusals == {RefusalReason.REVOKED}
     assert new.version is None
     new.replayed = None
