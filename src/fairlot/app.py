@@ -30,10 +30,13 @@ from fairlot.http.routes import serve_routes
 from fairlot.http.services import Services
 from fairlot.http.throttle import Policy, Throttle
 from fairlot.service.decisions import Decisions
+from fairlot.service.profiles import PROFILES_SEEN_WITHIN_S, KnownProfiles
+from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import load_snapshot
 from fairlot.service.store_waiting import open_when_there
 from fairlot.settings import Settings, load_settings
 from fairlot.store import Store, open_store
+from fairlot.store.profiles import open_profile_store
 from fairlot.warehouse.log import EventLog
 
 CLOSE_WITHIN_S = 5.0
@@ -78,6 +81,7 @@ class Application:
         self._stopping = False
         self._polling: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
+        self._following_profiles: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._registry is not None:
@@ -99,6 +103,7 @@ class Application:
         self._registry = serve_routes(self._services)
         self._polling = asyncio.create_task(self._poll(self._services, self._store))
         self._following = asyncio.create_task(self._store.follow(self._changed.set))
+        self._following_profiles = asyncio.create_task(self._follow_profiles(self._services))
 
     async def stop(self) -> None:
         """Write what the event log still holds, for 5 s at most, and close."""
@@ -107,6 +112,7 @@ class Application:
             return
         await self._end_background()
         services.control_threads.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(services.profiles.close, CLOSE_WITHIN_S)
         await asyncio.to_thread(services.log.close, CLOSE_WITHIN_S)
         with contextlib.suppress(FairlotError, OSError):  # nobody is left to be told
             await asyncio.to_thread(_write_figures, services)
@@ -119,7 +125,8 @@ class Application:
         """The poll ends by itself, so that no thread of it uses the store while that is closed."""
         self._stopping = True
         self._changed.set()
-        tasks = [task for task in (self._polling, self._following) if task is not None]
+        background = (self._polling, self._following, self._following_profiles)
+        tasks = [task for task in background if task is not None]
         if self._following is not None:
             self._following.cancel()
         _, late = await asyncio.wait(tasks, timeout=CLOSE_WITHIN_S)
@@ -166,6 +173,19 @@ class Application:
                 if not failing:
                     _log.error("server.refresh_failed", error=str(error), kind=type(error).__name__)
                 failing = True
+
+    async def _follow_profiles(self, services: Services) -> None:
+        """Drop from memory what other processes changed. A background edge, as `_poll` is."""
+        failing = False
+        while not self._stopping:
+            try:
+                await asyncio.to_thread(services.profiles.follow)
+                failing = False
+            except Exception as error:  # noqa: BLE001 - the edge of the background worker
+                if not failing:
+                    _log.error("server.profiles_not_followed", kind=type(error).__name__)
+                failing = True
+            await asyncio.sleep(PROFILES_SEEN_WITHIN_S)
 
     async def _until_changed(self) -> None:
         """Until the store says that something has, for a poll interval at most."""
@@ -296,7 +316,11 @@ async def _open_store(settings: Settings) -> Store:
 
 def _open_services(settings: Settings, store: Store) -> Services:
     log = EventLog.open(settings.events_dir, queue_bound=settings.log_queue_bound)
+    profiles: KnownProfiles | None = None
     try:
+        profiles = KnownProfiles(
+            open_profile_store(settings.data_dir, settings.database_url), log, NO_RULES, _now_ms
+        )
         decisions = Decisions(
             partial(load_snapshot, store),
             store.generation,
@@ -306,6 +330,7 @@ def _open_services(settings: Settings, store: Store) -> Services:
         return Services(
             decisions=decisions,
             store=store,
+            profiles=profiles,
             store_generation=store.generation,
             log=log,
             counts=Counts(),
@@ -320,6 +345,8 @@ def _open_services(settings: Settings, store: Store) -> Services:
             after_change=decisions.refresh,
         )
     except BaseException:
+        if profiles is not None:
+            profiles.close(0)
         log.close(0)
         raise
 

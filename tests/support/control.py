@@ -18,8 +18,11 @@ from fairlot.http.throttle import Throttle
 from fairlot.service.actors import Scope
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.decisions import Decisions
+from fairlot.service.profiles import KnownProfiles
+from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store, open_store
+from fairlot.store.profiles import open_profile_store
 from fairlot.store.tenants import ProjectRow, add_organization, add_project, organization_id
 from fairlot.warehouse.stored import StoredLog
 from support.asgi import AsgiClient, Response
@@ -70,9 +73,13 @@ def control_bench(
         log = StoredLog(tmp_path / "events")
         decisions = Decisions(partial(load_snapshot, store), store.generation, log)
         clock = Clock()
+        profiles = KnownProfiles(
+            open_profile_store(tmp_path / "data", database_url), log, NO_RULES, clock.ms
+        )
         services = Services(
             decisions=decisions,
             store=store,
+            profiles=profiles,
             store_generation=store.generation,
             log=log,
             counts=Counts(),
@@ -89,6 +96,7 @@ def control_bench(
             yield ControlBench(store, clock, services, client, keys)
         finally:
             client.close()
+            profiles.close(5)
             services.control_threads.shutdown()
 
 

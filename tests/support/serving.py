@@ -24,8 +24,11 @@ from fairlot.http.routes import serve_routes
 from fairlot.http.services import Services
 from fairlot.http.throttle import Throttle
 from fairlot.service.decisions import Decisions
+from fairlot.service.profiles import KnownProfiles
+from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Snapshot, Tenant
 from fairlot.store import Vault
+from fairlot.store.profiles import open_profile_store
 from fairlot.warehouse.log import EventLog, read_exposures
 from support.asgi import AsgiClient, Response
 
@@ -196,9 +199,11 @@ def a_desk(
     shelf, clock = Shelf(snapshot), Clock()
     events_dir = tmp_path / "events"
     log = EventLog.open(events_dir)
+    profiles = KnownProfiles(open_profile_store(tmp_path), log, NO_RULES, clock.ms)
     services = Services(
         decisions=Decisions(shelf.load, shelf.generation, log, durable=durable),
         store=NoStore(),
+        profiles=profiles,
         store_generation=shelf.generation,
         log=log,
         counts=Counts(),
@@ -213,4 +218,5 @@ def a_desk(
         yield Desk(shelf, clock, events_dir, log, services, client)
     finally:
         client.close()
+        profiles.close(5)
         log.close(5)

@@ -21,9 +21,12 @@ from fairlot.sdk.transport import HttpRequest, HttpResponse
 from fairlot.service.actors import Actor
 from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.decisions import Decisions
+from fairlot.service.profiles import KnownProfiles
+from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import EMPTY_SNAPSHOT, Snapshot, load_snapshot
 from fairlot.settings import Settings
 from fairlot.store import Store
+from fairlot.store.profiles import open_profile_store
 from fairlot.warehouse.stored import StoredLog
 
 _LONGEST_NAME = 58  # with "local:" before it, what the records take
@@ -78,11 +81,15 @@ def in_process_transport(
     settings: Settings, store: Store, variables: Mapping[str, str] = os.environ
 ) -> Iterator[InProcessTransport]:
     log = StoredLog(settings.events_dir)
-    services = _services(settings, store, log)
+    profiles = KnownProfiles(
+        open_profile_store(settings.data_dir, settings.database_url), log, NO_RULES, _now_ms
+    )
+    services = _services(settings, store, log, profiles)
     try:
         yield InProcessTransport(serve_routes(services), local_actor(variables))
     finally:
         services.control_threads.shutdown()
+        profiles.close(0)
         log.close(0)
 
 
@@ -100,7 +107,13 @@ def _user_name() -> str:
         return str(os.getuid())
 
 
-def _services(settings: Settings, store: Store, log: StoredLog) -> Services:
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _services(
+    settings: Settings, store: Store, log: StoredLog, profiles: KnownProfiles
+) -> Services:
     def load(before: Snapshot | None) -> Snapshot:
         """Most commands need none, and compiling thousands of experiments takes its time: it is
         loaded when a route refreshes."""
@@ -109,12 +122,13 @@ def _services(settings: Settings, store: Store, log: StoredLog) -> Services:
     return Services(
         decisions=Decisions(load, store.generation, log),
         store=store,
+        profiles=profiles,
         store_generation=store.generation,
         log=log,
         counts=Counts(),
         worker_files=WorkerFiles(settings.data_dir / "run" / "metrics"),
         throttle=Throttle(time.monotonic),
         addresses=Addresses(),
-        clock_ms=lambda: time.time_ns() // 1_000_000,
+        clock_ms=_now_ms,
         events_dir=settings.events_dir,
     )

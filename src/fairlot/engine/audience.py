@@ -9,10 +9,12 @@ from typing import Any
 
 from fairlot.engine.conditions import ACCOUNT, compile_rule, paths_read, value_at
 from fairlot.engine.errors import InvalidExperiment, located
+from fairlot.engine.history import compile_event_rule
 from fairlot.engine.model import (
     Audience,
     Context,
     Device,
+    HistorySegment,
     ListSegment,
     RuleSegment,
     Segment,
@@ -161,10 +163,29 @@ def _segment_test(segment: Segment, lists: Mapping[str, ListSegment]) -> PersonT
         raise InvalidExperiment("", segment.key, "only the server can decide this segment")
     if isinstance(segment, RuleSegment):
         return _rule_test(segment.rule, lists)
+    if isinstance(segment, HistorySegment):
+        return _history_test(segment, lists)
     listed, path = in_list(segment), segment.attribute
     if path is None:
         return lambda subject_id, context: listed(subject_id)
     return lambda subject_id, context: listed(value_at(context.attributes, path))
+
+
+def _history_test(segment: HistorySegment, lists: Mapping[str, ListSegment]) -> PersonTest:
+    """Nobody is in it whose history is not known."""
+    tests = []
+    for index, condition in enumerate(segment.conditions):
+        with located(f"history[{index}]"):
+            tests.append((compile_event_rule(condition.rule, lists), condition.performed))
+    holds = _rule_test(segment.rule, lists) if segment.rule else None
+
+    def test(subject_id: str, context: Context) -> bool:
+        history = context.history
+        if history is None or (holds is not None and not holds(subject_id, context)):
+            return False
+        return all(has_done(history, context.now_ms) is performed for has_done, performed in tests)
+
+    return test
 
 
 def _segment_named(key: str, segments: Segments) -> PersonTest:

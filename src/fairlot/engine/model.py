@@ -4,7 +4,7 @@ Every rate is an integer in basis points, 0 to 10000; every range is half-open o
 0..9999; every instant is an integer of milliseconds since the epoch, UTC.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -147,6 +147,28 @@ class LayerRange:
 
 
 @dataclass(frozen=True, slots=True)
+class EventRule:
+    """A subject did `event`, each time with properties that satisfy `where`, `count` times or more
+    within the last `within_ms`; without it, ever."""
+
+    event: str
+    where: Mapping[str, Any] = field(default_factory=dict)
+    count: int = 1
+    within_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationRule:
+    """What activates a personalization for a subject: for `for_ms`, without it for good, and
+    `limit` times at most. `control_share_bp` of the subjects are activated as control."""
+
+    when: EventRule
+    for_ms: int | None = None
+    limit: int | None = None
+    control_share_bp: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """Something decided per subject. `salt` is always stored, never derived while deciding."""
 
@@ -176,6 +198,7 @@ class Experiment:
     trigger: Mapping[str, Any] | None = None
     shared_js: str | None = None
     shared_css: str | None = None
+    activation: ActivationRule | None = None
 
     def variant(self, key: str) -> Variant | None:
         return next((variant for variant in self.variants if variant.key == key), None)
@@ -222,7 +245,72 @@ class ServerSegment:
     key: str
 
 
-Segment = RuleSegment | ListSegment | ServerSegment
+@dataclass(frozen=True, slots=True)
+class HistoryCondition:
+    """What a subject has done, or with `performed` false has not."""
+
+    rule: EventRule
+    performed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySegment:
+    """Subjects whose history satisfies all conditions, and whose attributes satisfy `rule`."""
+
+    key: str
+    conditions: tuple[HistoryCondition, ...]
+    rule: Mapping[str, Any] = field(default_factory=dict)
+
+
+Segment = RuleSegment | ListSegment | ServerSegment | HistorySegment
+
+
+class Take(StrEnum):
+    """Which of the values that events bring a property keeps."""
+
+    LAST = "last"
+    FIRST = "first"
+    HIGHEST = "highest"
+    LOWEST = "lowest"
+    SUM = "sum"
+    COUNT = "count"
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyRule:
+    """A scalar of a subject, taken from the value at the path `value` of an event's properties each
+    time that the event satisfies `when`. COUNT needs no path."""
+
+    key: str
+    when: EventRule
+    value: str | None = None
+    take: Take = Take.LAST
+
+
+class FeedAlgorithm(StrEnum):
+    MOST_POPULAR = "most_popular"
+    NEWEST = "newest"
+    RECENTLY_VIEWED = "recently_viewed"
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A list of products. A view, an addition to a cart and an order count their weight, halved
+    every `half_life_ms`. `fill_up` are the keys of feeds that follow when it is too short. Products
+    that satisfy `exclude`, or not `only`, are left out; `pin` are product ids that come first."""
+
+    key: str
+    algorithm: FeedAlgorithm
+    view_weight: float = 1.0
+    cart_weight: float = 3.0
+    order_weight: float = 10.0
+    half_life_ms: int = 7 * 86_400_000
+    fill_up: tuple[str, ...] = ()
+    only: Mapping[str, Any] = field(default_factory=dict)
+    exclude: Mapping[str, Any] = field(default_factory=dict)
+    pin: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    limit: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +326,7 @@ class Manifest:
     """All that is needed to decide for one project.
 
     `keys` are the ids of the keys that may sign the next one; none says nothing about them.
+    `properties` and `feeds` are the server's own, and never in what clients get.
     """
 
     org: str
@@ -249,6 +338,8 @@ class Manifest:
     layers: tuple[Layer, ...] = ()
     segments: tuple[Segment, ...] = ()
     keys: tuple[str, ...] = ()
+    properties: tuple[PropertyRule, ...] = ()
+    feeds: tuple[Feed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,12 +360,24 @@ class Overrides:
     adapter: Callable[[AdapterCall], str | None] | None = None
 
 
+class Occurrence(msgspec.Struct, frozen=True, gc=False):
+    """One time that an event happened."""
+
+    at_ms: int
+    properties: Mapping[str, Any] = {}
+
+
+History = Mapping[str, Sequence[Occurrence]]
+"""What a subject did lately, by the name of the event, the latest first."""
+
+
 class Context(msgspec.Struct):
     """What is known of one request; the engine reads it and never changes it.
 
     Absent means unknown: without a `url` no URL pattern is checked, without `url` and `search` no
     query parameter. `sticky` maps experiment keys to remembered variant keys. `now_ms` matters
-    only to experiments with a schedule. (A struct: one is made for each request, and a dataclass
+    only to experiments with a schedule, and to segments over `history`, which only the server
+    knows. (A struct: one is made for each request, and a dataclass
     takes twice as long.)
     """
 
@@ -288,6 +391,7 @@ class Context(msgspec.Struct):
     now_ms: int = 0
     sticky: Mapping[str, str] | None = None
     overrides: Overrides | None = None
+    history: History | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,39 @@ class ReceivedBatch(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     def accepted(self) -> int:
         return self.sent - self.rejected
 
+    @property
+    def is_numbered(self) -> bool:
+        """Whether a sender counts it; what the server records of its own is not counted."""
+        return self.batch_seq > 0
+
+    @staticmethod
+    def of_server(
+        exposures: Sequence[Exposure],
+        conversions: Sequence[Conversion],
+        identities: Sequence[Identity],
+        received_at_ms: int,
+    ) -> "list[ReceivedBatch]":
+        """What the server records of its own, of any projects: one batch, or none of nothing."""
+        count = len(exposures) + len(conversions) + len(identities)
+        if not count:
+            return []
+        return [
+            ReceivedBatch(
+                project_id="",
+                sender_id="",
+                batch_seq=0,
+                sent=count,
+                rejected=0,
+                events_before=0,
+                dropped_total=0,
+                source=None,
+                received_at_ms=received_at_ms,
+                exposures=exposures,
+                conversions=conversions,
+                identities=identities,
+            )
+        ]
+
 
 class Assignment(msgspec.Struct, frozen=True, gc=False):
     """The remembered variant of a unit, and when and by which manifest it was first given."""

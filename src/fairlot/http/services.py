@@ -12,6 +12,7 @@ from fairlot.http.addresses import Addresses
 from fairlot.http.counts import Counts, WorkerFiles
 from fairlot.http.throttle import Policy, Throttle
 from fairlot.service.decisions import Decisions
+from fairlot.service.profiles import Profiles
 from fairlot.service.uses import CredentialUses
 from fairlot.store import Store
 from fairlot.warehouse.ports import Log
@@ -36,6 +37,7 @@ class Services:
 
     decisions: Decisions
     store: Store
+    profiles: Profiles
     store_generation: Callable[[], int]
     log: Log
     counts: Counts

@@ -54,6 +54,7 @@ class ManifestRow:
     author: str | None = None
     note: str | None = None
     revoke_reason: str | None = None
+    server_payload: bytes | None = None
 
 
 def experiments_of(connection: Connection, project_id: str) -> dict[str, ExperimentRow]:

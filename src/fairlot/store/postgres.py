@@ -16,8 +16,9 @@ from fairlot.store.postgres_listening import listen
 from fairlot.store.sql_store import SqlStore, problem_of, reported
 from fairlot.store.vault import Vault
 
-# Any number that no other user of the same database chose: this one is "fairlot" in ASCII.
-_WRITER = 0x666169726C6F74
+# Any numbers that no other user of the same database chose: "fairlot" in ASCII, and one more.
+CONTROL_PLANE_LOCK = 0x666169726C6F74
+PROFILES_LOCK = CONTROL_PLANE_LOCK + 1
 _PING_WITHIN_S = 2.0
 _OPEN_WITHIN_S = 600.0
 _CONNECTIONS_KEPT = 4
@@ -29,7 +30,7 @@ class PostgresStore(SqlStore):
     """Made by `PostgresDatabase`."""
 
     def __init__(self, parameters: dict[str, Any], engine: Engine, vault: Vault) -> None:
-        super().__init__(place_of(parameters), _reading(engine), _writing(engine), vault)
+        super().__init__(place_of(parameters), reading(engine), writing(engine), vault)
         self._parameters = parameters
 
     async def follow(self, changed: Callable[[], None]) -> None:
@@ -43,7 +44,7 @@ class PostgresDatabase:
         self._parameters = parameters_of(url)
         self.place = place_of(self._parameters)
         self._data_dir = data_dir
-        self._engine = _engine(self._parameters)
+        self._engine = postgres_engine(self._parameters)
 
     @contextmanager
     def alone(self) -> Iterator[Connection]:
@@ -63,7 +64,7 @@ class PostgresDatabase:
         self._engine.dispose()
 
 
-def _engine(parameters: dict[str, Any]) -> Engine:
+def postgres_engine(parameters: dict[str, Any]) -> Engine:
     engine = create_engine(
         "postgresql+psycopg://",
         creator=Connector(parameters).connect,
@@ -79,12 +80,13 @@ def _engine(parameters: dict[str, Any]) -> Engine:
     return engine
 
 
-def _reading(engine: Engine) -> Engine:
+def reading(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _writing(engine: Engine) -> Engine:
-    return engine.execution_options(fairlot_writes=True)
+def writing(engine: Engine, lock: int = CONTROL_PLANE_LOCK) -> Engine:
+    """One writer at a time among those who name the same lock."""
+    return engine.execution_options(fairlot_writes=lock)
 
 
 def _ping(connection: BoundedConnection, _record: object, _proxy: object) -> None:
@@ -106,8 +108,9 @@ def _begin(connection: Connection) -> None:
     committed before the lock was had, and nobody else commits meanwhile. REPEATABLE READ would
     see what was there before it had to wait.
     """
-    if connection.get_execution_options().get("fairlot_writes", False):
-        _become_the_writer(connection)
+    lock = connection.get_execution_options().get("fairlot_writes")
+    if lock is not None:
+        _become_the_writer(connection, lock)
 
 
 def _check_reachable(place: str, engine: Engine) -> None:
@@ -134,8 +137,8 @@ def _wait_for_writers(connection: Connection) -> None:
     driver.within_s = _OPEN_WITHIN_S
     for setting in ("lock_timeout", "statement_timeout"):
         connection.execute(text(f"SET LOCAL {setting} = 0"))
-    _become_the_writer(connection)
+    _become_the_writer(connection, CONTROL_PLANE_LOCK)
 
 
-def _become_the_writer(connection: Connection) -> None:
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITER})
+def _become_the_writer(connection: Connection, lock: int) -> None:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock})

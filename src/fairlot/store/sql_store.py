@@ -11,23 +11,16 @@ from fairlot.store.tenants import read_generation
 from fairlot.store.vault import VAULT_OPTION, Vault
 
 
-class SqlStore:
+class Transactions:
     """Safe from any thread; not across a fork.
 
     `reading_engine` and `writing_engine` share a pool and differ in how they begin a transaction.
     """
 
-    def __init__(
-        self, place: Place, reading_engine: Engine, writing_engine: Engine, vault: Vault
-    ) -> None:
+    def __init__(self, place: Place, reading_engine: Engine, writing_engine: Engine) -> None:
         self._place = place
-        self._reading = reading_engine.execution_options(**{VAULT_OPTION: vault})
-        self._writing = writing_engine.execution_options(**{VAULT_OPTION: vault})
-        self._vault = vault
-
-    @property
-    def vault(self) -> Vault:
-        return self._vault
+        self._reading = reading_engine
+        self._writing = writing_engine
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -44,12 +37,30 @@ class SqlStore:
             else:
                 connection.rollback()
 
+    def close(self) -> None:
+        self._reading.dispose()
+
+
+class SqlStore(Transactions):
+    """The control plane's."""
+
+    def __init__(
+        self, place: Place, reading_engine: Engine, writing_engine: Engine, vault: Vault
+    ) -> None:
+        super().__init__(
+            place,
+            reading_engine.execution_options(**{VAULT_OPTION: vault}),
+            writing_engine.execution_options(**{VAULT_OPTION: vault}),
+        )
+        self._vault = vault
+
+    @property
+    def vault(self) -> Vault:
+        return self._vault
+
     def generation(self) -> int:
         with self.reading() as connection:
             return read_generation(connection)
-
-    def close(self) -> None:
-        self._reading.dispose()
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class SqliteStore(SqlStore):
     """Made by `SqliteDatabase`."""
 
     def __init__(self, path: Path, engine: Engine, vault: Vault) -> None:
-        super().__init__(path, engine, _writing(engine), vault)
+        super().__init__(path, engine, writing(engine), vault)
         self._path = path
         self._identity = _identity_of(path)
 
@@ -45,15 +45,15 @@ class SqliteDatabase:
 
     def __init__(self, data_dir: Path) -> None:
         self.place = data_dir / DATABASE_FILE
-        self._engine = _engine(self.place)
+        self._engine = sqlite_engine(self.place)
 
     @contextmanager
     def alone(self) -> Iterator[Connection]:
         with locked_directory(self.place.parent):
             _check_not_lost(self.place)
-            _create_private(self.place)
+            create_private(self.place)
             _check_sound(self.place, self._engine)
-            with reported(self.place), _writing(self._engine).begin() as connection:
+            with reported(self.place), writing(self._engine).begin() as connection:
                 yield connection
 
     def store(self, vault: Vault) -> SqliteStore:
@@ -63,7 +63,7 @@ class SqliteDatabase:
         self._engine.dispose()
 
 
-def _create_private(path: Path) -> None:
+def create_private(path: Path) -> None:
     """SQLite would make the file readable to all; its companions take over the rights it has."""
     with suppress(OSError):  # what cannot be made is reported when it is opened
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -78,7 +78,7 @@ def _identity_of(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _engine(path: Path) -> Engine:
+def sqlite_engine(path: Path) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         poolclass=QueuePool,
@@ -101,7 +101,7 @@ def _engine(path: Path) -> Engine:
     return engine
 
 
-def _writing(engine: Engine) -> Engine:
+def writing(engine: Engine) -> Engine:
     return engine.execution_options(fairlot_writes=True)
 
 

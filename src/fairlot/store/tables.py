@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    true,
 )
 
 metadata = MetaData(
@@ -44,9 +45,11 @@ projects = Table(
     Column("tier", String(16)),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("review_required", Boolean, nullable=False, server_default=false()),
+    Column("honours_gpc", Boolean, nullable=False, server_default=true()),
     UniqueConstraint("organization_id", "key"),
 )
 
+# A source token with `allowed_origins` may be used by browsers of those.
 tokens = Table(
     "tokens",
     metadata,
@@ -57,6 +60,8 @@ tokens = Table(
     Column("revoked_at_ms", BigInteger),
     Column("expires_at_ms", BigInteger),
     Column("last_used_at_ms", BigInteger),
+    Column("kind", String(16), nullable=False, server_default="experiment"),
+    Column("allowed_origins", JSON),
     Index(None, "project_id"),
 )
 
@@ -179,6 +184,8 @@ revisions = Table(
     Column("source", Text, nullable=False),
 )
 
+# `payload` is what is signed; `server_payload` holds what only the server decides by too, where
+# there is anything of that.
 manifests = Table(
     "manifests",
     metadata,
@@ -192,6 +199,7 @@ manifests = Table(
     Column("author", String(64)),
     Column("note", Text),
     Column("revoke_reason", Text),
+    Column("server_payload", LargeBinary),
 )
 
 # `expires_at_ms` is when no token of that id can be valid any more.

@@ -203,7 +203,7 @@ def _insert_batches(connection: sqlite3.Connection, batches: Sequence[ReceivedBa
     _insert_exposures(connection, [one for batch in batches for one in batch.exposures])
     _insert_conversions(connection, [one for batch in batches for one in batch.conversions])
     _insert_identities(connection, [one for batch in batches for one in batch.identities])
-    return sum(_insert_batch(connection, batch) for batch in batches)
+    return sum(_insert_batch(connection, batch) for batch in batches if batch.is_numbered)
 
 
 def _insert_batch(connection: sqlite3.Connection, batch: ReceivedBatch) -> bool:

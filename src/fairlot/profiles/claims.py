@@ -1,0 +1,53 @@
+"""Who a request says that it is about."""
+
+from dataclasses import dataclass
+
+from fairlot.profiles.records import (
+    Identifier,
+    source_identifier,
+    subject_identifier,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The profile that the first known one of `find` names; without one, a new profile that is
+    drawn by the first free one of `subject_ids`, or none if there are none.
+
+    All of `find` and `names` are then its identifiers. `user_id`, which `names` or `find` holds
+    too, identifies it. A profile that one of them names already is merged with it, unless both
+    have a user id and they differ: then the request is about the user, and the other identifiers
+    are the user's from now on. With `merge` (an alias) they are merged all the same. `also` become
+    its identifiers if they are nobody's.
+    """
+
+    find: tuple[Identifier, ...]
+    subject_ids: tuple[str, ...] = ()
+    names: tuple[Identifier, ...] = ()
+    also: tuple[Identifier, ...] = ()
+    user_id: str | None = None
+    merge: bool = False
+
+    @property
+    def identifiers(self) -> tuple[Identifier, ...]:
+        """All that it looks up or takes."""
+        subjects = (subject_identifier(each) for each in self.subject_ids)
+        return (*self.find, *self.names, *self.also, *subjects)
+
+
+def claim_of_subject(subject_id: str, *, user_id: str | None = None) -> Claim:
+    """A subject known by one id, made if it is new."""
+    names = () if user_id is None else (subject_identifier(user_id),)
+    return Claim((subject_identifier(subject_id),), (subject_id,), names, user_id=user_id)
+
+
+def claim_of_source(source_id: str, profile_id: str, *, user_id: str | None = None) -> Claim:
+    """An anonymous visitor of a source, made if it is new. It is drawn by its profile id; by
+    `source_id.profile_id` when another profile is called so."""
+    names = () if user_id is None else (subject_identifier(user_id),)
+    return Claim(
+        (source_identifier(source_id, profile_id),),
+        (profile_id, f"{source_id}.{profile_id}"),
+        names,
+        user_id=user_id,
+    )

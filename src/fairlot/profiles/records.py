@@ -1,0 +1,144 @@
+"""What is known of a subject. Instants are milliseconds since the epoch, UTC.
+
+The JSON of these structs is what the database keeps.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+
+class IdentifierKind(StrEnum):
+    """Whose name it is. SUBJECT is any id that a face knows a person by: a visitor id, a targeting
+    key, a user id; SOURCE an anonymous id of one source; EXTERNAL and EMAIL are looked up only."""
+
+    SUBJECT = "subject"
+    SOURCE = "source"
+    EXTERNAL = "external"
+    EMAIL = "email"
+
+
+class _Record(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False
+):
+    pass
+
+
+class Identifier(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A name of one profile of a project. `source_identifier` says how SOURCE is written."""
+
+    kind: IdentifierKind
+    value: str
+
+    def digest(self) -> bytes:
+        """32 bytes that stand for it in indexes, however long it is."""
+        return sha256(f"{self.kind.value}:{self.value}".encode("utf-8", "surrogatepass")).digest()
+
+
+def subject_identifier(subject_id: str) -> Identifier:
+    return Identifier(IdentifierKind.SUBJECT, subject_id)
+
+
+def source_identifier(source_id: str, profile_id: str) -> Identifier:
+    """Both in a JSON list, so that no two pairs look the same."""
+    value = msgspec.json.encode((source_id, profile_id)).decode()
+    return Identifier(IdentifierKind.SOURCE, value)
+
+
+class Sessions(_Record, frozen=True):
+    """`count` of all so far; the others are of the latest."""
+
+    count: int = 0
+    id: str | None = None
+    started_at_ms: int = 0
+    last_at_ms: int = 0
+
+
+class Property(_Record, frozen=True):
+    """A scalar that a property rule took from events; `at_ms` is when the one that gave it
+    happened, `count` how many were taken."""
+
+    value: str | int | float | bool | None
+    at_ms: int
+    count: int = 1
+
+
+class Activation(_Record, frozen=True):
+    """The latest activation of a personalization. `variant_key` None is the control share, which
+    is never served. `times` counts all so far, this one too."""
+
+    experiment_key: str
+    variant_key: str | None
+    at_ms: int
+    expires_at_ms: int | None
+    manifest_version: int
+    times: int = 1
+
+    def is_active(self, now_ms: int) -> bool:
+        return self.expires_at_ms is None or now_ms < self.expires_at_ms
+
+
+class Display(_Record, frozen=True):
+    """How often an experience was shown, last when, and in which session."""
+
+    count: int
+    last_at_ms: int
+    session_id: str
+
+
+class KeptAssignment(_Record, frozen=True):
+    """A variant that the Choose face gave. `switched` and `excluded` leave the analysis: the first
+    had another variant before its profile was merged into an older one, the second is that of an
+    experiment with `onLogin: exclude` after the login."""
+
+    experiment_key: str
+    variant_key: str
+    manifest_version: int
+    at_ms: int
+    switched: bool = False
+    excluded: bool = False
+
+
+class Consent(_Record, frozen=True):
+    """`valid_until_ms` None is without end."""
+
+    accepted: bool
+    at_ms: int
+    valid_until_ms: int | None = None
+    source: str | None = None
+
+
+class Account(_Record, frozen=True):
+    """A group of users, as a company is."""
+
+    project_id: str
+    account_id: str
+    attributes: Mapping[str, Any] = {}
+    created_at_ms: int = 0
+    updated_at_ms: int = 0
+
+
+class Profile(_Record, frozen=True):
+    """One subject. `subject_id` is what Choose draws by: fixed at first sight. `user_id` is the
+    latest user id that it was identified with. Activations, displays and assignments are by
+    experiment id, consents by category."""
+
+    id: str
+    project_id: str
+    subject_id: str
+    created_at_ms: int
+    last_seen_at_ms: int
+    identifiers: tuple[Identifier, ...] = ()
+    user_id: str | None = None
+    identified_at_ms: int | None = None
+    account_id: str | None = None
+    attributes: Mapping[str, Any] = {}
+    sessions: Sessions = Sessions()
+    properties: Mapping[str, Property] = {}
+    activations: Mapping[str, Activation] = {}
+    displays: Mapping[str, Display] = {}
+    assignments: Mapping[str, KeptAssignment] = {}
+    consents: Mapping[str, Consent] = {}

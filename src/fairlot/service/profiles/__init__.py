@@ -1,0 +1,16 @@
+"""The profiles of all projects, as one process knows and writes them."""
+
+from fairlot.service.profiles.errors import ProfilesUnavailable
+from fairlot.service.profiles.known import PROFILES_SEEN_WITHIN_S, KnownProfiles
+from fairlot.service.profiles.work import Applied, Profiles, Reaction, Reactor, Work
+
+__all__ = [
+    "PROFILES_SEEN_WITHIN_S",
+    "Applied",
+    "KnownProfiles",
+    "Profiles",
+    "ProfilesUnavailable",
+    "Reaction",
+    "Reactor",
+    "Work",
+]

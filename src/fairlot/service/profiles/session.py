@@ -1,0 +1,345 @@
+"""One transaction over many works: what they touch is read once, and written once at the end."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from fairlot.events import Exposure, Identity, derived_event_id, new_ulid
+from fairlot.profiles import (
+    Account,
+    Claim,
+    Happening,
+    History,
+    Identifier,
+    Merged,
+    Occurrence,
+    Profile,
+    merged,
+    subject_identifier,
+)
+from fairlot.profiles.sessions import seen
+from fairlot.service.profiles.work import Applied, Reactor, Work
+from fairlot.store.profiles import rows
+
+Name = tuple[str, Identifier]
+
+
+class Recorded(NamedTuple):
+    """What has to be in the event log before the profiles are written."""
+
+    exposures: Sequence[Exposure]
+    identities: Sequence[Identity]
+
+
+class Session:
+    """`now_ms` is the server's clock, by which records say when they were received."""
+
+    def __init__(self, connection: Connection, reactor: Reactor, now_ms: int) -> None:
+        self._connection = connection
+        self._reactor = reactor
+        self._now_ms = now_ms
+        self._owners: dict[Name, str | None] = {}
+        self._profiles: dict[str, Profile | None] = {}
+        self._stored: set[str] = set()
+        self._dirty: dict[str, None] = {}
+        self._gone: list[str] = []
+        self._names: dict[Name, str] = {}
+        self._known_events: set[tuple[str, str]] = set()
+        self._events: defaultdict[str, list[tuple[str, Happening]]] = defaultdict(list)
+        self._accounts: dict[tuple[str, bytes], Account] = {}
+        self._exposures: list[Exposure] = []
+        self._identities: list[Identity] = []
+
+    @property
+    def recorded(self) -> Recorded:
+        return Recorded(self._exposures, self._identities)
+
+    def read(self, works: Iterable[Work]) -> None:
+        """All that the works will look up, in a few statements."""
+        names: defaultdict[str, set[Identifier]] = defaultdict(set)
+        events: defaultdict[str, set[str]] = defaultdict(set)
+        for work in works:
+            names[work.project_id].update(work.claim.identifiers)
+            events[work.project_id].update(each.event_id for each in work.happenings)
+        for project_id, identifiers in names.items():
+            found = rows.profile_ids_of(self._connection, project_id, identifiers)
+            for identifier in identifiers:
+                self._owners[project_id, identifier] = found.get(identifier)
+        ids = {owner for owner in self._owners.values() if owner is not None}
+        self._load(ids)
+        for project_id, event_ids in events.items():
+            known = rows.known_events(self._connection, project_id, event_ids)
+            self._known_events.update((project_id, each) for each in known)
+
+    def apply(self, work: Work) -> Applied:
+        self._update_account(work)
+        found = self._resolve(work)
+        if found is None:
+            return Applied(None)
+        profile, is_new, joined = found
+        before = None if is_new else profile
+        for step in work.steps:
+            profile = step(profile)
+        if work.is_seen:
+            profile = seen(profile, work.at_ms, work.session_id)
+        if work.account_id is not None:
+            profile = msgspec.structs.replace(profile, account_id=work.account_id)
+        new_events = self._happen(work, profile)
+        profile = self._profile(profile.id) if new_events else profile
+        self._put(profile)
+        return Applied(profile, before, is_new, new_events, joined)
+
+    def write(self, change_no: int) -> list[Profile]:
+        """The profiles that were written."""
+        changed = [self._profile(each) for each in self._dirty if each not in self._gone]
+        added = [each for each in changed if each.id not in self._stored]
+        replaced = [each for each in changed if each.id in self._stored]
+        rows.add_profiles(self._connection, added, change_no)
+        rows.replace_profiles(self._connection, replaced, change_no)
+        rows.empty_profiles(
+            self._connection, [each for each in self._gone if each in self._stored], change_no
+        )
+        by_project: defaultdict[str, dict[Identifier, str]] = defaultdict(dict)
+        for (project_id, identifier), owner in self._names.items():
+            by_project[project_id][identifier] = owner
+        for project_id, names in by_project.items():
+            rows.name_profiles(self._connection, project_id, names)
+        self._write_events()
+        for (_, digest), account in self._accounts.items():
+            rows.write_account(self._connection, account, digest, change_no)
+        return changed
+
+    @property
+    def gone(self) -> Sequence[str]:
+        """The ids of the profiles that were merged into others."""
+        return self._gone
+
+    @property
+    def changed_accounts(self) -> Mapping[tuple[str, bytes], Account]:
+        """By project id and digest."""
+        return self._accounts
+
+    def _load(self, ids: Iterable[str]) -> None:
+        wanted = [each for each in ids if each not in self._profiles]
+        found = rows.read_profiles(self._connection, wanted) if wanted else {}
+        for each in wanted:
+            self._profiles[each] = found.get(each)
+        self._stored.update(found)
+
+    def _profile(self, profile_id: str) -> Profile:
+        profile = self._profiles[profile_id]
+        if profile is None:
+            raise LookupError(profile_id)
+        return profile
+
+    def _put(self, profile: Profile) -> None:
+        if self._profiles.get(profile.id) is not profile:
+            self._profiles[profile.id] = profile
+            self._dirty[profile.id] = None
+
+    def _owner(self, project_id: str, identifier: Identifier) -> Profile | None:
+        owner = self._owners.get((project_id, identifier))
+        return None if owner is None else self._profiles.get(owner)
+
+    def _resolve(self, work: Work) -> tuple[Profile, bool, tuple[Merged, ...]] | None:
+        claim, project_id = work.claim, work.project_id
+        owners = [
+            owner
+            for each in (*claim.find, *claim.names)
+            if (owner := self._owner(project_id, each)) is not None
+        ]
+        profile = owners[0] if owners else None
+        if profile is not None and _is_somebody_else(profile, claim):
+            user = subject_identifier(claim.user_id or "")
+            profile = self._owner(project_id, user)
+            owners = []
+            claim = _of_the_user(claim)
+        is_new = profile is None
+        if profile is None:
+            if not work.makes or not claim.subject_ids:
+                return None
+            profile = self._make(work, claim)
+        joined = []
+        for other in owners[1:]:
+            other_now = self._profiles.get(other.id)
+            if other_now is None or other_now.id == profile.id:
+                continue
+            if _are_two_users(profile, other_now) and not claim.merge:
+                continue
+            result = self._merge(profile, other_now, work)
+            profile = result.profile
+            joined.append(result)
+        profile = self._named(profile, claim, work)
+        self._put(profile)
+        return profile, is_new, tuple(joined)
+
+    def _make(self, work: Work, claim: Claim) -> Profile:
+        new_id = f"pro_{new_ulid(self._now_ms)}"
+        free = (
+            each
+            for each in claim.subject_ids
+            if self._owner(work.project_id, subject_identifier(each)) is None
+        )
+        return Profile(
+            id=new_id,
+            project_id=work.project_id,
+            subject_id=next(free, new_id),
+            created_at_ms=work.at_ms,
+            last_seen_at_ms=work.at_ms,
+        )
+
+    def _merge(self, one: Profile, other: Profile, work: Work) -> Merged:
+        result = merged(one, other)
+        kept, gone = result.profile, result.gone
+        self._write_events()
+        rows.move_events(self._connection, gone.id, kept.id)
+        self._profiles[gone.id] = None
+        self._dirty.pop(gone.id, None)
+        self._gone.append(gone.id)
+        self._put(kept)
+        for identifier in gone.identifiers:
+            self._name(work.project_id, identifier, kept.id)
+        switched = [
+            {
+                "experiment_id": each,
+                "experiment_key": gone.assignments[each].experiment_key,
+                "from": gone.assignments[each].variant_key,
+                "to": kept.assignments[each].variant_key,
+            }
+            for each in result.switched
+        ]
+        self._identify(work, gone.subject_id, kept.subject_id, {"switched": switched})
+        return result
+
+    def _named(self, profile: Profile, claim: Claim, work: Work) -> Profile:
+        """With the identifiers of the claim, and its user id."""
+        mine = (
+            *claim.find,
+            *claim.names,
+            *(each for each in claim.also if self._owner(work.project_id, each) is None),
+            subject_identifier(profile.subject_id),
+        )
+        new = [each for each in dict.fromkeys(mine) if each not in profile.identifiers]
+        for identifier in new:
+            self._take(work.project_id, identifier, profile)
+        user_id = claim.user_id
+        if user_id is not None and user_id != profile.user_id:
+            self._identify(work, profile.subject_id, user_id, None)
+            profile = msgspec.structs.replace(
+                profile,
+                user_id=user_id,
+                identified_at_ms=profile.identified_at_ms or work.at_ms,
+            )
+        if new:
+            profile = msgspec.structs.replace(profile, identifiers=(*profile.identifiers, *new))
+        return profile
+
+    def _take(self, project_id: str, identifier: Identifier, profile: Profile) -> None:
+        """It is this profile's from now on, and no longer whose it was."""
+        before = self._owner(project_id, identifier)
+        if before is not None and before.id != profile.id:
+            left = tuple(each for each in before.identifiers if each != identifier)
+            self._put(msgspec.structs.replace(before, identifiers=left))
+        self._name(project_id, identifier, profile.id)
+
+    def _name(self, project_id: str, identifier: Identifier, profile_id: str) -> None:
+        self._owners[project_id, identifier] = profile_id
+        self._names[project_id, identifier] = profile_id
+
+    def _identify(
+        self, work: Work, subject_id: str, user_id: str, properties: Mapping[str, object] | None
+    ) -> None:
+        if subject_id == user_id:
+            return
+        self._identities.append(
+            Identity(
+                derived_event_id(work.project_id, f"identify:{subject_id}:{user_id}"),
+                work.project_id,
+                subject_id,
+                user_id,
+                work.at_ms,
+                self._now_ms,
+                source="profiles",
+                properties=properties,
+            )
+        )
+
+    def _update_account(self, work: Work) -> None:
+        if work.account_id is None:
+            return
+        digest = subject_identifier(work.account_id).digest()
+        known = self._accounts.get((work.project_id, digest)) or rows.read_account(
+            self._connection, work.project_id, digest
+        )
+        if known is not None and not work.account_attributes:
+            return
+        account = known or Account(
+            project_id=work.project_id, account_id=work.account_id, created_at_ms=work.at_ms
+        )
+        self._accounts[work.project_id, digest] = msgspec.structs.replace(
+            account,
+            attributes={**account.attributes, **work.account_attributes},
+            updated_at_ms=work.at_ms,
+        )
+
+    def _happen(self, work: Work, profile: Profile) -> frozenset[str]:
+        """The ids of the events that are new; each is shown to the reactor."""
+        new: list[str] = []
+        for happening in work.happenings:
+            key = (work.project_id, happening.event_id)
+            if key in self._known_events:
+                continue
+            self._known_events.add(key)
+            new.append(happening.event_id)
+            reaction = self._reactor.react(
+                profile, happening, self._history_for(work.project_id, profile, happening)
+            )
+            profile = reaction.profile
+            self._exposures.extend(reaction.exposures)
+            self._events[work.project_id].append((profile.id, happening))
+        self._put(profile)
+        return frozenset(new)
+
+    def _history_for(self, project_id: str, profile: Profile, happening: Happening) -> History:
+        wanted = self._reactor.history_wanted(project_id, happening)
+        if not wanted:
+            return {}
+        self._write_events()
+        history: dict[str, Sequence[Occurrence]] = {}
+        for name, within_ms in wanted.items():
+            since_ms = happening.at_ms - within_ms
+            history |= rows.read_history(self._connection, profile.id, (name,), since_ms)
+        return history
+
+    def _write_events(self) -> None:
+        for project_id, happened in self._events.items():
+            rows.add_events(self._connection, project_id, happened)
+        self._events.clear()
+
+
+def _is_somebody_else(profile: Profile, claim: Claim) -> bool:
+    return (
+        claim.user_id is not None
+        and profile.user_id is not None
+        and profile.user_id != claim.user_id
+        and not claim.merge
+    )
+
+
+def _of_the_user(claim: Claim) -> Claim:
+    """Another user on a device that was somebody's: who is new is drawn by the user id."""
+    user_id = claim.user_id or ""
+    return Claim(
+        find=(subject_identifier(user_id), *claim.find),
+        subject_ids=(user_id,),
+        names=claim.names,
+        also=claim.also,
+        user_id=user_id,
+    )
+
+
+def _are_two_users(one: Profile, other: Profile) -> bool:
+    return one.user_id is not None and other.user_id is not None and one.user_id != other.user_id

@@ -1,0 +1,100 @@
+"""What is asked of the profiles, and what came of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from fairlot.events import Exposure
+from fairlot.profiles import Claim, Happening, History, Identifier, Merged, Profile
+
+Step: TypeAlias = Callable[[Profile], Profile]
+"""A pure change of a profile. It runs in the writer, on the profile as it is then, and may run
+again when a commit failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One change of one subject, all of it or nothing.
+
+    `happenings` are added to its history, those that are new are shown to the reactor in their
+    order; `steps` run before them. `session_id` is the session that it happened in. `account_id`
+    joins the profile to an account, whose attributes are updated with `account_attributes`; a
+    claim without any identifier then means the account alone. `is_seen` false leaves `last_seen`
+    and sessions as they are. `makes` false changes a known profile only.
+    """
+
+    project_id: str
+    claim: Claim
+    at_ms: int
+    steps: Sequence[Step] = ()
+    happenings: Sequence[Happening] = ()
+    session_id: str | None = None
+    account_id: str | None = None
+    account_attributes: Mapping[str, Any] = field(default_factory=dict)
+    is_seen: bool = True
+    makes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """`profile` as it is now, None when there is none. `is_new` says that it was made, `new_events`
+    which event ids had not been known, `merged` which profiles became one."""
+
+    profile: Profile | None
+    before: Profile | None = None
+    is_new: bool = False
+    new_events: frozenset[str] = frozenset()
+    merged: tuple[Merged, ...] = ()
+
+
+class Reaction(NamedTuple):
+    """What rules made of a happening. The exposures are durable in the event log before the
+    profile is: their ids have to be derived, so that a repetition counts once."""
+
+    profile: Profile
+    exposures: Sequence[Exposure] = ()
+
+
+class Reactor(Protocol):
+    """Rules that watch what subjects do. It runs in the writer."""
+
+    def history_wanted(self, project_id: str, happening: Happening) -> Mapping[str, int]:
+        """Of which events, by name, `react` needs the history, and how far back in ms."""
+
+    def react(self, profile: Profile, happening: Happening, history: History) -> Reaction:
+        """`history` holds what happened before, without the happening itself."""
+
+
+class Profiles(Protocol):
+    """The profiles of all projects, for one process.
+
+    What one process writes, the others see within PROFILES_SEEN_WITHIN_S. Raises
+    ProfilesUnavailable when the database fails or too much work waits.
+    """
+
+    def in_memory(self, project_id: str, identifiers: Sequence[Identifier]) -> Profile | None:
+        """The profile that the first of them which is known in memory names; never blocks."""
+
+    async def find(self, project_id: str, identifiers: Sequence[Identifier]) -> Profile | None:
+        """The profile that the first known one names."""
+
+    async def history(self, profile: Profile, wanted: Mapping[str, int], now_ms: int) -> History:
+        """Its events of those names, each as far back as wanted says, in ms."""
+
+    async def account(self, project_id: str, account_id: str) -> Mapping[str, Any]:
+        """The attributes of an account, none if it is not known."""
+
+    async def apply(self, work: Work) -> Applied:
+        """Durable when it returns."""
+
+    async def apply_all(self, works: Sequence[Work]) -> list[Applied]:
+        """In their order, in one commit."""
+
+    def post(self, work: Work) -> None:
+        """Apply it soon, without waiting for it."""
+
+    def follow(self) -> None:
+        """Drop from memory what other processes have changed. Blocks; raises StoreFailed."""
+
+    def close(self, timeout_s: float) -> None:
+        """Write what waits, for so long at most."""

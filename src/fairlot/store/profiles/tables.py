@@ -1,0 +1,77 @@
+"""The tables of profiles, accounts and products. Instants are milliseconds since the epoch, UTC.
+
+What a profile is called may be long and personal: indexes hold its SHA-256, its body the text.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# One row. `change_no` is raised by every write, so that other processes see what has changed.
+profile_schema = Table(
+    "profile_schema",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("change_no", BigInteger, nullable=False),
+)
+
+# Without a body, what was deleted or merged into another.
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("project_id", String(30), nullable=False),
+    Column("body", LargeBinary),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("change_no", BigInteger, nullable=False),
+    Index(None, "change_no"),
+    Index(None, "project_id", "created_at_ms", "id"),
+)
+
+profile_identifiers = Table(
+    "profile_identifiers",
+    metadata,
+    Column("project_id", String(30), primary_key=True),
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("profile_id", String(30), nullable=False),
+    Index(None, "profile_id"),
+)
+
+profile_events = Table(
+    "profile_events",
+    metadata,
+    Column("project_id", String(30), primary_key=True),
+    Column("event_id", String(36), primary_key=True),
+    Column("profile_id", String(30), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("properties", LargeBinary),
+    Index(None, "profile_id", "name", "at_ms"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("project_id", String(30), primary_key=True),
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("change_no", BigInteger, nullable=False),
+    Index(None, "change_no"),
+)
