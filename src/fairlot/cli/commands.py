@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "decide": ("fairlot.cli.decision:decide", "Decide for a subject, recording nothing."),
     "events": ("fairlot.cli.events:events", "Print the recorded events, and what was lost."),
     "projects": ("fairlot.cli.projects:projects", "Create, list and update projects."),
-    "token": ("fairlot.cli.token:token", "Show, create, list and revoke experiment tokens."),
+    "token": ("fairlot.cli.token:token", "Show, create, list and revoke tokens."),
     "keys": ("fairlot.cli.keys:keys", "Create, list and revoke API keys."),
     "publish": ("fairlot.cli.publish:publish", "Publish what is stored, and write static files."),
     "manifest": (

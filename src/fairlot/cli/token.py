@@ -12,16 +12,27 @@ from fairlot.cli.moments import instant_in_days, instant_now, to_the_minute
 from fairlot.cli.options import json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_note, print_table
 
-COLUMNS: Final = ("id", "token", "created", "expires", "last used", "revoked")
+COLUMNS: Final = ("id", "kind", "token", "created", "expires", "last used", "revoked", "origins")
+KINDS: Final = ("experiment", "source")
+_ENDED: Final = {
+    "experiment": "{} assigns nobody until `fairlot token create`.",
+    "source": "{} takes no event until `fairlot token create --kind source`.",
+}
 
 
 class NoLiveToken(CommandFailed):
     code = "no_live_token"
 
 
+_kind_option = click.option(
+    "--kind", type=click.Choice(KINDS), default=KINDS[0], show_default=True, help="What it is for."
+)
+
+
 @click.group(cls=SuggestingGroup)
 def token() -> None:
-    """Experiment tokens: publishable, sent as `token` in the body of an assignment request.
+    """Tokens, sent as `token` in the body: the publishable ones of experiments ask for
+    assignments, those of sources send events (track, identify, batch).
 
     To change one without an interruption, create another, move your callers to it, and revoke the
     old one when it is not used any more.
@@ -29,16 +40,22 @@ def token() -> None:
 
 
 @token.command()
+@_kind_option
 @org_option
 @project_option
 @controlled
 @json_option
-def show(client: ControlClient, org: str, project: str, as_json: bool) -> None:
-    """Print the newest live token of a project."""
-    live = [each for each in client.items(project_path(org, project, "tokens")) if _is_live(each)]
+def show(client: ControlClient, kind: str, org: str, project: str, as_json: bool) -> None:
+    """Print the newest live token of a project; of a source, the newest that only servers hold."""
+    live = [
+        each
+        for each in client.items(project_path(org, project, "tokens"))
+        if each["kind"] == kind and each["allowedOrigins"] is None and _is_live(each)
+    ]
     if not live:
+        word = "" if kind == KINDS[0] else f" --kind {kind}"
         raise NoLiveToken(
-            f"{org}/{project}: has no live token; make one with `fairlot token create`"
+            f"{org}/{project}: has no live {kind} token; make one with `fairlot token create{word}`"
         )
     text = live[-1]["token"]
     if as_json:
@@ -62,18 +79,34 @@ def show_all(client: ControlClient, org: str, project: str, as_json: bool) -> No
 
 
 @token.command()
+@_kind_option
+@click.option(
+    "--allow-origin",
+    "allowed_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Let pages of https://HOST use a source token; may be repeated. What they send is marked"
+    " as public.",
+)
 @click.option("--expires-in-days", type=click.IntRange(1, 3650), help="[default: never]")
 @org_option
 @project_option
 @controlled
 @json_option
 def create(
-    client: ControlClient, expires_in_days: int | None, org: str, project: str, as_json: bool
+    client: ControlClient,
+    kind: str,
+    allowed_origins: tuple[str, ...],
+    expires_in_days: int | None,
+    org: str,
+    project: str,
+    as_json: bool,
 ) -> None:
     """Make a token beside those that the project has, and print it."""
     ends = None if expires_in_days is None else instant_in_days(expires_in_days)
     path = project_path(org, project, "tokens")
-    created = client.request("POST", path, {"expiresAt": ends}).json
+    asked = {"expiresAt": ends, "kind": kind, "allowedOrigins": [*allowed_origins] or None}
+    created = client.request("POST", path, asked).json
     if as_json:
         print_json(created)
     else:
@@ -117,9 +150,7 @@ def revoke(client: ControlClient, token_id: str, org: str, project: str, as_json
     else:
         click.echo(f"Revoked {token_id}.")
     if changed["liveTokens"] == 0:
-        print_note(
-            f"It was the last one: {org}/{project} assigns nobody until `fairlot token create`."
-        )
+        print_note(f"It was the last one: {_ENDED[changed['kind']].format(f'{org}/{project}')}")
 
 
 def _is_live(each: Mapping[str, Any]) -> bool:
@@ -129,4 +160,5 @@ def _is_live(each: Mapping[str, Any]) -> bool:
 
 def _row(each: Mapping[str, Any]) -> tuple[str, ...]:
     times = (each["createdAt"], each["expiresAt"], each["lastUsedAt"], each["revokedAt"])
-    return (each["id"], each["token"], *map(to_the_minute, times))
+    origins = " ".join(each["allowedOrigins"] or ())
+    return (each["id"], each["kind"], each["token"], *map(to_the_minute, times), origins)

@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from hashlib import sha256
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from fairlot.http.asgi import Scope, header
@@ -10,9 +12,10 @@ from fairlot.http.problems import Problem, ProblemCode, Refused, not_found
 from fairlot.http.services import Services
 from fairlot.service.access import judge_key
 from fairlot.service.ends import has_expired
-from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Tenant
+from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, SourceToken, Tenant
 from fairlot.service.uses import FailedUse
 
+Owner = TypeVar("Owner", ProjectServing, SourceToken)
 _NO_KEY = (
     "the API key is missing, wrong, expired or revoked; send it as `Authorization: Bearer`"
     " or X-API-Key"
@@ -22,15 +25,24 @@ _NO_KEY = (
 def project_of_token(services: Services, token: str) -> ProjectServing | None:
     """The project whose live experiment token this is. Only digests are compared, by dictionary:
     how long that takes says nothing about the token."""
-    snapshot = services.decisions.snapshot
+    return _live(services, token, services.decisions.snapshot.tokens)
+
+
+def source_of_token(services: Services, token: str) -> SourceToken | None:
+    """The live source token that this is, compared as in `project_of_token`."""
+    return _live(services, token, services.decisions.snapshot.source_tokens)
+
+
+def _live(services: Services, token: str, known: Mapping[bytes, Owner]) -> Owner | None:
     digest = sha256(token.encode("utf-8", "replace")).digest()
-    project = snapshot.tokens.get(digest)
-    if project is None:
+    owner = known.get(digest)
+    if owner is None:
         return None
-    if snapshot.token_ends and has_expired(snapshot.token_ends.get(digest), services.clock_ms()):
+    ends = services.decisions.snapshot.token_ends
+    if ends and has_expired(ends.get(digest), services.clock_ms()):
         return None
     services.uses.tokens.add(digest)
-    return project
+    return owner
 
 
 def bearer_of(scope: Scope) -> str | None:

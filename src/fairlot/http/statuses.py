@@ -14,6 +14,7 @@ from fairlot.service.api_keys import InvalidScopes, ScopesNotHeld, UnknownKey
 from fairlot.service.ends import HasEnded, InvalidEnd, LaterEnd
 from fairlot.service.key_rotation import NoNextKey, NotTheNextKey, RotatedMomentsAgo, TooEarly
 from fairlot.service.lifecycle import ActionRefused
+from fairlot.service.origins import InvalidOrigins
 from fairlot.service.previews import NotPreviewable
 from fairlot.service.projects import InvalidProjectKey, ProjectExists
 from fairlot.service.questions import NothingPublished, NotServed, UnknownExperiment
@@ -40,6 +41,7 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     InvalidScopes: 400,
     ScopesNotHeld: 403,
     InvalidEnd: 400,
+    InvalidOrigins: 400,
     LaterEnd: 409,
     HasEnded: 409,
     UnknownVersion: 404,

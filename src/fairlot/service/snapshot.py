@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
@@ -23,7 +23,7 @@ from fairlot.store.experiments import (
 from fairlot.store.previews import read_revoked_previews
 from fairlot.store.signing_keys import KeyState, read_signing_keys
 from fairlot.store.tenants import ProjectRow, all_projects, organization_keys, read_generation
-from fairlot.store.tokens import tokens_not_revoked
+from fairlot.store.tokens import TokenKind, TokenRow, tokens_not_revoked
 
 _log = structlog.get_logger()
 
@@ -57,6 +57,19 @@ class Tenant:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceToken:
+    """Sends what happened in a project. `allowed_origins` None is one that only servers hold."""
+
+    tenant: Tenant
+    allowed_origins: frozenset[str] | None
+
+    @property
+    def is_public(self) -> bool:
+        """Anyone can read it off a page, so anyone can send with it."""
+        return self.allowed_origins is not None
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKeyRecord:
     """`id` is its 8 characters; `project_ids` None is every project of the organization."""
 
@@ -72,9 +85,10 @@ class ApiKeyRecord:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """`projects` by organization and project key, `tokens` by the SHA-256 of the experiment token,
-    `token_ends` of those that expire, `api_keys` by the 8 characters of their id, `jwks` and
-    `revocations` by organization key. `tenants` are all projects, by organization and project
-    key."""
+    `source_tokens` by that of the source token, `token_ends` of those of both that expire,
+    `api_keys` by the 8 characters of their id, `jwks` and `revocations` by organization key.
+    `tenants` are all projects, by organization and project key. `public_origins` are those that
+    some source token allows."""
 
     generation: int
     projects: Mapping[tuple[str, str], ProjectServing]
@@ -84,6 +98,8 @@ class Snapshot:
     jwks: Mapping[str, bytes]
     revocations: Mapping[str, bytes]
     tenants: Mapping[tuple[str, str], Tenant]
+    source_tokens: Mapping[bytes, SourceToken] = field(default_factory=dict)
+    public_origins: frozenset[str] = frozenset()
 
 
 EMPTY_SNAPSHOT: Final = Snapshot(
@@ -118,25 +134,47 @@ def load_snapshot(
         ]
         projects = {(each.org, each.project): each for each in found if each is not None}
         by_id = {each.project_id: each for each in projects.values()}
-        tokens = [row for row in tokens_not_revoked(connection) if row.project_id in by_id]
+        tenants = {row.id: _tenant(row) for row in rows}
+        tokens = tokens_not_revoked(connection)
+        sources = _source_tokens(tokens, tenants)
         orgs = organization_keys(connection)
         return Snapshot(
             generation=read_generation(connection),
             projects=projects,
-            tokens={row.sha256: by_id[row.project_id] for row in tokens},
+            tokens={
+                row.sha256: by_id[row.project_id]
+                for row in tokens
+                if row.kind is TokenKind.EXPERIMENT and row.project_id in by_id
+            },
             token_ends={
                 row.sha256: row.expires_at_ms for row in tokens if row.expires_at_ms is not None
             },
             api_keys=_api_keys(connection, orgs),
             jwks=_key_sets(connection, orgs),
             revocations=_revocations(connection, orgs, rows, at_ms),
-            tenants={
-                (row.organization_key, row.key): Tenant(
-                    row.organization_key, row.key, row.id, row.tier
-                )
-                for row in rows
-            },
+            tenants={(each.org, each.project): each for each in tenants.values()},
+            source_tokens=sources,
+            public_origins=frozenset().union(
+                *(each.allowed_origins for each in sources.values() if each.allowed_origins)
+            ),
         )
+
+
+def _tenant(row: ProjectRow) -> Tenant:
+    return Tenant(row.organization_key, row.key, row.id, row.tier)
+
+
+def _source_tokens(
+    tokens: Sequence[TokenRow], tenants: Mapping[str, Tenant]
+) -> dict[bytes, SourceToken]:
+    return {
+        row.sha256: SourceToken(
+            tenants[row.project_id],
+            None if row.allowed_origins is None else frozenset(row.allowed_origins),
+        )
+        for row in tokens
+        if row.kind is TokenKind.SOURCE
+    }
 
 
 def _serve_project(

@@ -1,15 +1,26 @@
-"""Experiment tokens, as rows."""
+"""Tokens of projects, as rows."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, Select, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, or_, select, update
 
 from fairlot.store.tables import tokens
 
 
+class TokenKind(StrEnum):
+    """An EXPERIMENT token asks for decisions, a SOURCE token sends what happened."""
+
+    EXPERIMENT = "experiment"
+    SOURCE = "source"
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """`sha256` is of `token`, which is publishable and so kept as it is."""
+    """`sha256` is of `token`, which is kept as it is: it is shown again. `allowed_origins` are of a
+    source token that browsers hold; None is one that only servers may."""
 
     sha256: bytes
     project_id: str
@@ -18,6 +29,8 @@ class TokenRow:
     revoked_at_ms: int | None = None
     expires_at_ms: int | None = None
     last_used_at_ms: int | None = None
+    kind: TokenKind = TokenKind.EXPERIMENT
+    allowed_origins: tuple[str, ...] | None = None
 
     @property
     def id(self) -> str:
@@ -33,6 +46,8 @@ def add_token(connection: Connection, row: TokenRow) -> None:
             token=row.token,
             created_at_ms=row.created_at_ms,
             expires_at_ms=row.expires_at_ms,
+            kind=row.kind,
+            allowed_origins=None if row.allowed_origins is None else [*row.allowed_origins],
         )
     )
 
@@ -44,13 +59,13 @@ def tokens_of(connection: Connection, project_id: str) -> list[TokenRow]:
         .where(tokens.c.project_id == project_id)
         .order_by(tokens.c.created_at_ms, tokens.c.sha256)
     )
-    return [TokenRow(*row) for row in connection.execute(query)]
+    return [*_read(connection.execute(query).mappings())]
 
 
 def tokens_not_revoked(connection: Connection) -> list[TokenRow]:
     """Of all projects; some may have expired."""
     query = _token_rows().where(tokens.c.revoked_at_ms.is_(None))
-    return [TokenRow(*row) for row in connection.execute(query)]
+    return [*_read(connection.execute(query).mappings())]
 
 
 def replace_token(connection: Connection, row: TokenRow) -> None:
@@ -70,7 +85,16 @@ def mark_token_used(connection: Connection, digest: bytes, used_at_ms: int) -> N
     )
 
 
-def _token_rows() -> Select[bytes, str, str, int, int | None, int | None, int | None]:
+def _read(rows: Iterable[RowMapping]) -> Iterator[TokenRow]:
+    for row in rows:
+        columns: dict[str, Any] = {**row}
+        columns["kind"] = TokenKind(row["kind"])
+        if row["allowed_origins"] is not None:
+            columns["allowed_origins"] = tuple(row["allowed_origins"])
+        yield TokenRow(**columns)
+
+
+def _token_rows() -> Select[*tuple[Any, ...]]:
     return select(
         tokens.c.sha256,
         tokens.c.project_id,
@@ -79,4 +103,6 @@ def _token_rows() -> Select[bytes, str, str, int, int | None, int | None, int | 
         tokens.c.revoked_at_ms,
         tokens.c.expires_at_ms,
         tokens.c.last_used_at_ms,
+        tokens.c.kind,
+        tokens.c.allowed_origins,
     )

@@ -37,3 +37,31 @@ def test_token__expired__is_not_shown(shop: Run) -> None:
 def test_token__unknown_id__is_an_error(shop: Run) -> None:
     ran = shop("token", "revoke", "0123456789abcdef", "--json")
     assert ran.json["error"]["code"] == "unknown_token"
+
+
+def test_token__of_a_source__is_made_shown_and_ended_apart(shop: Run) -> None:
+    ran = shop("token", "show", "--kind", "source", "--json")
+    assert ran.json["error"]["message"] == (
+        "default/default: has no live source token; make one with"
+        " `fairlot token create --kind source`"
+    )
+    created = shop("token", "create", "--kind", "source").out.strip()
+    origin = ("--allow-origin", "https://shop.example")
+    public = shop("token", "create", "--kind", "source", *origin, "--json").json
+    assert public["allowedOrigins"] == ["https://shop.example"]
+    assert shop("token", "show", "--kind", "source").out.strip() == created != public["token"]
+    assert shop("token", "show").out.startswith("exp_")
+    assert "https://shop.example" in shop("token", "list").out
+    shop("token", "revoke", public["id"])
+    (left,) = [
+        each["id"]
+        for each in shop("token", "list", "--json").json["tokens"]
+        if each["token"] == created
+    ]
+    ran = shop("token", "revoke", left)
+    assert "default/default takes no event until `fairlot token create --kind source`" in ran.err
+
+
+def test_token__origin_for_an_experiment__is_refused(shop: Run) -> None:
+    ran = shop("token", "create", "--allow-origin", "https://shop.example", "--json")
+    assert ran.json["error"]["code"] == "invalid_origins"

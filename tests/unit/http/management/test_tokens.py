@@ -101,3 +101,27 @@ def test_tokens__id_of_another_project__is_404(bench: ControlBench) -> None:
     made_there = bench.post(STAGING, {}).json
     answer = bench.post(f"{TOKENS}/{made_there['id']}/revoke")
     assert (answer.status, answer.json["code"]) == (404, "unknown_token")
+
+
+def test_tokens__of_a_source__are_made_shown_and_counted_apart(bench: ControlBench) -> None:
+    made_one = made(bench, kind="source", allowedOrigins=["https://shop.example"])
+    assert (made_one["kind"], made_one["allowedOrigins"]) == ("source", ["https://shop.example"])
+    assert [item["kind"] for item in bench.get(TOKENS).json["items"]].count("source") == 1
+    assert assigned(bench, made_one["token"]) == 401
+    revoked = bench.post(f"{TOKENS}/{made_one['id']}/revoke").json
+    assert (revoked["revoked"], revoked["liveTokens"]) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"kind": "source", "allowedOrigins": ["*"]}, "invalid_origins"),
+        ({"allowedOrigins": ["https://shop.example"]}, "invalid_origins"),
+        ({"kind": "browser"}, "invalid_fields"),
+    ],
+)
+def test_tokens__what_cannot_be_made__is_refused(
+    bench: ControlBench, fields: dict[str, Any], code: str
+) -> None:
+    answer = bench.post(TOKENS, fields)
+    assert (answer.status, answer.json["code"]) == (400, code)
