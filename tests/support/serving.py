@@ -17,6 +17,7 @@ from fairlot.engine import (
     Variant,
     compile_manifest,
 )
+from fairlot.engine.needs import all_of, profile_needs
 from fairlot.events import Exposure
 from fairlot.http.addresses import Addresses
 from fairlot.http.counts import Counts, WorkerFiles
@@ -64,6 +65,7 @@ def a_project(
     manifest = Manifest(
         "default", project, version, "2023-11-14T00:00:00.000Z", experiments, holdout
     )
+    needs = profile_needs(manifest)
     plain = ProjectServing(
         org="default",
         project=project,
@@ -75,6 +77,8 @@ def a_project(
         private=False,
         tier=None,
         always_look_up=frozenset(),
+        profile_needs=needs,
+        history_wanted=all_of(needs.values()),
     )
     return replace(plain, **fields)
 

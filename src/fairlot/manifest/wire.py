@@ -7,7 +7,16 @@ from typing import Any, Final
 
 import msgspec
 
-from fairlot.engine import Device, ExperimentType, QueryOperator, Status, Unit, VisitorStatus
+from fairlot.engine import (
+    Device,
+    ExperimentType,
+    FeedAlgorithm,
+    QueryOperator,
+    Status,
+    Take,
+    Unit,
+    VisitorStatus,
+)
 from fairlot.engine.model import FULL_RATE_BP
 
 SCHEMA: Final = "fairlot.manifest/1"
@@ -65,6 +74,20 @@ class WireSchedule(_Wire):
     hours: WireHours | None = None
 
 
+class WireEventRule(_Wire, kw_only=True):
+    event: str
+    where: dict[str, Any] = {}
+    count: int = 1
+    within_ms: int | None = None
+
+
+class WireActivation(_Wire, kw_only=True):
+    when: WireEventRule
+    for_ms: int | None = None
+    limit: int | None = None
+    control_share_bp: int
+
+
 class WireExperiment(_Wire, kw_only=True):
     key: str
     id: str = ""
@@ -92,6 +115,7 @@ class WireExperiment(_Wire, kw_only=True):
     trigger: dict[str, Any] | None = None
     shared_js: str | None = None
     shared_css: str | None = None
+    activation: WireActivation | None = None
 
 
 class WireHoldout(_Wire, kw_only=True):
@@ -105,17 +129,46 @@ class WireLayer(_Wire):
     salt: str | None = None
 
 
+class WireHistoryCondition(WireEventRule, kw_only=True):
+    performed: bool = True
+
+
 class WireSegment(_Wire):
     key: str
     server_only: bool = False
     rule: dict[str, Any] | None = None
+    history: tuple[WireHistoryCondition, ...] = ()
     attribute: str | None = None
     values: tuple[Any, ...] = ()
     salt: str = ""
     hashes: tuple[str, ...] = ()
 
 
+class WireProperty(_Wire, kw_only=True):
+    key: str
+    when: WireEventRule
+    value: str | None = None
+    take: Take = Take.LAST
+
+
+class WireFeed(_Wire, kw_only=True):
+    key: str
+    algorithm: FeedAlgorithm
+    view_weight: float = 1.0
+    cart_weight: float = 3.0
+    order_weight: float = 10.0
+    half_life_ms: int = 7 * 86_400_000
+    fill_up: tuple[str, ...] = ()
+    only: dict[str, Any] = {}
+    exclude: dict[str, Any] = {}
+    pin: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    limit: int = 10
+
+
 class WireManifest(_Wire, kw_only=True):
+    """Activations, histories, `properties` and `feeds` are in what the server decides by only."""
+
     schema: str
     org: str
     project: str
@@ -126,6 +179,8 @@ class WireManifest(_Wire, kw_only=True):
     layers: tuple[WireLayer, ...] = ()
     segments: tuple[WireSegment, ...] = ()
     experiments: list[msgspec.Raw]
+    properties: tuple[WireProperty, ...] = ()
+    feeds: tuple[WireFeed, ...] = ()
 
 
 class WireSchema(msgspec.Struct):

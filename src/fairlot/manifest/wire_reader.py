@@ -7,15 +7,21 @@ import msgspec
 from msgspec.structs import asdict
 
 from fairlot.engine import (
+    ActivationRule,
     Audience,
     BrokenExperiment,
+    EventRule,
     Experiment,
+    Feed,
+    HistoryCondition,
+    HistorySegment,
     Holdout,
     Hours,
     Layer,
     LayerRange,
     ListSegment,
     Manifest,
+    PropertyRule,
     QueryParam,
     RuleSegment,
     Schedule,
@@ -27,13 +33,16 @@ from fairlot.manifest.errors import InvalidManifest, UnreadableExperiment, Unsup
 from fairlot.manifest.instants import WEEKDAYS, read_clock, read_instant
 from fairlot.manifest.wire import (
     SCHEMA,
+    WireActivation,
     WireAudience,
+    WireEventRule,
     WireExperiment,
     WireHoldout,
     WireHours,
     WireKey,
     WireLayer,
     WireManifest,
+    WireProperty,
     WireSchedule,
     WireSchema,
     WireSegment,
@@ -72,6 +81,8 @@ def manifest_from_json(payload: bytes) -> Manifest:
         layers=tuple(map(_layer, wire.layers)),
         segments=tuple(map(_segment, wire.segments)),
         keys=wire.keys,
+        properties=tuple(map(_property, wire.properties)),
+        feeds=tuple(Feed(**asdict(feed)) for feed in wire.feeds),
     )
 
 
@@ -123,6 +134,7 @@ def _experiment(wire: WireExperiment) -> Experiment:
         "layer": None if wire.layer is None else LayerRange(**asdict(wire.layer)),
         "schedule": None if wire.schedule is None else _schedule(wire.schedule),
         "variants": tuple(Variant(**asdict(variant)) for variant in wire.variants),
+        "activation": None if wire.activation is None else _activation(wire.activation),
     }
     return Experiment(**asdict(wire) | changed)
 
@@ -170,13 +182,30 @@ def _layer(wire: WireLayer) -> Layer:
     return Layer(wire.key, _or(wire.salt, f"layer.{wire.key}"))
 
 
+def _event_rule(wire: WireEventRule) -> EventRule:
+    return EventRule(wire.event, wire.where, wire.count, wire.within_ms)
+
+
+def _activation(wire: WireActivation) -> ActivationRule:
+    return ActivationRule(**asdict(wire) | {"when": _event_rule(wire.when)})
+
+
+def _property(wire: WireProperty) -> PropertyRule:
+    return PropertyRule(**asdict(wire) | {"when": _event_rule(wire.when)})
+
+
 def _segment(wire: WireSegment) -> Segment:
     is_list = bool(wire.values or wire.hashes or wire.attribute or wire.salt)
-    if (wire.rule is not None) + is_list + wire.server_only > 1:
+    if (wire.rule is not None or bool(wire.history)) + is_list + wire.server_only > 1:
         problem = "a segment has a rule, a list or is serverOnly: one of the three"
         raise InvalidManifest(problem, f"$.segments.{wire.key}")
     if wire.server_only:
         return ServerSegment(wire.key)
+    if wire.history:
+        conditions = tuple(
+            HistoryCondition(_event_rule(each), each.performed) for each in wire.history
+        )
+        return HistorySegment(wire.key, conditions, wire.rule or {})
     if wire.rule is not None:
         return RuleSegment(wire.key, wire.rule)
     return ListSegment(wire.key, wire.values, wire.attribute, wire.salt, frozenset(wire.hashes))

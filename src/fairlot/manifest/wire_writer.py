@@ -6,13 +6,17 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from fairlot.engine import (
+    ActivationRule,
     Audience,
     BrokenExperiment,
+    EventRule,
     Experiment,
+    HistorySegment,
     Holdout,
     Hours,
     ListSegment,
     Manifest,
+    PropertyRule,
     Schedule,
     Segment,
     ServerSegment,
@@ -20,14 +24,19 @@ from fairlot.engine import (
 from fairlot.manifest.instants import WEEKDAYS, write_clock, write_instant
 from fairlot.manifest.wire import (
     SCHEMA,
+    WireActivation,
     WireAudience,
+    WireEventRule,
     WireExperiment,
+    WireFeed,
+    WireHistoryCondition,
     WireHoldout,
     WireHours,
     WireKey,
     WireLayer,
     WireLayerRange,
     WireManifest,
+    WireProperty,
     WireQueryParam,
     WireSchedule,
     WireSegment,
@@ -54,6 +63,8 @@ def manifest_to_json(manifest: Manifest) -> bytes:
             ),
             segments=tuple(map(_segment, manifest.segments)),
             experiments=[msgspec.Raw(_experiment_or_key(each)) for each in manifest.experiments],
+            properties=tuple(map(_property, manifest.properties)),
+            feeds=tuple(_wire(WireFeed, feed) for feed in manifest.feeds),
         )
     )
 
@@ -61,6 +72,7 @@ def manifest_to_json(manifest: Manifest) -> bytes:
 def experiment_to_json(experiment: Experiment) -> bytes:
     """One experiment in the shape that it has inside a manifest."""
     audience, layer, schedule = experiment.audience, experiment.layer, experiment.schedule
+    activation = experiment.activation
     return _encoder.encode(
         _wire(
             WireExperiment,
@@ -71,6 +83,7 @@ def experiment_to_json(experiment: Experiment) -> bytes:
             layer=None if layer is None else _wire(WireLayerRange, layer),
             schedule=None if schedule is None else _schedule(schedule),
             variants=tuple(_wire(WireVariant, variant) for variant in experiment.variants),
+            activation=None if activation is None else _activation(activation),
         )
     )
 
@@ -127,9 +140,31 @@ def _holdout(holdout: Holdout | None, project: str) -> WireHoldout | None:
     return _wire(WireHoldout, holdout, salt=_unless(holdout.salt, f"holdout.{project}"))
 
 
+def _event_rule(rule: EventRule) -> WireEventRule:
+    return _wire(WireEventRule, rule)
+
+
+def _activation(activation: ActivationRule) -> WireActivation:
+    when, share_bp = _event_rule(activation.when), activation.control_share_bp
+    return _wire(WireActivation, activation, when=when, control_share_bp=share_bp)
+
+
+def _property(rule: PropertyRule) -> WireProperty:
+    return _wire(WireProperty, rule, when=_event_rule(rule.when))
+
+
 def _segment(segment: Segment) -> WireSegment:
     if isinstance(segment, ServerSegment):
         return WireSegment(segment.key, server_only=True)
     if isinstance(segment, ListSegment):
         return _wire(WireSegment, segment, hashes=tuple(sorted(segment.hashes)))
+    if isinstance(segment, HistorySegment):
+        return WireSegment(
+            segment.key,
+            rule=dict(segment.rule) or None,
+            history=tuple(
+                _wire(WireHistoryCondition, each.rule, performed=each.performed)
+                for each in segment.conditions
+            ),
+        )
     return _wire(WireSegment, segment)

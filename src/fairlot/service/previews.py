@@ -27,6 +27,7 @@ from fairlot.manifest.previews import (
     check_token_id,
     link_query,
 )
+from fairlot.manifest.public import public_of
 from fairlot.service.access import existing_project
 from fairlot.service.actors import Actor
 from fairlot.service.audit import record
@@ -144,7 +145,7 @@ def draft_document(
         layers=parts.layers,
         segments=parts.segments,
     )
-    return sign_manifest(manifest_to_json(manifest), key, DocumentType.DRAFT)
+    return sign_manifest(manifest_to_json(public_of(manifest)), key, DocumentType.DRAFT)
 
 
 def _signer(connection: Connection, tenant: ProjectRow) -> SigningKey:

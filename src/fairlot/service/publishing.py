@@ -11,6 +11,7 @@ from fairlot.engine import Manifest, compile_manifest
 from fairlot.manifest import manifest_from_json, manifest_to_json, sign_manifest
 from fairlot.manifest.instants import write_instant
 from fairlot.manifest.problems import SpecProblem
+from fairlot.manifest.public import public_of
 from fairlot.manifest.spec import ExperimentSpec
 from fairlot.service.actors import Actor
 from fairlot.service.audit import record
@@ -33,8 +34,9 @@ def publish(
 ) -> int | None:
     """Sign and store the next version, if it differs from the newest; versions start at 0.
 
-    `served` is what the stored rows come to, for whoever knows. Raises Refused when an experiment
-    would be broken in it that was not before.
+    `served` is what the stored rows come to, for whoever knows. A change of what only the server
+    decides by is a version too, so that every version says how it decided. Raises Refused when an
+    experiment would be broken in it that was not before.
     """
     newest = newest_manifest(connection, project.id)
     manifest = _listing_keys(
@@ -79,7 +81,7 @@ def _listing_keys(connection: Connection, project: ProjectRow, manifest: Manifes
 def _says_the_same(manifest: Manifest, stored: ManifestRow) -> bool:
     published_at = write_instant(stored.published_at_ms)
     as_stored = replace(manifest, version=stored.version, published_at=published_at)
-    return manifest_to_json(as_stored) == stored.payload
+    return _payloads(as_stored) == (stored.payload, stored.server_payload)
 
 
 def _sign_and_store(
@@ -90,7 +92,7 @@ def _sign_and_store(
     now_ms: int,
     note: str | None,
 ) -> None:
-    payload = manifest_to_json(manifest)
+    payload, server_payload = _payloads(manifest)
     keys = published_keys(connection, project.organization_id)
     key = current_key(connection, keys, project.organization_key)
     add_manifest(
@@ -104,6 +106,7 @@ def _sign_and_store(
             published_at_ms=now_ms,
             author=actor.name,
             note=note,
+            server_payload=server_payload,
         ),
     )
     raise_generation(connection)
@@ -115,18 +118,33 @@ def _sign_and_store(
         now_ms=now_ms,
         project=project.key,
         target=f"manifest:{manifest.version}",
-        details={"kid": key.kid, "note": note, "sha256": sha256(payload).hexdigest()},
+        details={
+            "kid": key.kid,
+            "note": note,
+            "sha256": _sha256(payload),
+            **({} if server_payload is None else {"serverSha256": _sha256(server_payload)}),
+        },
     )
+
+
+def _sha256(payload: bytes) -> str:
+    return sha256(payload).hexdigest()
+
+
+def _payloads(manifest: Manifest) -> tuple[bytes, bytes | None]:
+    """What clients get, and where that is not all, what the server decides by."""
+    whole, public = manifest_to_json(manifest), manifest_to_json(public_of(manifest))
+    return public, None if whole == public else whole
 
 
 def refuse_newly_broken(
     payload: bytes, newest: ManifestRow | None, specs: Iterable[ExperimentSpec]
 ) -> None:
-    """The last guard: what clients will read must compile as it did, or better."""
+    """The last guard: what is decided by must compile as it did, or better."""
     broken = compile_manifest(manifest_from_json(payload)).broken
     if not broken:
         return
-    known = {} if newest is None else compile_manifest(manifest_from_json(newest.payload)).broken
+    known = {} if newest is None else compile_manifest(manifest_from_json(newest.decided_by)).broken
     by_key = {spec.experiment.key: spec for spec in specs}
     problems = defaultdict(list)
     for key, problem in broken.items():

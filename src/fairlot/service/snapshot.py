@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from fairlot.engine import CompiledManifest, compile_manifest
+from fairlot.engine.needs import HistoryNeeds, all_of, profile_needs
 from fairlot.manifest import InvalidManifest, jwks_json, manifest_from_json
 from fairlot.store import Store
 from fairlot.store.credentials import read_api_keys
@@ -32,7 +33,9 @@ _log = structlog.get_logger()
 class ProjectServing:
     """`etag` is quoted and strong. `tier` None leaves it to the server's settings.
     `always_look_up` are the experiments whose draw has changed since they started: their hash is
-    no longer the memory of what was assigned."""
+    no longer the memory of what was assigned. `profile_needs` are the keys of those that read the
+    subject's profile, each with the events, by name, that it wants the history of, and how far back
+    in ms; `history_wanted` satisfies all of them."""
 
     org: str
     project: str
@@ -44,6 +47,8 @@ class ProjectServing:
     private: bool
     tier: str | None
     always_look_up: frozenset[str]
+    profile_needs: Mapping[str, HistoryNeeds]
+    history_wanted: HistoryNeeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,7 @@ def _serve_project(
     if found is None:
         return None
     version, compiled, signed = found
+    needs = _needs_of(compiled, before)
     return ProjectServing(
         org=project.organization_key,
         project=project.key,
@@ -195,7 +201,17 @@ def _serve_project(
         private=project.private,
         tier=project.tier,
         always_look_up=keys_with_changed_draws(connection, project.id),
+        profile_needs=needs,
+        history_wanted=all_of(needs.values()),
     )
+
+
+def _needs_of(
+    compiled: CompiledManifest, before: ProjectServing | None
+) -> Mapping[str, HistoryNeeds]:
+    if before is not None and before.compiled is compiled:
+        return before.profile_needs
+    return profile_needs(compiled.manifest)
 
 
 def _newest_readable(
@@ -211,7 +227,7 @@ def _newest_readable(
         if kept is not None and kept[2] == row.signed:
             return kept
         try:
-            compiled = compile_manifest(manifest_from_json(row.payload))
+            compiled = compile_manifest(manifest_from_json(row.decided_by))
         except InvalidManifest as error:
             _log.error(
                 "snapshot.manifest_unreadable",

@@ -129,5 +129,5 @@ def static_documents(connection: Connection, tenant: ProjectRow, now_ms: int) ->
 
 
 def _content_of(row: ManifestRow) -> dict[str, Any]:
-    payload: dict[str, Any] = msgspec.json.decode(row.payload)
+    payload: dict[str, Any] = msgspec.json.decode(row.decided_by)
     return {name: value for name, value in payload.items() if name not in _OF_THE_VERSION}

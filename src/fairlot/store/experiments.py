@@ -44,6 +44,9 @@ class ExperimentRow:
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
+    """`payload` is what was signed; `server_payload` None says that the server decides by no more
+    than that."""
+
     project_id: str
     version: int
     payload: bytes
@@ -55,6 +58,11 @@ class ManifestRow:
     note: str | None = None
     revoke_reason: str | None = None
     server_payload: bytes | None = None
+
+    @property
+    def decided_by(self) -> bytes:
+        """What the server decides by."""
+        return self.payload if self.server_payload is None else self.server_payload
 
 
 def experiments_of(connection: Connection, project_id: str) -> dict[str, ExperimentRow]:

@@ -10,23 +10,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlot.engine import (
+    ActivationRule,
     Audience,
     BrokenExperiment,
     Device,
+    EventRule,
     Experiment,
     ExperimentType,
+    Feed,
+    FeedAlgorithm,
+    HistoryCondition,
+    HistorySegment,
     Holdout,
     Hours,
     Layer,
     LayerRange,
     ListSegment,
     Manifest,
+    PropertyRule,
     QueryOperator,
     QueryParam,
     RuleSegment,
     Schedule,
     ServerSegment,
     Status,
+    Take,
     Unit,
     Variant,
     VisitorStatus,
@@ -479,3 +487,76 @@ def test_manifest__any__survives_json_and_gives_the_same_bytes(manifest: Manifes
     payload = manifest_to_json(manifest)
     assert manifest_from_json(payload) == manifest
     assert manifest_to_json(manifest_from_json(payload)) == payload
+
+
+ORDERED = EventRule("order", {"value": {"$gte": 50}}, 2, 60_000)
+OF_THE_SERVER = replace(
+    EMPTY,
+    experiments=(
+        replace(SMALL, activation=ActivationRule(ORDERED, 3_600_000, 3, 500)),
+        replace(SMALL, key="f", salt="f", activation=ActivationRule(EventRule("view"))),
+    ),
+    segments=(
+        HistorySegment("buyers", (HistoryCondition(ORDERED),), {"tier": "pro"}),
+        HistorySegment("idle", (HistoryCondition(EventRule("view"), performed=False),)),
+    ),
+    properties=(
+        PropertyRule("last", ORDERED, "value", Take.SUM),
+        PropertyRule("views", EventRule("view"), take=Take.COUNT),
+    ),
+    feeds=(
+        Feed("popular", FeedAlgorithm.MOST_POPULAR),
+        Feed(
+            "ours",
+            FeedAlgorithm.NEWEST,
+            0.5,
+            2.5,
+            9.5,
+            1000,
+            ("popular",),
+            {"brand": "x"},
+            {"stock": 0},
+            ("p1",),
+            ("id", "title"),
+            4,
+        ),
+    ),
+)
+
+
+def test_manifest__of_the_server__is_read_as_it_was_written() -> None:
+    assert manifest_from_json(manifest_to_json(OF_THE_SERVER)) == OF_THE_SERVER
+
+
+def test_manifest__of_the_server__is_written_as_documented() -> None:
+    document = msgspec.json.decode(manifest_to_json(OF_THE_SERVER))
+    assert [each["activation"] for each in document["experiments"]] == [
+        {
+            "when": {
+                "event": "order",
+                "where": {"value": {"$gte": 50}},
+                "count": 2,
+                "withinMs": 60_000,
+            },
+            "forMs": 3_600_000,
+            "limit": 3,
+            "controlShareBp": 500,
+        },
+        {"when": {"event": "view"}, "controlShareBp": 1000},
+    ]
+    assert document["segments"][1] == {
+        "key": "idle",
+        "history": [{"event": "view", "performed": False}],
+    }
+    assert document["properties"][1] == {
+        "key": "views",
+        "when": {"event": "view"},
+        "take": "count",
+    }
+    assert document["feeds"][0] == {"key": "popular", "algorithm": "most_popular"}
+
+
+def test_segment__list_with_a_history__breaks_the_manifest() -> None:
+    both = {"key": "s", "values": ["a"], "history": [{"event": "view"}]}
+    with pytest.raises(InvalidManifest, match="one of the three"):
+        manifest_from_json(document_of(segments=[both]))

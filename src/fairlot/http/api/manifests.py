@@ -62,9 +62,11 @@ class ManifestVersion(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 
 class ManifestDocument(ManifestVersion, frozen=True, kw_only=True, rename="camel"):
-    """`manifest` is what was signed."""
+    """`manifest` is what was signed. `server` is what the server decides by where that is more, and
+    null elsewhere; no client gets it."""
 
     manifest: dict[str, Any]
+    server: dict[str, Any] | None
 
 
 class DiffQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,8 +124,13 @@ def list_versions(call: Call[Paging]) -> Outcome:
 
 def show(call: Call[None]) -> Outcome:
     row = read_version(call.connection, call.tenant, _version_in(call))
-    document = msgspec.structs.asdict(_document(row))
-    return Outcome(ManifestDocument(**document, manifest=msgspec.json.decode(row.payload)))
+    return Outcome(
+        ManifestDocument(
+            **msgspec.structs.asdict(_document(row)),
+            manifest=msgspec.json.decode(row.payload),
+            server=None if row.server_payload is None else msgspec.json.decode(row.server_payload),
+        )
+    )
 
 
 def diff(call: Call[DiffQuery]) -> Outcome:
@@ -131,8 +138,8 @@ def diff(call: Call[DiffQuery]) -> Outcome:
     base = call.asked.base
     if base is None and after.version > 0:
         base = after.version - 1
-    before = None if base is None else read_version(call.connection, call.tenant, base).payload
-    found = msgspec.structs.asdict(diff_manifests(before, after.payload))
+    before = None if base is None else read_version(call.connection, call.tenant, base).decided_by
+    found = msgspec.structs.asdict(diff_manifests(before, after.decided_by))
     return Outcome(DiffDocument(**found, base=base, to=after.version))
 
 

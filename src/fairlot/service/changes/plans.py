@@ -37,7 +37,7 @@ def describe_plan(
 
 
 def _live_manifest(connection: Connection, tenant: ProjectRow) -> Manifest:
-    """What is served: the newest version that is not revoked."""
+    """What is decided by: the newest version that is not revoked."""
     for version in live_versions(connection, tenant.id)[:1]:
-        return manifest_from_json(read_manifest(connection, tenant.id, version).payload)
+        return manifest_from_json(read_manifest(connection, tenant.id, version).decided_by)
     return Manifest(tenant.organization_key, tenant.key, 0, "", ())

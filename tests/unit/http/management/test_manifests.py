@@ -68,6 +68,21 @@ def test_show__one_version__has_what_was_signed(bench: ControlBench) -> None:
     assert found["version"] == found["manifest"]["version"] == 0
 
 
+def test_show__what_only_the_server_decides_by__stands_apart(bench: ControlBench) -> None:
+    assert bench.get(MANIFESTS + "/0").json["server"] is None
+    fed = (
+        "key: fed\nname: Fed\n"
+        "variants: [{key: a, name: A, payload: {$feed: x}}, {key: b, name: B}]\n"
+    )
+    file = {"path": "fed.yaml", "text": fed}
+    assert bench.post(PROJECT + "/apply", {"files": [file]}).status == 200
+    found = bench.get(MANIFESTS + "/1").json
+    assert "payload" not in found["manifest"]["experiments"][0]["variants"][0]
+    assert found["server"]["experiments"][0]["variants"][0]["payload"] == {"$feed": "x"}
+    (added,) = bench.get(MANIFESTS + "/1/diff").json["differences"]
+    assert (added["key"], added["change"]) == ("fed", "added")
+
+
 def test_diff__against_the_version_before_or_another__tells_what_differs(
     bench: ControlBench,
 ) -> None:
