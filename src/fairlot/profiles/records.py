@@ -13,12 +13,14 @@ import msgspec
 
 class IdentifierKind(StrEnum):
     """Whose name it is. SUBJECT is any id that a face knows a person by: a visitor id, a targeting
-    key, a user id; SOURCE an anonymous id of one source; EXTERNAL and EMAIL are looked up only."""
+    key, a user id; SOURCE an anonymous id of one source; EXTERNAL, EMAIL and PHONE are looked up
+    only."""
 
     SUBJECT = "subject"
     SOURCE = "source"
     EXTERNAL = "external"
     EMAIL = "email"
+    PHONE = "phone"
 
 
 class _Record(

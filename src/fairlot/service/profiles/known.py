@@ -1,7 +1,7 @@
 """The profiles over a database: memory in front, one writer behind."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
@@ -49,6 +49,21 @@ class KnownProfiles:
         if found is not None:
             return found
         return await asyncio.to_thread(self._read_profile, project_id, identifiers)
+
+    async def subject_ids(
+        self, project_id: str, identifiers: Collection[Identifier]
+    ) -> Mapping[Identifier, str]:
+        found: dict[Identifier, str] = {}
+        unknown: list[Identifier] = []
+        for each in identifiers:
+            profile = self._cache.find(project_id, (each,))
+            if profile is None:
+                unknown.append(each)
+            else:
+                found[each] = profile.subject_id
+        if unknown:
+            found |= await asyncio.to_thread(self._read_subject_ids, project_id, unknown)
+        return found
 
     async def history(self, profile: Profile, wanted: Mapping[str, int], now_ms: int) -> History:
         asked = tuple(sorted(wanted.items()))
@@ -102,6 +117,14 @@ class KnownProfiles:
         )
         if found is not None:
             self._cache.put((found,), as_of)
+        return found
+
+    def _read_subject_ids(
+        self, project_id: str, identifiers: Sequence[Identifier]
+    ) -> dict[Identifier, str]:
+        found, _ = self._reading(
+            lambda connection: rows.subject_ids_of(connection, project_id, identifiers)
+        )
         return found
 
     def _read_history(

@@ -75,6 +75,8 @@ class Session:
             self._known_events.update((project_id, each) for each in known)
 
     def apply(self, work: Work) -> Applied:
+        if work.once and self._has_happened(work):
+            return Applied(None)
         self._update_account(work)
         found = self._resolve(work)
         if found is None:
@@ -283,6 +285,11 @@ class Session:
             account,
             attributes={**account.attributes, **work.account_attributes},
             updated_at_ms=work.at_ms,
+        )
+
+    def _has_happened(self, work: Work) -> bool:
+        return all(
+            (work.project_id, each.event_id) in self._known_events for each in work.happenings
         )
 
     def _happen(self, work: Work, profile: Profile) -> frozenset[str]:

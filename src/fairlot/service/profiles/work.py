@@ -1,6 +1,6 @@
 """What is asked of the profiles, and what came of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -20,7 +20,8 @@ class Work:
     order; `steps` run before them. `session_id` is the session that it happened in. `account_id`
     joins the profile to an account, whose attributes are updated with `account_attributes`; a
     claim without any identifier then means the account alone. `is_seen` false leaves `last_seen`
-    and sessions as they are. `makes` false changes a known profile only.
+    and sessions as they are. `makes` false changes a known profile only. With `once` nothing is
+    done when all its happenings are known already.
     """
 
     project_id: str
@@ -33,12 +34,14 @@ class Work:
     account_attributes: Mapping[str, Any] = field(default_factory=dict)
     is_seen: bool = True
     makes: bool = True
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """`profile` as it is now, None when there is none. `is_new` says that it was made, `new_events`
-    which event ids had not been known, `merged` which profiles became one."""
+    """`profile` as it is now, None when there is none or nothing was done. `is_new` says that it
+    was made, `new_events` which event ids had not been known, `merged` which profiles became one.
+    """
 
     profile: Profile | None
     before: Profile | None = None
@@ -77,6 +80,11 @@ class Profiles(Protocol):
 
     async def find(self, project_id: str, identifiers: Sequence[Identifier]) -> Profile | None:
         """The profile that the first known one names."""
+
+    async def subject_ids(
+        self, project_id: str, identifiers: Collection[Identifier]
+    ) -> Mapping[Identifier, str]:
+        """Of the profiles that those of the identifiers which are known name."""
 
     async def history(self, profile: Profile, wanted: Mapping[str, int], now_ms: int) -> History:
         """Its events of those names, each as far back as wanted says, in ms."""

@@ -1,7 +1,7 @@
 """Profiles, their identifiers and their events, as rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, func, select
@@ -16,10 +16,19 @@ from fairlot.store.profiles.tables import (
 )
 
 HISTORY_PER_NAME: Final = 1_000
+_VALUES_PER_STATEMENT: Final = 10_000  # SQLite takes 32,766, PostgreSQL 65,535
+Value = TypeVar("Value", str, bytes)
 _encode: Final = msgspec.json.Encoder(enc_hook=dict).encode
 _profile_of: Final = msgspec.json.Decoder(Profile).decode
 _account_of: Final = msgspec.json.Decoder(Account).decode
 _properties_of: Final = msgspec.json.Decoder(dict).decode
+
+
+def _parts(values: Iterable[Value]) -> Iterator[list[Value]]:
+    """So many at once as a statement may hold."""
+    waiting = list(values)
+    for start in range(0, len(waiting), _VALUES_PER_STATEMENT):
+        yield waiting[start : start + _VALUES_PER_STATEMENT]
 
 
 def next_change(connection: Connection) -> int:
@@ -53,13 +62,29 @@ def profile_ids_of(
 ) -> dict[Identifier, str]:
     """Of those that are known."""
     by_digest = {each.digest(): each for each in identifiers}
-    rows = connection.execute(
-        select(profile_identifiers.c.digest, profile_identifiers.c.profile_id).where(
-            profile_identifiers.c.project_id == project_id,
-            profile_identifiers.c.digest.in_(by_digest),
+    found: dict[Identifier, str] = {}
+    for part in _parts(by_digest):
+        rows = connection.execute(
+            select(profile_identifiers.c.digest, profile_identifiers.c.profile_id).where(
+                profile_identifiers.c.project_id == project_id,
+                profile_identifiers.c.digest.in_(part),
+            )
         )
-    )
-    return {by_digest[row.digest]: row.profile_id for row in rows}
+        found |= {by_digest[row.digest]: row.profile_id for row in rows}
+    return found
+
+
+def subject_ids_of(
+    connection: Connection, project_id: str, identifiers: Iterable[Identifier]
+) -> dict[Identifier, str]:
+    """Of those that are known."""
+    owners = profile_ids_of(connection, project_id, identifiers)
+    profiles_of = read_profiles(connection, owners.values())
+    return {
+        each: profiles_of[owner].subject_id
+        for each, owner in owners.items()
+        if owner in profiles_of
+    }
 
 
 def find_profile(
@@ -73,12 +98,15 @@ def find_profile(
 
 def read_profiles(connection: Connection, ids: Iterable[str]) -> dict[str, Profile]:
     """By id, of those that are there."""
-    rows = connection.execute(
-        select(profiles.c.id, profiles.c.body).where(
-            profiles.c.id.in_(set(ids)), profiles.c.body.is_not(None)
+    found: dict[str, Profile] = {}
+    for part in _parts(set(ids)):
+        rows = connection.execute(
+            select(profiles.c.id, profiles.c.body).where(
+                profiles.c.id.in_(part), profiles.c.body.is_not(None)
+            )
         )
-    )
-    return {row.id: _profile_of(row.body) for row in rows}
+        found |= {row.id: _profile_of(row.body) for row in rows}
+    return found
 
 
 def add_profiles(connection: Connection, added: Sequence[Profile], change_no: int) -> None:
@@ -121,12 +149,13 @@ def name_profiles(connection: Connection, project_id: str, names: Mapping[Identi
     if not names:
         return
     digests = {each.digest(): profile_id for each, profile_id in names.items()}
-    connection.execute(
-        delete(profile_identifiers).where(
-            profile_identifiers.c.project_id == project_id,
-            profile_identifiers.c.digest.in_(digests),
+    for part in _parts(digests):
+        connection.execute(
+            delete(profile_identifiers).where(
+                profile_identifiers.c.project_id == project_id,
+                profile_identifiers.c.digest.in_(part),
+            )
         )
-    )
     connection.execute(
         profile_identifiers.insert(),
         [
@@ -139,13 +168,15 @@ def name_profiles(connection: Connection, project_id: str, names: Mapping[Identi
 def known_events(
     connection: Connection, project_id: str, event_ids: Iterable[str]
 ) -> frozenset[str]:
-    rows = connection.execute(
-        select(profile_events.c.event_id).where(
-            profile_events.c.project_id == project_id,
-            profile_events.c.event_id.in_(set(event_ids)),
+    found: set[str] = set()
+    for part in _parts(set(event_ids)):
+        rows = connection.execute(
+            select(profile_events.c.event_id).where(
+                profile_events.c.project_id == project_id, profile_events.c.event_id.in_(part)
+            )
         )
-    )
-    return frozenset(rows.scalars())
+        found.update(rows.scalars())
+    return frozenset(found)
 
 
 def add_events(

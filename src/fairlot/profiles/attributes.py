@@ -1,0 +1,57 @@
+"""How what a sender says of a user changes what is known of it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+CUSTOM: Final = "custom_properties"
+MAX_ATTRIBUTES: Final = 1_000
+"""Of one profile, and as many custom properties beside. What is new beyond that is left out: a
+sender that puts ids into names would else make a profile that grows for ever."""
+
+_NOTHING: Final = (None, "")
+
+
+def updated_attributes(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A value sets, null clears, "" changes nothing. The custom properties are merged: there null
+    changes nothing either."""
+    found = dict(known)
+    for name, value in given.items():
+        if value is None and name != CUSTOM:
+            found.pop(name, None)
+        elif value not in _NOTHING and name != CUSTOM:
+            _put(found, name, value)
+    return _with_custom(found, _custom(known), _custom(given))
+
+
+def completed_attributes(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what is not known is added, nothing is changed or cleared: for senders who may be
+    anyone."""
+    found = dict(known)
+    for name, value in given.items():
+        if name != CUSTOM and name not in known and value not in _NOTHING:
+            _put(found, name, value)
+    custom = _custom(known)
+    new = {name: value for name, value in _custom(given).items() if name not in custom}
+    return _with_custom(found, custom, new)
+
+
+def _with_custom(
+    found: dict[str, Any], known: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    merged = dict(known)
+    for name, value in given.items():
+        if value not in _NOTHING:
+            _put(merged, name, value)
+    if merged:
+        found[CUSTOM] = merged
+    return found
+
+
+def _custom(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = attributes.get(CUSTOM)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _put(into: dict[str, Any], name: str, value: Any) -> None:
+    if name in into or len(into) < MAX_ATTRIBUTES:
+        into[name] = value
