@@ -29,7 +29,9 @@ from fairlot.http.registry import Registry
 from fairlot.http.routes import serve_routes
 from fairlot.http.services import Services
 from fairlot.http.throttle import Policy, Throttle
+from fairlot.profiles.products import product_events
 from fairlot.service.decisions import Decisions
+from fairlot.service.feeds import FEEDS_SEEN_WITHIN_S, KnownFeeds, PublishedFeeds
 from fairlot.service.profiles import PROFILES_SEEN_WITHIN_S, KnownProfiles
 from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import load_snapshot
@@ -82,6 +84,7 @@ class Application:
         self._polling: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._following_profiles: asyncio.Task[None] | None = None
+        self._tending_feeds: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._registry is not None:
@@ -104,6 +107,7 @@ class Application:
         self._polling = asyncio.create_task(self._poll(self._services, self._store))
         self._following = asyncio.create_task(self._store.follow(self._changed.set))
         self._following_profiles = asyncio.create_task(self._follow_profiles(self._services))
+        self._tending_feeds = asyncio.create_task(self._tend_feeds(self._services))
 
     async def stop(self) -> None:
         """Write what the event log still holds, for 5 s at most, and close."""
@@ -125,7 +129,12 @@ class Application:
         """The poll ends by itself, so that no thread of it uses the store while that is closed."""
         self._stopping = True
         self._changed.set()
-        background = (self._polling, self._following, self._following_profiles)
+        background = (
+            self._polling,
+            self._following,
+            self._following_profiles,
+            self._tending_feeds,
+        )
         tasks = [task for task in background if task is not None]
         if self._following is not None:
             self._following.cancel()
@@ -186,6 +195,21 @@ class Application:
                     _log.error("server.profiles_not_followed", kind=type(error).__name__)
                 failing = True
             await asyncio.sleep(PROFILES_SEEN_WITHIN_S)
+
+    async def _tend_feeds(self, services: Services) -> None:
+        """Serve what was refreshed, and refresh what is due. A background edge, as `_poll` is."""
+        failing = False
+        every_ms = round(self._settings.feed_refresh_s * 1000)
+        while not self._stopping:
+            try:
+                await services.in_control_thread(services.feeds.refresh_due, every_ms)
+                await asyncio.to_thread(services.feeds.follow)
+                failing = False
+            except Exception as error:  # noqa: BLE001 - the edge of the background worker
+                if not failing:
+                    _log.error("server.feeds_not_tended", kind=type(error).__name__)
+                failing = True
+            await asyncio.sleep(FEEDS_SEEN_WITHIN_S)
 
     async def _until_changed(self) -> None:
         """Until the store says that something has, for a poll interval at most."""
@@ -319,7 +343,15 @@ def _open_services(settings: Settings, store: Store) -> Services:
     profiles: KnownProfiles | None = None
     try:
         profiles = KnownProfiles(
-            open_profile_store(settings.data_dir, settings.database_url), log, NO_RULES, _now_ms
+            open_profile_store(settings.data_dir, settings.database_url),
+            log,
+            NO_RULES,
+            _now_ms,
+            product_events=product_events(
+                view=settings.view_events,
+                cart=settings.cart_events,
+                order=settings.order_events,
+            ),
         )
         decisions = Decisions(
             partial(load_snapshot, store),
@@ -331,6 +363,7 @@ def _open_services(settings: Settings, store: Store) -> Services:
             decisions=decisions,
             store=store,
             profiles=profiles,
+            feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), _now_ms),
             store_generation=store.generation,
             log=log,
             counts=Counts(),

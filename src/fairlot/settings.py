@@ -136,6 +136,30 @@ class Settings:
             "or flag separated by commas."
         ),
     ] = ()
+    feed_refresh_s: Annotated[
+        float,
+        Doc(
+            "How often, in seconds, the products of the feeds are computed anew.",
+            low=1,
+            high=86_400,
+        ),
+    ] = 300.0
+    view_events: Annotated[
+        tuple[str, ...],
+        Doc(
+            "The names of events that say that a subject looked at a product (`productId` or "
+            "`product_id` in their properties), in any case. In a variable or flag separated by "
+            "commas, as the two below."
+        ),
+    ] = ("Product viewed",)
+    cart_events: Annotated[
+        tuple[str, ...],
+        Doc("Those that say that it was put into a cart, `quantity` times."),
+    ] = ("Added to cart",)
+    order_events: Annotated[
+        tuple[str, ...],
+        Doc("Those that say that it was ordered, `quantity` times."),
+    ] = ("Product ordered",)
     metrics_open: Annotated[
         bool,
         Doc("Answer /metrics to any address, not only to this machine."),
@@ -322,15 +346,20 @@ def _read_bool(value: object) -> bool:
 
 
 def _read_networks(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
-        raise ValueError("use a list of texts")
-    for network in value:
+    networks = _read_names(value)
+    for network in networks:
         try:
             ip_network(network, strict=False)
         except ValueError:
             raise ValueError("use addresses or networks, as in 10.0.0.0/8") from None
+    return networks
+
+
+def _read_names(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+        raise ValueError("use a list of texts")
     return tuple(value)
 
 
@@ -357,5 +386,8 @@ _READERS: Mapping[Any, Callable[[object], object]] = {
 }
 _READERS_BY_NAME: Mapping[str, Callable[[object], object]] = {
     "database_url": _read_database_url,
+    "view_events": _read_names,
+    "cart_events": _read_names,
+    "order_events": _read_names,
 }
 _HINTS = get_type_hints(Settings, include_extras=True)

@@ -18,6 +18,7 @@ from fairlot.http.throttle import Throttle
 from fairlot.service.actors import Scope
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.decisions import Decisions
+from fairlot.service.feeds import KnownFeeds, PublishedFeeds
 from fairlot.service.profiles import KnownProfiles
 from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import load_snapshot
@@ -80,6 +81,7 @@ def control_bench(
             decisions=decisions,
             store=store,
             profiles=profiles,
+            feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), clock.ms),
             store_generation=store.generation,
             log=log,
             counts=Counts(),

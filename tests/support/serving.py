@@ -25,6 +25,7 @@ from fairlot.http.routes import serve_routes
 from fairlot.http.services import Services
 from fairlot.http.throttle import Throttle
 from fairlot.service.decisions import Decisions
+from fairlot.service.feeds import KnownFeeds, PublishedFeeds
 from fairlot.service.profiles import KnownProfiles
 from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Snapshot, Tenant
@@ -204,10 +205,12 @@ def a_desk(
     events_dir = tmp_path / "events"
     log = EventLog.open(events_dir)
     profiles = KnownProfiles(open_profile_store(tmp_path), log, NO_RULES, clock.ms)
+    decisions = Decisions(shelf.load, shelf.generation, log, durable=durable)
     services = Services(
-        decisions=Decisions(shelf.load, shelf.generation, log, durable=durable),
+        decisions=decisions,
         store=NoStore(),
         profiles=profiles,
+        feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), clock.ms),
         store_generation=shelf.generation,
         log=log,
         counts=Counts(),

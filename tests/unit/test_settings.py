@@ -4,6 +4,7 @@ from typing import Annotated, get_origin, get_type_hints
 
 import pytest
 
+from fairlot.profiles.products import PRODUCT_EVENTS, product_events
 from fairlot.settings import (
     InvalidSetting,
     Settings,
@@ -29,6 +30,14 @@ def refused(toml: Path | None = None, env: dict[str, str] | None = None, **flags
 
 def test_settings__no_source__are_the_defaults() -> None:
     assert load_settings(None, {}, {}) == Settings()
+
+
+def test_product_events__default__are_those_of_the_profiles() -> None:
+    plain = Settings()
+    events = product_events(
+        view=plain.view_events, cart=plain.cart_events, order=plain.order_events
+    )
+    assert events == PRODUCT_EVENTS
 
 
 def test_settings__all_sources__flag_beats_variable_beats_file(tmp_path: Path) -> None:
@@ -57,6 +66,7 @@ def test_settings__every_field__is_documented_and_annotated() -> None:
         ("FAIRLOT_DATA_DIR", "/var/lib/fairlot", Path("/var/lib/fairlot")),
         ("FAIRLOT_SECRET", SECRET, SECRET),
         ("FAIRLOT_THROTTLE_TIER", "free", "free"),
+        ("FAIRLOT_VIEW_EVENTS", "Product viewed, view_item", ("Product viewed", "view_item")),
     ],
 )
 def test_variable__of_each_type__is_read(variable: str, text: str, value: object) -> None:

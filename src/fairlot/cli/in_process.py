@@ -21,6 +21,7 @@ from fairlot.sdk.transport import HttpRequest, HttpResponse
 from fairlot.service.actors import Actor
 from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.decisions import Decisions
+from fairlot.service.feeds import KnownFeeds, PublishedFeeds
 from fairlot.service.profiles import KnownProfiles
 from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import EMPTY_SNAPSHOT, Snapshot, load_snapshot
@@ -119,10 +120,12 @@ def _services(
         loaded when a route refreshes."""
         return EMPTY_SNAPSHOT if before is None else load_snapshot(store, before)
 
+    decisions = Decisions(load, store.generation, log)
     return Services(
-        decisions=Decisions(load, store.generation, log),
+        decisions=decisions,
         store=store,
         profiles=profiles,
+        feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), _now_ms),
         store_generation=store.generation,
         log=log,
         counts=Counts(),

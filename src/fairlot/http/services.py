@@ -12,6 +12,7 @@ from fairlot.http.addresses import Addresses
 from fairlot.http.counts import Counts, WorkerFiles
 from fairlot.http.throttle import Policy, Throttle
 from fairlot.service.decisions import Decisions
+from fairlot.service.feeds import KnownFeeds
 from fairlot.service.profiles import Profiles
 from fairlot.service.uses import CredentialUses
 from fairlot.store import Store
@@ -38,6 +39,7 @@ class Services:
     decisions: Decisions
     store: Store
     profiles: Profiles
+    feeds: KnownFeeds
     store_generation: Callable[[], int]
     log: Log
     counts: Counts

@@ -4,6 +4,7 @@ from fairlot.engine import History, Occurrence
 from fairlot.profiles.claims import Claim, claim_of_source, claim_of_subject
 from fairlot.profiles.happenings import Happening
 from fairlot.profiles.merging import Merged, merged
+from fairlot.profiles.products import PRODUCT_EVENTS, ProductEvents, Sighting
 from fairlot.profiles.records import (
     Account,
     Activation,
@@ -15,11 +16,13 @@ from fairlot.profiles.records import (
     Profile,
     Property,
     Sessions,
+    Viewed,
     source_identifier,
     subject_identifier,
 )
 
 __all__ = [
+    "PRODUCT_EVENTS",
     "Account",
     "Activation",
     "Claim",
@@ -32,9 +35,12 @@ __all__ = [
     "KeptAssignment",
     "Merged",
     "Occurrence",
+    "ProductEvents",
     "Profile",
     "Property",
     "Sessions",
+    "Sighting",
+    "Viewed",
     "claim_of_source",
     "claim_of_subject",
     "merged",

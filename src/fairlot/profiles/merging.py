@@ -5,6 +5,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from fairlot.profiles.products import joined_views
 from fairlot.profiles.records import (
     Activation,
     Display,
@@ -51,6 +52,7 @@ def merged(one: Profile, other: Profile) -> Merged:
         consents={**younger.consents, **older.consents}
         if older is latest
         else {**older.consents, **younger.consents},
+        viewed=joined_views(older.viewed, younger.viewed),
     )
     return Merged(profile, younger, switched)
 

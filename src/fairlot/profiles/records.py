@@ -113,6 +113,13 @@ class Consent(_Record, frozen=True):
     source: str | None = None
 
 
+class Viewed(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A product that was looked at, and when last."""
+
+    product_id: str
+    at_ms: int
+
+
 class Account(_Record, frozen=True):
     """A group of users, as a company is."""
 
@@ -126,7 +133,7 @@ class Account(_Record, frozen=True):
 class Profile(_Record, frozen=True):
     """One subject. `subject_id` is what Choose draws by: fixed at first sight. `user_id` is the
     latest user id that it was identified with. Activations, displays and assignments are by
-    experiment id, consents by category."""
+    experiment id, consents by category. `viewed` are the products of late, the latest first."""
 
     id: str
     project_id: str
@@ -144,3 +151,4 @@ class Profile(_Record, frozen=True):
     displays: Mapping[str, Display] = {}
     assignments: Mapping[str, KeptAssignment] = {}
     consents: Mapping[str, Consent] = {}
+    viewed: tuple[Viewed, ...] = ()

@@ -6,7 +6,14 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 
-from fairlot.profiles import History, Identifier, Profile, subject_identifier
+from fairlot.profiles import (
+    PRODUCT_EVENTS,
+    History,
+    Identifier,
+    ProductEvents,
+    Profile,
+    subject_identifier,
+)
 from fairlot.service.profiles.cache import PROFILES_KEPT, ProfileCache
 from fairlot.service.profiles.errors import ProfilesUnavailable
 from fairlot.service.profiles.work import Applied, Reactor, Work
@@ -32,10 +39,13 @@ class KnownProfiles:
         clock_ms: Callable[[], int],
         *,
         kept: int = PROFILES_KEPT,
+        product_events: ProductEvents = PRODUCT_EVENTS,
     ) -> None:
         self.store = store
         self._cache = ProfileCache(kept)
-        self._writer = ProfileWriter(store, self._cache, log, reactor, clock_ms)
+        self._writer = ProfileWriter(
+            store, self._cache, log, reactor, clock_ms, product_events=product_events
+        )
 
     @property
     def queued(self) -> int:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from fairlot.events import Exposure, Identity, derived_event_id, new_ulid
 from fairlot.profiles import (
+    PRODUCT_EVENTS,
     Account,
     Claim,
     Happening,
@@ -16,11 +17,14 @@ from fairlot.profiles import (
     Identifier,
     Merged,
     Occurrence,
+    ProductEvents,
     Profile,
     merged,
     subject_identifier,
 )
+from fairlot.profiles.products import with_sighting
 from fairlot.profiles.sessions import seen
+from fairlot.service.profiles.product_counts import ProductCounts
 from fairlot.service.profiles.work import Applied, Reactor, Work
 from fairlot.store.profiles import rows
 
@@ -37,7 +41,13 @@ class Recorded(NamedTuple):
 class Session:
     """`now_ms` is the server's clock, by which records say when they were received."""
 
-    def __init__(self, connection: Connection, reactor: Reactor, now_ms: int) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        reactor: Reactor,
+        now_ms: int,
+        product_events: ProductEvents = PRODUCT_EVENTS,
+    ) -> None:
         self._connection = connection
         self._reactor = reactor
         self._now_ms = now_ms
@@ -52,6 +62,8 @@ class Session:
         self._accounts: dict[tuple[str, bytes], Account] = {}
         self._exposures: list[Exposure] = []
         self._identities: list[Identity] = []
+        self._product_events = product_events
+        self._product_counts = ProductCounts()
 
     @property
     def recorded(self) -> Recorded:
@@ -110,6 +122,7 @@ class Session:
         for project_id, names in by_project.items():
             rows.name_profiles(self._connection, project_id, names)
         self._write_events()
+        self._product_counts.write(self._connection)
         for (_, digest), account in self._accounts.items():
             rows.write_account(self._connection, account, digest, change_no)
         return changed
@@ -304,11 +317,18 @@ class Session:
             reaction = self._reactor.react(
                 profile, happening, self._history_for(work.project_id, profile, happening)
             )
-            profile = reaction.profile
+            profile = self._with_product(work.project_id, reaction.profile, happening)
             self._exposures.extend(reaction.exposures)
             self._events[work.project_id].append((profile.id, happening))
         self._put(profile)
         return frozenset(new)
+
+    def _with_product(self, project_id: str, profile: Profile, happening: Happening) -> Profile:
+        sighting = self._product_events.sighting(happening)
+        if sighting is None:
+            return profile
+        self._product_counts.add(project_id, sighting)
+        return with_sighting(profile, sighting)
 
     def _history_for(self, project_id: str, profile: Profile, happening: Happening) -> History:
         wanted = self._reactor.history_wanted(project_id, happening)

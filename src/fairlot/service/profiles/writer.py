@@ -13,6 +13,7 @@ import structlog
 
 from fairlot.engine.errors import FairlotError
 from fairlot.events import ReceivedBatch
+from fairlot.profiles import PRODUCT_EVENTS, ProductEvents
 from fairlot.service.profiles.cache import ProfileCache
 from fairlot.service.profiles.errors import ProfilesUnavailable
 from fairlot.service.profiles.session import Recorded, Session
@@ -47,6 +48,7 @@ class ProfileWriter:
         clock_ms: Callable[[], int],
         *,
         bound: int = 50_000,
+        product_events: ProductEvents = PRODUCT_EVENTS,
     ) -> None:
         self._store = store
         self._cache = cache
@@ -54,6 +56,7 @@ class ProfileWriter:
         self._reactor = reactor
         self._clock_ms = clock_ms
         self._bound = bound
+        self._product_events = product_events
         self._wake_up = threading.Condition()
         self._waiting: list[_Task] = []
         self._queued = 0
@@ -135,7 +138,7 @@ class ProfileWriter:
         works = [work for task in tasks for work in task.works]
         with self._store.writing() as connection:
             change_no = rows.next_change(connection)
-            session = Session(connection, self._reactor, self._clock_ms())
+            session = Session(connection, self._reactor, self._clock_ms(), self._product_events)
             session.read(works)
             applied = [session.apply(work) for work in works]
             changed = session.write(change_no)

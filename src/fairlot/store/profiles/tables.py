@@ -75,3 +75,56 @@ accounts = Table(
     Column("change_no", BigInteger, nullable=False),
     Index(None, "change_no"),
 )
+
+# The JSON of a product as it came. Without a body, what was deleted. `change_no` is that of its
+# catalog when it was written.
+products = Table(
+    "products",
+    metadata,
+    Column("project_id", String(30), primary_key=True),
+    Column("product_id", Text, primary_key=True),
+    Column("body", LargeBinary),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("updated_at_ms", BigInteger, nullable=False),
+    Column("change_no", BigInteger, nullable=False),
+    Index(None, "project_id", "change_no"),
+    Index(None, "project_id", "created_at_ms"),
+)
+
+# What happened to a product on one day (days since the epoch, UTC), whether or not it is known.
+# In the order of its key: a sum per product reads it once, from end to end.
+product_days = Table(
+    "product_days",
+    metadata,
+    Column("project_id", String(30), primary_key=True),
+    Column("product_id", Text, primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("views", Integer, nullable=False),
+    Column("carts", Integer, nullable=False),
+    Column("orders", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# One row per project with products. `change_no` is raised by every change of them, `results_no` by
+# every refresh of the feeds. Whoever holds the lease refreshes.
+catalogs = Table(
+    "catalogs",
+    metadata,
+    Column("project_id", String(30), primary_key=True),
+    Column("change_no", BigInteger, nullable=False),
+    Column("results_no", BigInteger, nullable=False),
+    Column("refreshed_at_ms", BigInteger, nullable=False),
+    Column("refresh_took_ms", BigInteger, nullable=False),
+    Column("lease_holder", String(32)),
+    Column("lease_until_ms", BigInteger, nullable=False),
+)
+
+# The products of each feed, in order, as its definition with that digest wants them.
+feed_results = Table(
+    "feed_results",
+    metadata,
+    Column("project_id", String(30), primary_key=True),
+    Column("feed_key", String(64), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
