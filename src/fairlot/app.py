@@ -32,8 +32,8 @@ from fairlot.http.throttle import Policy, Throttle
 from fairlot.profiles.products import product_events
 from fairlot.service.decisions import Decisions
 from fairlot.service.feeds import FEEDS_SEEN_WITHIN_S, KnownFeeds, PublishedFeeds
+from fairlot.service.personalization.reactor import RuleReactor
 from fairlot.service.profiles import PROFILES_SEEN_WITHIN_S, KnownProfiles
-from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import load_snapshot
 from fairlot.service.store_waiting import open_when_there
 from fairlot.settings import Settings, load_settings
@@ -342,22 +342,22 @@ def _open_services(settings: Settings, store: Store) -> Services:
     log = EventLog.open(settings.events_dir, queue_bound=settings.log_queue_bound)
     profiles: KnownProfiles | None = None
     try:
+        decisions = Decisions(
+            partial(load_snapshot, store),
+            store.generation,
+            log,
+            durable=settings.durable_impressions,
+        )
         profiles = KnownProfiles(
             open_profile_store(settings.data_dir, settings.database_url),
             log,
-            NO_RULES,
+            RuleReactor(lambda: decisions.snapshot, _now_ms),
             _now_ms,
             product_events=product_events(
                 view=settings.view_events,
                 cart=settings.cart_events,
                 order=settings.order_events,
             ),
-        )
-        decisions = Decisions(
-            partial(load_snapshot, store),
-            store.generation,
-            log,
-            durable=settings.durable_impressions,
         )
         return Services(
             decisions=decisions,

@@ -26,6 +26,7 @@ from fairlot.http.services import Services
 from fairlot.http.throttle import Throttle
 from fairlot.service.decisions import Decisions
 from fairlot.service.feeds import KnownFeeds, PublishedFeeds
+from fairlot.service.personalization.rules import compile_rules
 from fairlot.service.profiles import KnownProfiles
 from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Snapshot, Tenant
@@ -66,13 +67,13 @@ def a_project(
     manifest = Manifest(
         "default", project, version, "2023-11-14T00:00:00.000Z", experiments, holdout
     )
-    needs = profile_needs(manifest)
+    needs, compiled = profile_needs(manifest), compile_manifest(manifest)
     plain = ProjectServing(
         org="default",
         project=project,
         project_id=f"prj_{project}",
         version=version,
-        compiled=compile_manifest(manifest),
+        compiled=compiled,
         signed=b'{"payload":"e30","protected":"e30","signature":"AA"}',
         etag='"v3"',
         private=False,
@@ -80,6 +81,7 @@ def a_project(
         always_look_up=frozenset(),
         profile_needs=needs,
         history_wanted=all_of(needs.values()),
+        rules=compile_rules(compiled, needs),
     )
     return replace(plain, **fields)
 

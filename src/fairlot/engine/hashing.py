@@ -9,6 +9,7 @@ HASH_VERSION: Final = 1
 SALT_PATTERN: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 SAMPLE: Final = "sample"
+CONTROL: Final = "control"
 VARIANT: Final = "variant"
 LAYER: Final = "layer"
 HOLDOUT: Final = "holdout"

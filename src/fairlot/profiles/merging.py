@@ -1,11 +1,12 @@
 """Two profiles turn out to be one subject: the older one stays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from fairlot.profiles.products import joined_views
+from fairlot.profiles.properties import joined_property
 from fairlot.profiles.records import (
     Activation,
     Display,
@@ -19,7 +20,8 @@ T = TypeVar("T")
 
 
 class Merged(NamedTuple):
-    """`switched` are the experiment ids for which `gone` had another variant than what stays."""
+    """`switched` are the experiment ids for which `gone` had another variant than what stays, or
+    was activated in another arm."""
 
     profile: Profile
     gone: Profile
@@ -29,12 +31,8 @@ class Merged(NamedTuple):
 def merged(one: Profile, other: Profile) -> Merged:
     """The older one wins wherever both say something, but for what is newer by its nature."""
     older, younger = sorted((one, other), key=_age)
-    switched = tuple(
-        experiment_id
-        for experiment_id, theirs in younger.assignments.items()
-        if (ours := older.assignments.get(experiment_id)) is not None
-        and ours.variant_key != theirs.variant_key
-    )
+    kept = tuple(_differing(older.assignments, younger.assignments))
+    switched = (*kept, *_differing(older.activations, younger.activations))
     latest = older if older.last_seen_at_ms >= younger.last_seen_at_ms else younger
     profile = msgspec.structs.replace(
         older,
@@ -45,10 +43,10 @@ def merged(one: Profile, other: Profile) -> Merged:
         account_id=older.account_id or younger.account_id,
         attributes={**younger.attributes, **older.attributes},
         sessions=_joined_sessions(older.sessions, younger.sessions),
-        properties=_latest(older.properties, younger.properties),
+        properties=_joined_properties(older.properties, younger.properties),
         activations=_joined_activations(older.activations, younger.activations),
         displays=_joined_displays(older.displays, younger.displays),
-        assignments=_joined_assignments(older, younger, switched),
+        assignments=_joined_assignments(older, younger, kept),
         consents={**younger.consents, **older.consents}
         if older is latest
         else {**older.consents, **younger.consents},
@@ -71,20 +69,34 @@ def _joined_sessions(older: Sessions, younger: Sessions) -> Sessions:
     return msgspec.structs.replace(latest, count=older.count + younger.count)
 
 
-def _latest(older: Mapping[str, Property], younger: Mapping[str, Property]) -> dict[str, Property]:
-    return {
-        key: max((each[key] for each in (older, younger) if key in each), key=lambda one: one.at_ms)
-        for key in {**older, **younger}
-    }
+def _joined_properties(
+    older: Mapping[str, Property], younger: Mapping[str, Property]
+) -> dict[str, Property]:
+    both = {key: joined_property(older[key], younger[key]) for key in older.keys() & younger.keys()}
+    return {**younger, **older, **both}
+
+
+def _differing(
+    older: Mapping[str, KeptAssignment] | Mapping[str, Activation],
+    younger: Mapping[str, KeptAssignment] | Mapping[str, Activation],
+) -> list[str]:
+    """The ids of the experiments that both have, with another variant."""
+    both = [each for each in younger if each in older]
+    return [each for each in both if older[each].variant_key != younger[each].variant_key]
 
 
 def _joined_activations(
     older: Mapping[str, Activation], younger: Mapping[str, Activation]
 ) -> dict[str, Activation]:
+    """The latest one, in the arm of the older profile."""
     joined = {**younger, **older}
     for key in older.keys() & younger.keys():
-        times = older[key].times + younger[key].times
-        joined[key] = msgspec.structs.replace(older[key], times=times)
+        latest = max(older[key], younger[key], key=lambda each: each.at_ms)
+        joined[key] = msgspec.structs.replace(
+            latest,
+            variant_key=older[key].variant_key,
+            times=older[key].times + younger[key].times,
+        )
     return joined
 
 
@@ -99,7 +111,7 @@ def _joined_displays(
 
 
 def _joined_assignments(
-    older: Profile, younger: Profile, switched: tuple[str, ...]
+    older: Profile, younger: Profile, switched: Sequence[str]
 ) -> dict[str, KeptAssignment]:
     joined = {**younger.assignments, **older.assignments}
     for experiment_id in switched:

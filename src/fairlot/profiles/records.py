@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from fairlot.engine import Take
+
 
 class IdentifierKind(StrEnum):
     """Whose name it is. SUBJECT is any id that a face knows a person by: a visitor id, a targeting
@@ -60,12 +62,13 @@ class Sessions(_Record, frozen=True):
 
 
 class Property(_Record, frozen=True):
-    """A scalar that a property rule took from events; `at_ms` is when the one that gave it
-    happened, `count` how many were taken."""
+    """A scalar that a property rule took from events; `at_ms` is when the latest of them happened,
+    with FIRST the first, `count` how many were taken."""
 
     value: str | int | float | bool | None
     at_ms: int
     count: int = 1
+    take: Take = Take.LAST
 
 
 class Activation(_Record, frozen=True):

@@ -13,13 +13,12 @@ from fairlot.engine import (
     Context,
     Decision,
     Experiment,
-    Holdout,
     Reason,
     Unit,
     decide,
-    holdout_arm,
 )
-from fairlot.events import Assignment, Exposure, derived_event_id, new_event_id
+from fairlot.events import Assignment, Exposure, new_event_id
+from fairlot.service.holdouts import holdout_exposure
 from fairlot.service.snapshot import ProjectServing, Snapshot
 from fairlot.warehouse.log import LogUnavailable
 from fairlot.warehouse.ports import Log
@@ -27,20 +26,6 @@ from fairlot.warehouse.ports import Log
 # The answers that a remembered variant would have come before, when the draw may have changed.
 _AFTER_MEMORY = frozenset(
     {Reason.AUDIENCE, Reason.SAMPLE, Reason.ADAPTER, Reason.BUCKET, Reason.RECIPE}
-)
-# Answers without a subject having been evaluated for a running experiment.
-_NOT_EVALUATED = frozenset(
-    {
-        Reason.UNKNOWN,
-        Reason.INVALID,
-        Reason.SERVER_ONLY,
-        Reason.PREVIEW,
-        Reason.EXCLUDED,
-        Reason.SCHEDULED,
-        Reason.PAUSED,
-        Reason.ENDED,
-        Reason.NO_UNIT,
-    }
 )
 _HOLDOUTS_REMEMBERED = 50_000
 
@@ -145,9 +130,8 @@ class Decisions:
         if experiment is None:
             return None
         ticket = None
-        holdout = project.compiled.manifest.holdout
-        if track and holdout is not None and reason not in _NOT_EVALUATED:
-            ticket = self._record_holdout(project, holdout, experiment, subject_id, context)
+        if track:
+            ticket = self._record_holdout(project, decision, experiment, subject_id, context)
         if variant is None or reason is Reason.PREVIEW or not (track or decision.store):
             return ticket
         unit_id = _unit_of(experiment, subject_id, context)
@@ -189,38 +173,31 @@ class Decisions:
     def _record_holdout(
         self,
         project: ProjectServing,
-        holdout: Holdout,
+        decision: Decision,
         experiment: Experiment,
         subject_id: str,
         context: Context,
     ) -> int | None:
-        """The exposure of the holdout itself. Its id is derived, so a repetition counts once, also
-        of another process; what this process recorded lately it does not record again."""
+        """What this process recorded lately it does not record again."""
+        holdout = project.compiled.manifest.holdout
+        if holdout is None:
+            return None
         unit_id = _unit_of(experiment, subject_id, context)
         seen = (project.project_id, holdout.key, unit_id)
-        arm = None if seen in self._holdouts_seen else holdout_arm(project.compiled, unit_id)
-        if arm is None or not unit_id:
+        if seen in self._holdouts_seen:
             return None
-        key = f"holdout.{holdout.key}"
-        ticket = self._log.record(
-            Exposure(
-                derived_event_id(project.project_id, f"{key}:{unit_id}"),
-                project.project_id,
-                key,
-                key,
-                subject_id,
-                unit_id,
-                arm,
-                arm,
-                project.version,
-                experiment.hash_version,
-                Reason.BUCKET,  # both arms are drawn, so both count in estimates
-                context.now_ms,
-                context.now_ms,
-                source=self._source,
-            ),
-            None,
+        exposure = holdout_exposure(
+            project,
+            decision,
+            subject_id=subject_id,
+            unit_id=unit_id,
+            at_ms=context.now_ms,
+            received_at_ms=context.now_ms,
+            source=self._source,
         )
+        if exposure is None:
+            return None
+        ticket = self._log.record(exposure, None)
         if len(self._holdouts_seen) >= _HOLDOUTS_REMEMBERED:
             del self._holdouts_seen[next(iter(self._holdouts_seen))]
         self._holdouts_seen[seen] = None

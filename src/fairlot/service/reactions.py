@@ -1,7 +1,7 @@
 """Rules that watch what subjects do."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from fairlot.profiles import Happening, History, Profile
 from fairlot.service.profiles import Reaction, Reactor
@@ -13,7 +13,13 @@ class NoRules:
     def history_wanted(self, project_id: str, happening: Happening) -> Mapping[str, int]:
         return {}
 
-    def react(self, profile: Profile, happening: Happening, history: History) -> Reaction:
+    def react(
+        self,
+        profile: Profile,
+        happening: Happening,
+        history: History,
+        account: Callable[[], Mapping[str, Any]],
+    ) -> Reaction:
         return Reaction(profile)
 
 

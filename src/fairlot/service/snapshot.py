@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from fairlot.engine import CompiledManifest, compile_manifest
 from fairlot.engine.needs import HistoryNeeds, all_of, profile_needs
 from fairlot.manifest import InvalidManifest, jwks_json, manifest_from_json
+from fairlot.service.personalization.rules import ProjectRules, compile_rules
 from fairlot.store import Store
 from fairlot.store.credentials import read_api_keys
 from fairlot.store.experiments import (
@@ -49,6 +50,7 @@ class ProjectServing:
     always_look_up: frozenset[str]
     profile_needs: Mapping[str, HistoryNeeds]
     history_wanted: HistoryNeeds
+    rules: ProjectRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,8 @@ def _serve_project(
     if found is None:
         return None
     version, compiled, signed = found
-    needs = _needs_of(compiled, before)
+    kept = before if before is not None and before.compiled is compiled else None
+    needs = profile_needs(compiled.manifest) if kept is None else kept.profile_needs
     return ProjectServing(
         org=project.organization_key,
         project=project.key,
@@ -203,15 +206,8 @@ def _serve_project(
         always_look_up=keys_with_changed_draws(connection, project.id),
         profile_needs=needs,
         history_wanted=all_of(needs.values()),
+        rules=compile_rules(compiled, needs) if kept is None else kept.rules,
     )
-
-
-def _needs_of(
-    compiled: CompiledManifest, before: ProjectServing | None
-) -> Mapping[str, HistoryNeeds]:
-    if before is not None and before.compiled is compiled:
-        return before.profile_needs
-    return profile_needs(compiled.manifest)
 
 
 def _newest_readable(

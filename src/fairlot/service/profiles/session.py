@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection
@@ -11,10 +12,12 @@ from fairlot.events import Exposure, Identity, derived_event_id, new_ulid
 from fairlot.profiles import (
     PRODUCT_EVENTS,
     Account,
+    Activation,
     Claim,
     Happening,
     History,
     Identifier,
+    KeptAssignment,
     Merged,
     Occurrence,
     ProductEvents,
@@ -220,9 +223,9 @@ class Session:
         switched = [
             {
                 "experiment_id": each,
-                "experiment_key": gone.assignments[each].experiment_key,
-                "from": gone.assignments[each].variant_key,
-                "to": kept.assignments[each].variant_key,
+                "experiment_key": _arm_of(gone, each).experiment_key,
+                "from": _arm_of(gone, each).variant_key,
+                "to": _arm_of(kept, each).variant_key,
             }
             for each in result.switched
         ]
@@ -282,13 +285,22 @@ class Session:
             )
         )
 
+    def _account(self, project_id: str, digest: bytes) -> Account | None:
+        known = self._accounts.get((project_id, digest))
+        return known or rows.read_account(self._connection, project_id, digest)
+
+    def _account_of(self, profile: Profile) -> Mapping[str, Any]:
+        if profile.account_id is None:
+            return {}
+        digest = subject_identifier(profile.account_id).digest()
+        known = self._account(profile.project_id, digest)
+        return {} if known is None else known.attributes
+
     def _update_account(self, work: Work) -> None:
         if work.account_id is None:
             return
         digest = subject_identifier(work.account_id).digest()
-        known = self._accounts.get((work.project_id, digest)) or rows.read_account(
-            self._connection, work.project_id, digest
-        )
+        known = self._account(work.project_id, digest)
         if known is not None and not work.account_attributes:
             return
         account = known or Account(
@@ -315,7 +327,10 @@ class Session:
             self._known_events.add(key)
             new.append(happening.event_id)
             reaction = self._reactor.react(
-                profile, happening, self._history_for(work.project_id, profile, happening)
+                profile,
+                happening,
+                self._history_for(work.project_id, profile, happening),
+                partial(self._account_of, profile),
             )
             profile = self._with_product(work.project_id, reaction.profile, happening)
             self._exposures.extend(reaction.exposures)
@@ -345,6 +360,11 @@ class Session:
         for project_id, happened in self._events.items():
             rows.add_events(self._connection, project_id, happened)
         self._events.clear()
+
+
+def _arm_of(profile: Profile, experiment_id: str) -> KeptAssignment | Activation:
+    kept = profile.assignments.get(experiment_id)
+    return profile.activations[experiment_id] if kept is None else kept
 
 
 def _is_somebody_else(profile: Profile, claim: Claim) -> bool:

@@ -64,8 +64,16 @@ class Reactor(Protocol):
     def history_wanted(self, project_id: str, happening: Happening) -> Mapping[str, int]:
         """Of which events, by name, `react` needs the history, and how far back in ms."""
 
-    def react(self, profile: Profile, happening: Happening, history: History) -> Reaction:
-        """`history` holds what happened before, without the happening itself."""
+    def react(
+        self,
+        profile: Profile,
+        happening: Happening,
+        history: History,
+        account: Callable[[], Mapping[str, Any]],
+    ) -> Reaction:
+        """`history` holds what is known of what was wanted, without the happening itself; when that
+        comes late, what came after it too. `account` gives the attributes of the profile's account.
+        """
 
 
 class Profiles(Protocol):

@@ -1,12 +1,20 @@
 """Profiles as one process knows them, on both databases."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from fairlot.profiles import Claim, claim_of_source, claim_of_subject, subject_identifier
+from fairlot.profiles import (
+    Activation,
+    Claim,
+    Profile,
+    claim_of_source,
+    claim_of_subject,
+    subject_identifier,
+)
 from fairlot.service.profiles import KnownProfiles
 from fairlot.service.reactions import NO_RULES
 from fairlot.store.profiles import open_profile_store
@@ -110,3 +118,30 @@ def test_alias__of_two_users__makes_them_one(bench: ProfileBench) -> None:
         assert len(joined.merged) == 1
 
     asyncio.run(scenario())
+
+
+def test_merge__activated_in_two_arms__the_identity_event_says_so(bench: ProfileBench) -> None:
+    def activated(arm: str | None) -> Callable[[Profile], Profile]:
+        activation = Activation(
+            experiment_key="offer",
+            variant_key=arm,
+            at_ms=NOW_MS,
+            expires_at_ms=None,
+            manifest_version=1,
+        )
+        return lambda profile: msgspec.structs.replace(
+            profile, activations={"exp_offer": activation}
+        )
+
+    async def scenario() -> None:
+        await bench.happen("old", steps=(activated("banner"),))
+        bench.now_ms += 1
+        await bench.happen("new", steps=(activated(None),))
+        await bench.happen(claim_of_subject("old", user_id="new"))
+
+    asyncio.run(scenario())
+    assert next(each.properties for each in bench.identities()) == {
+        "switched": [
+            {"experiment_id": "exp_offer", "experiment_key": "offer", "from": None, "to": "banner"}
+        ]
+    }

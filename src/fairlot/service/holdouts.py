@@ -1,0 +1,59 @@
+"""The holdout is measured as an experiment of its own: `holdout.<key>`, `held` against `open`."""
+
+from typing import Final
+
+from fairlot.engine import Decision, Reason, holdout_arm
+from fairlot.events import Exposure, derived_event_id
+from fairlot.service.snapshot import ProjectServing
+
+NOT_EVALUATED: Final = frozenset(
+    {
+        Reason.UNKNOWN,
+        Reason.INVALID,
+        Reason.SERVER_ONLY,
+        Reason.PREVIEW,
+        Reason.EXCLUDED,
+        Reason.SCHEDULED,
+        Reason.PAUSED,
+        Reason.ENDED,
+        Reason.NO_UNIT,
+    }
+)
+"""Answers without a subject having been evaluated for a running experiment."""
+
+
+def holdout_exposure(
+    project: ProjectServing,
+    decision: Decision,
+    *,
+    subject_id: str,
+    unit_id: str,
+    at_ms: int,
+    received_at_ms: int,
+    source: str,
+) -> Exposure | None:
+    """None when there is no holdout, or the decision evaluated nobody. The id is derived, so a
+    repetition counts once, also of another process."""
+    holdout, experiment = project.compiled.manifest.holdout, decision.experiment
+    if holdout is None or experiment is None or decision.reason in NOT_EVALUATED or not unit_id:
+        return None
+    arm = holdout_arm(project.compiled, unit_id)
+    if arm is None:
+        return None
+    key = f"holdout.{holdout.key}"
+    return Exposure(
+        derived_event_id(project.project_id, f"{key}:{unit_id}"),
+        project.project_id,
+        key,
+        key,
+        subject_id,
+        unit_id,
+        arm,
+        arm,
+        project.version,
+        experiment.hash_version,
+        Reason.BUCKET,  # both arms are drawn, so both count in estimates
+        at_ms,
+        received_at_ms,
+        source=source,
+    )

@@ -1,0 +1,1 @@
+"""What subjects do activates variants for them, and gives them properties."""

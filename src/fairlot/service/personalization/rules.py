@@ -1,0 +1,191 @@
+"""The rules of a project, compiled once with its manifest, and found by the name of an event."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fairlot.engine import (
+    ActivationRule,
+    CompiledManifest,
+    Device,
+    EventRule,
+    Experiment,
+    History,
+    InvalidExperiment,
+    ListSegment,
+    Manifest,
+    PropertyRule,
+    compile_condition,
+    compile_manifest,
+    rate_draw,
+)
+from fairlot.engine.hashing import CONTROL
+from fairlot.engine.history import MAX_WITHIN_MS, compile_event_rule
+from fairlot.engine.model import FULL_RATE_BP
+from fairlot.engine.needs import HistoryNeeds, all_of
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledEventRule:
+    """`counts` asks the properties of one event, `holds_at` a history that goes back `within_ms`,
+    and the moment. With `once` a single event that counts is enough."""
+
+    counts: Callable[[Mapping[str, Any]], bool]
+    holds_at: Callable[[History, int], bool]
+    once: bool
+    within_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """A personalization that is activated by what subjects do. `is_control` asks a unit id."""
+
+    experiment: Experiment
+    rule: ActivationRule
+    when: CompiledEventRule
+    is_control: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A property that is taken from what subjects do."""
+
+    rule: PropertyRule
+    when: CompiledEventRule
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """What watches events of one name. `history_wanted` is which history is asked about then."""
+
+    triggered: tuple[Triggered, ...]
+    captured: tuple[Captured, ...]
+    history_wanted: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRules:
+    """`watching` by the name of an event. `triggered` in the order in which they are served,
+    `property_keys` in that of the manifest. `activating` decides who is activated, `serving` which
+    of the active are served. `broken` says of rules, by key, what is wrong with them."""
+
+    watching: Mapping[str, Watching]
+    triggered: tuple[Experiment, ...]
+    property_keys: tuple[str, ...]
+    activating: CompiledManifest
+    serving: CompiledManifest
+    broken: Mapping[str, str]
+
+
+def compile_rules(compiled: CompiledManifest, needs: Mapping[str, HistoryNeeds]) -> ProjectRules:
+    """`needs` are those of `ProjectServing.profile_needs`. One broken rule does not spoil the
+    others: nothing comes of it."""
+    manifest = compiled.manifest
+    lists = {each.key: each for each in manifest.segments if isinstance(each, ListSegment)}
+    broken: dict[str, str] = {}
+    triggered: defaultdict[str, list[Triggered]] = defaultdict(list)
+    captured: defaultdict[str, list[Captured]] = defaultdict(list)
+    experiments = _triggered_of(compiled)
+    for experiment, rule in experiments:
+        try:
+            when = _compile_when(rule.when, lists)
+        except InvalidExperiment as error:
+            broken[experiment.key] = str(error.under("when"))
+        else:
+            found = Triggered(experiment, rule, when, _control_draw(experiment, rule))
+            triggered[rule.when.event].append(found)
+    for prop in manifest.properties:
+        try:
+            captured[prop.when.event].append(Captured(prop, _compile_when(prop.when, lists)))
+        except InvalidExperiment as error:
+            broken[prop.key] = str(error.under("when"))
+    served = tuple(experiment for experiment, _ in experiments)
+    return ProjectRules(
+        watching={
+            event: _watching(triggered[event], captured[event], needs)
+            for event in (*triggered, *captured)
+        },
+        triggered=served,
+        property_keys=tuple(each.key for each in manifest.properties),
+        activating=compile_manifest(_activating(manifest, served)),
+        serving=compile_manifest(_serving(manifest, served)),
+        broken=broken,
+    )
+
+
+def _triggered_of(compiled: CompiledManifest) -> list[tuple[Experiment, ActivationRule]]:
+    """Those that work, `priority` descending, then by key."""
+    found = [
+        (each, each.activation)
+        for each in compiled.manifest.experiments
+        if isinstance(each, Experiment)
+        and each.activation is not None
+        and each.key not in compiled.broken
+    ]
+    return sorted(found, key=lambda pair: (-pair[0].priority, pair[0].key))
+
+
+def _compile_when(rule: EventRule, lists: Mapping[str, ListSegment]) -> CompiledEventRule:
+    holds_at = compile_event_rule(rule, lists)
+    counts = compile_condition(rule.where, lists) if rule.where else _always
+    return CompiledEventRule(counts, holds_at, rule.count == 1, rule.within_ms or MAX_WITHIN_MS)
+
+
+def _always(_properties: Mapping[str, Any]) -> bool:
+    return True
+
+
+def _control_draw(experiment: Experiment, rule: ActivationRule) -> Callable[[str], bool]:
+    share_bp = rule.control_share_bp
+    return rate_draw(experiment.salt, CONTROL, share_bp, inside=True, outside=False).outcome_for()
+
+
+def _watching(
+    triggered: list[Triggered], captured: list[Captured], needs: Mapping[str, HistoryNeeds]
+) -> Watching:
+    whens = [(each.rule.when.event, each.when) for each in triggered]
+    whens += [(each.rule.when.event, each.when) for each in captured]
+    counted = [{event: when.within_ms} for event, when in whens if not when.once]
+    audiences = [needs.get(each.experiment.key, {}) for each in triggered]
+    return Watching(tuple(triggered), tuple(captured), all_of([*counted, *audiences]))
+
+
+def _activating(manifest: Manifest, triggered: tuple[Experiment, ...]) -> Manifest:
+    """An event has no page. Who was activated before keeps its arm, but is asked again."""
+    return replace(
+        manifest,
+        experiments=tuple(
+            replace(
+                each,
+                audience=replace(
+                    each.audience, url_patterns=(), query_params=(), device=Device.ALL
+                ),
+                recheck_audience=True,
+                server_only=False,
+            )
+            for each in triggered
+        ),
+    )
+
+
+def _serving(manifest: Manifest, triggered: tuple[Experiment, ...]) -> Manifest:
+    """What was drawn at the activation is not drawn again."""
+    return replace(
+        manifest,
+        experiments=tuple(
+            replace(
+                each,
+                audience=replace(each.audience, sample_rate_bp=FULL_RATE_BP),
+                variants=tuple(
+                    replace(variant, recipe_sample_rate_bp=FULL_RATE_BP)
+                    for variant in each.variants
+                ),
+                layer=None,
+                recheck_audience=True,
+                server_only=False,
+            )
+            for each in triggered
+        ),
+        holdout=None,
+    )
