@@ -33,6 +33,7 @@ from fairlot.profiles.products import product_events
 from fairlot.service.decisions import Decisions
 from fairlot.service.feeds import FEEDS_SEEN_WITHIN_S, KnownFeeds, PublishedFeeds
 from fairlot.service.personalization.reactor import RuleReactor
+from fairlot.service.privacy import Rejections
 from fairlot.service.profiles import PROFILES_SEEN_WITHIN_S, KnownProfiles
 from fairlot.service.snapshot import load_snapshot
 from fairlot.service.store_waiting import open_when_there
@@ -341,12 +342,14 @@ async def _open_store(settings: Settings) -> Store:
 def _open_services(settings: Settings, store: Store) -> Services:
     log = EventLog.open(settings.events_dir, queue_bound=settings.log_queue_bound)
     profiles: KnownProfiles | None = None
+    rejections = Rejections(_now_ms)
     try:
         decisions = Decisions(
             partial(load_snapshot, store),
             store.generation,
             log,
             durable=settings.durable_impressions,
+            rejects=rejections.rejects,
         )
         profiles = KnownProfiles(
             open_profile_store(settings.data_dir, settings.database_url),
@@ -358,12 +361,15 @@ def _open_services(settings: Settings, store: Store) -> Services:
                 cart=settings.cart_events,
                 order=settings.order_events,
             ),
+            rejections=rejections,
         )
+        profiles.follow()  # who has rejected is known before anything is recorded
         return Services(
             decisions=decisions,
             store=store,
             profiles=profiles,
             feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), _now_ms),
+            privacy=rejections,
             store_generation=store.generation,
             log=log,
             counts=Counts(),

@@ -82,6 +82,7 @@ def control_bench(
             store=store,
             profiles=profiles,
             feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), clock.ms),
+            privacy=profiles.rejections,
             store_generation=store.generation,
             log=log,
             counts=Counts(),

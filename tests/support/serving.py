@@ -117,7 +117,9 @@ def a_snapshot(
         jwks={"default": b'{"keys":[]}'},
         revocations={"default": b'{"revoked":{},"previews":[]}'},
         tenants={
-            (each.org, each.project): Tenant(each.org, each.project, each.project_id, each.tier)
+            (each.org, each.project): Tenant(
+                each.org, each.project, each.project_id, each.tier, each.honours_gpc
+            )
             for each in (project, *others)
         },
     )
@@ -207,12 +209,19 @@ def a_desk(
     events_dir = tmp_path / "events"
     log = EventLog.open(events_dir)
     profiles = KnownProfiles(open_profile_store(tmp_path), log, NO_RULES, clock.ms)
-    decisions = Decisions(shelf.load, shelf.generation, log, durable=durable)
+    decisions = Decisions(
+        shelf.load,
+        shelf.generation,
+        log,
+        durable=durable,
+        rejects=profiles.rejections.rejects,
+    )
     services = Services(
         decisions=decisions,
         store=NoStore(),
         profiles=profiles,
         feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), clock.ms),
+        privacy=profiles.rejections,
         store_generation=shelf.generation,
         log=log,
         counts=Counts(),

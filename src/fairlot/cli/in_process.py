@@ -126,6 +126,7 @@ def _services(
         store=store,
         profiles=profiles,
         feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), _now_ms),
+        privacy=profiles.rejections,
         store_generation=store.generation,
         log=log,
         counts=Counts(),

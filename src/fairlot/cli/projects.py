@@ -12,7 +12,7 @@ from fairlot.cli.moments import to_the_minute
 from fairlot.cli.options import json_option, org_option
 from fairlot.cli.output import print_json, print_note, print_table
 
-COLUMNS: Final = ("key", "manifest", "review", "tier", "created")
+COLUMNS: Final = ("key", "manifest", "review", "gpc", "tier", "created")
 SERVER_TIER: Final = "default"
 _tier_option = click.option(
     "--tier",
@@ -26,6 +26,11 @@ _review_option = click.option(
     "--review-required/--no-review-required",
     default=None,
     help="Whether somebody other than the author has to approve what starts.",
+)
+_gpc_option = click.option(
+    "--honour-gpc/--ignore-gpc",
+    default=None,
+    help="Whether what comes with `Sec-GPC: 1` is recorded without details.",
 )
 
 
@@ -51,6 +56,7 @@ def show_projects(client: ControlClient, org: str, as_json: bool) -> None:
 @click.argument("key")
 @_private_option
 @_review_option
+@_gpc_option
 @_tier_option
 @org_option
 @controlled
@@ -60,12 +66,13 @@ def create(
     key: str,
     private: bool | None,
     review_required: bool | None,
+    honour_gpc: bool | None,
     tier: str | None,
     org: str,
     as_json: bool,
 ) -> None:
     """Make the project KEY, with an empty manifest, and print its experiment token."""
-    asked = {"key": key, **_settings(private, review_required, tier)}
+    asked = {"key": key, **_settings(private, review_required, honour_gpc, tier)}
     created = client.request("POST", organization_path(org, "projects"), asked).json
     if as_json:
         print_json(created)
@@ -78,6 +85,7 @@ def create(
 @click.argument("key")
 @_private_option
 @_review_option
+@_gpc_option
 @_tier_option
 @org_option
 @controlled
@@ -87,12 +95,13 @@ def update(
     key: str,
     private: bool | None,
     review_required: bool | None,
+    honour_gpc: bool | None,
     tier: str | None,
     org: str,
     as_json: bool,
 ) -> None:
     """Change the settings of the project KEY; what is not named stays."""
-    asked = _settings(private, review_required, tier)
+    asked = _settings(private, review_required, honour_gpc, tier)
     if not asked:
         raise InvalidArgument("name at least one setting to change, as in --private")
     changed = client.request("PATCH", project_path(org, key), asked).json
@@ -103,7 +112,10 @@ def update(
 
 
 def _settings(
-    private: bool | None, review_required: bool | None, tier: str | None
+    private: bool | None,
+    review_required: bool | None,
+    honour_gpc: bool | None,
+    tier: str | None,
 ) -> dict[str, object]:
     """Those that were given."""
     given: dict[str, object] = {}
@@ -111,6 +123,8 @@ def _settings(
         given["private"] = private
     if review_required is not None:
         given["reviewRequired"] = review_required
+    if honour_gpc is not None:
+        given["honoursGpc"] = honour_gpc
     if tier is not None:
         given["tier"] = None if tier == SERVER_TIER else tier
     return given
@@ -121,6 +135,7 @@ def _row(each: Mapping[str, Any]) -> tuple[str, ...]:
         each["key"],
         "private" if each["private"] else "public",
         "required" if each["reviewRequired"] else "-",
+        "honoured" if each["honoursGpc"] else "ignored",
         each["tier"] or SERVER_TIER,
         to_the_minute(each["createdAt"]),
     )

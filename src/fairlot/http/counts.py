@@ -27,6 +27,10 @@ _FAMILIES = {
     ),
     "fairlot_events_total": ("counter", "Events of senders recorded, repeats too, by kind."),
     "fairlot_events_rejected_total": ("counter", "Rows of senders that were refused."),
+    "fairlot_events_withheld_total": (
+        "counter",
+        "Events of subjects who rejected, which were accepted and not recorded.",
+    ),
     "fairlot_event_batches_refused_total": (
         "counter",
         "Batches of senders refused because the event log could not take them.",
@@ -59,6 +63,7 @@ class Counts:
     refresh_failures: int = 0
     events: Counter[str] = field(default_factory=Counter)
     events_rejected: int = 0
+    events_withheld: int = 0
     event_batches_refused: int = 0
 
     def samples(self) -> Samples:
@@ -67,6 +72,7 @@ class Counts:
             ("fairlot_impressions_refused_total", ()): self.impressions_refused,
             ("fairlot_refresh_failures_total", ()): self.refresh_failures,
             ("fairlot_events_rejected_total", ()): self.events_rejected,
+            ("fairlot_events_withheld_total", ()): self.events_withheld,
             ("fairlot_event_batches_refused_total", ()): self.event_batches_refused,
             ("fairlot_workers", ()): 1,
         }

@@ -13,6 +13,7 @@ from fairlot.http.counts import Counts, WorkerFiles
 from fairlot.http.throttle import Policy, Throttle
 from fairlot.service.decisions import Decisions
 from fairlot.service.feeds import KnownFeeds
+from fairlot.service.privacy import Rejections
 from fairlot.service.profiles import Profiles
 from fairlot.service.uses import CredentialUses
 from fairlot.store import Store
@@ -40,6 +41,7 @@ class Services:
     store: Store
     profiles: Profiles
     feeds: KnownFeeds
+    privacy: Rejections
     store_generation: Callable[[], int]
     log: Log
     counts: Counts

@@ -5,6 +5,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from fairlot.profiles.consents import joined_consents
 from fairlot.profiles.products import joined_views
 from fairlot.profiles.properties import joined_property
 from fairlot.profiles.records import (
@@ -47,10 +48,8 @@ def merged(one: Profile, other: Profile) -> Merged:
         activations=_joined_activations(older.activations, younger.activations),
         displays=_joined_displays(older.displays, younger.displays),
         assignments=_joined_assignments(older, younger, kept),
-        consents={**younger.consents, **older.consents}
-        if older is latest
-        else {**older.consents, **younger.consents},
         viewed=joined_views(older.viewed, younger.viewed),
+        consents=joined_consents(older.consents, younger.consents),
     )
     return Merged(profile, younger, switched)
 

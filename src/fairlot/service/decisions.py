@@ -19,6 +19,7 @@ from fairlot.engine import (
 )
 from fairlot.events import Assignment, Exposure, new_event_id
 from fairlot.service.holdouts import holdout_exposure
+from fairlot.service.privacy.recording import Rejects, nobody_rejects, without_details
 from fairlot.service.snapshot import ProjectServing, Snapshot
 from fairlot.warehouse.log import LogUnavailable
 from fairlot.warehouse.ports import Log
@@ -51,7 +52,7 @@ def decide_with_memory(
 
 class Decisions:
     """The decisions of one process. `impressions` and `refused` count what was recorded, and what
-    the event log could not take.
+    the event log could not take. Of a subject who `rejects` nothing is recorded.
 
     `load` reads the newest snapshot, given the one before, and `generation` only its number; both
     may block.
@@ -65,12 +66,14 @@ class Decisions:
         *,
         durable: bool = False,
         source: str = "assignments",
+        rejects: Rejects = nobody_rejects,
     ) -> None:
         self._load = load
         self._generation = generation
         self._log = log
         self._durable = durable
         self._source = source
+        self._rejects = rejects
         self._holdouts_seen: dict[tuple[str, str, str], None] = {}
         self._refreshing = threading.Lock()
         self.impressions = 0
@@ -94,12 +97,14 @@ class Decisions:
         context: Context,
         *,
         track: bool,
+        private: bool = False,
         properties: Mapping[str, Any] | None = None,
     ) -> Decision:
         """Decide at `context.now_ms`, remember a drawn variant, and record the impression.
 
         A variant that had to be looked up is put into `context.sticky`. Without `track` no
-        exposure is recorded, but the variant is remembered all the same. Raises LogUnavailable
+        exposure is recorded, but the variant is remembered all the same. With `private` it is
+        recorded without the URL, and with no properties but that. Raises LogUnavailable
         when the event log cannot take what must be recorded.
         """
         decision = decide(project.compiled, experiment_key, subject_id, context)
@@ -108,7 +113,9 @@ class Decisions:
             if asked is not None:
                 stored = await asyncio.to_thread(self._log.stored_assignments, *asked)
                 decision = _remembering(project, decision, subject_id, context, stored)
-            ticket = self._record(project, decision, subject_id, context, track, properties)
+            ticket = self._record(
+                project, decision, subject_id, context, track, private, properties
+            )
             if ticket is not None and self._durable:
                 await self._log.committed(ticket)
         except LogUnavailable:
@@ -123,11 +130,12 @@ class Decisions:
         subject_id: str,
         context: Context,
         track: bool,
+        private: bool,
         properties: Mapping[str, Any] | None,
     ) -> int | None:
         """The ticket of the last thing that was recorded, None when nothing had to be."""
         experiment, variant, reason = decision.experiment, decision.variant, decision.reason
-        if experiment is None:
+        if experiment is None or self._rejects(project.project_id, subject_id):
             return None
         ticket = None
         if track:
@@ -156,6 +164,7 @@ class Decisions:
                 source=self._source,
                 properties=properties,
             )
+            exposure = without_details(exposure) if private else exposure
         if decision.store:
             assignment = Assignment(
                 experiment.id,

@@ -51,6 +51,7 @@ def create_project(
     private: bool = False,
     tier: str | None = None,
     review_required: bool = False,
+    honours_gpc: bool = True,
     actor: Actor,
     now_ms: int,
 ) -> tuple[ProjectRow, TokenRow]:
@@ -68,6 +69,7 @@ def create_project(
         tier=tier,
         review_required=review_required,
         created_at_ms=now_ms,
+        honours_gpc=honours_gpc,
     )
     add_project(connection, row, now_ms)
     _record(connection, row, actor, "project.create", now_ms, _settings_of(row))
@@ -90,7 +92,12 @@ def update_project(
 
 
 def _settings_of(row: ProjectRow) -> dict[str, bool | str | None]:
-    return {"private": row.private, "reviewRequired": row.review_required, "tier": row.tier}
+    return {
+        "private": row.private,
+        "reviewRequired": row.review_required,
+        "tier": row.tier,
+        "honoursGpc": row.honours_gpc,
+    }
 
 
 def _record(

@@ -51,6 +51,7 @@ class ProjectServing:
     profile_needs: Mapping[str, HistoryNeeds]
     history_wanted: HistoryNeeds
     rules: ProjectRules
+    honours_gpc: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Tenant:
     project: str
     project_id: str
     tier: str | None
+    honours_gpc: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def load_snapshot(
 
 
 def _tenant(row: ProjectRow) -> Tenant:
-    return Tenant(row.organization_key, row.key, row.id, row.tier)
+    return Tenant(row.organization_key, row.key, row.id, row.tier, row.honours_gpc)
 
 
 def _source_tokens(
@@ -207,6 +209,7 @@ def _serve_project(
         profile_needs=needs,
         history_wanted=all_of(needs.values()),
         rules=compile_rules(compiled, needs) if kept is None else kept.rules,
+        honours_gpc=project.honours_gpc,
     )
 
 

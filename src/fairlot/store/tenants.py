@@ -14,7 +14,8 @@ GENERATION_CHANNEL: Final = "fairlot_generation"
 @dataclass(frozen=True, slots=True)
 class ProjectRow:
     """`tier` None leaves the throttle tier to the server's settings. `review_required`: nothing
-    starts before somebody other than its author has approved it."""
+    starts before somebody other than its author has approved it. `honours_gpc`: what comes with
+    `Sec-GPC: 1` is recorded without details."""
 
     id: str
     key: str
@@ -24,6 +25,7 @@ class ProjectRow:
     tier: str | None = None
     review_required: bool = False
     created_at_ms: int = 0
+    honours_gpc: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ def add_project(connection: Connection, project: ProjectRow, now_ms: int) -> Non
             private=project.private,
             tier=project.tier,
             review_required=project.review_required,
+            honours_gpc=project.honours_gpc,
             created_at_ms=now_ms,
         )
     )
@@ -82,6 +85,7 @@ def replace_project(connection: Connection, project: ProjectRow) -> None:
             private=project.private,
             tier=project.tier,
             review_required=project.review_required,
+            honours_gpc=project.honours_gpc,
         )
     )
 
@@ -114,7 +118,7 @@ def read_generation(connection: Connection) -> int:
     return int(connection.execute(select(serving.c.generation)).scalar_one())
 
 
-def _project_rows() -> Select[str, str, str, str, bool, str | None, bool, int]:
+def _project_rows() -> Select[str, str, str, str, bool, str | None, bool, int, bool]:
     return (
         select(
             projects.c.id,
@@ -125,6 +129,7 @@ def _project_rows() -> Select[str, str, str, str, bool, str | None, bool, int]:
             projects.c.tier,
             projects.c.review_required,
             projects.c.created_at_ms,
+            projects.c.honours_gpc,
         )
         .join(organizations)
         .order_by(organizations.c.key, projects.c.key)

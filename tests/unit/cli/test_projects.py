@@ -28,3 +28,12 @@ def test_projects__update_of_nothing__is_an_error(shop: Run) -> None:
 def test_projects__key_that_is_there__is_an_error(shop: Run) -> None:
     ran = shop("projects", "create", "default", "--json")
     assert ran.json["error"]["code"] == "project_exists"
+
+
+def test_projects__gpc_is_ignored__is_shown(shop: Run) -> None:
+    changed = shop("projects", "update", "default", "--ignore-gpc", "--json").json
+    assert changed["honoursGpc"] is False
+    assert "ignored" in shop("projects", "list").out
+    assert "honoured" in shop("projects", "update", "default", "--honour-gpc").out
+    made = shop("projects", "create", "staging", "--ignore-gpc", "--json").json
+    assert made["honoursGpc"] is False

@@ -6,10 +6,17 @@ import msgspec
 import pytest
 
 from fairlot.events import Trust
-from fairlot.events.batches import BatchRefused, ReadBatch
-from fairlot.service.ingest import ingest
-from fairlot.warehouse.log import EventLog, LogUnavailable, read_conversions, read_senders
-from support.batches import a_batch, conversion_row
+from fairlot.events.batches import BatchRefused
+from fairlot.service.ingest import Ingested, ingest
+from fairlot.warehouse.log import (
+    EventLog,
+    LogUnavailable,
+    read_conversions,
+    read_exposures,
+    read_identities,
+    read_senders,
+)
+from support.batches import a_batch, conversion_row, exposure_row, identity_row
 
 NOW_MS = 1_700_000_000_000
 
@@ -21,7 +28,7 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
     log.close(5)
 
 
-def take(log: EventLog, body: bytes, trust: Trust = Trust.SERVER) -> ReadBatch:
+def take(log: EventLog, body: bytes, trust: Trust = Trust.SERVER) -> Ingested:
     return asyncio.run(ingest(log, "prj_1", body, received_at_ms=NOW_MS, trust=trust))
 
 
@@ -30,7 +37,7 @@ def body_of(*rows: object) -> bytes:
 
 
 def test_ingest__returned__is_on_disk(log: EventLog, tmp_path: Path) -> None:
-    batch, rejected = take(log, body_of(conversion_row("a"), conversion_row("b")), Trust.PUBLIC)
+    batch, rejected, _ = take(log, body_of(conversion_row("a"), conversion_row("b")), Trust.PUBLIC)
     assert (batch.accepted, rejected) == (2, ())
     found = list(read_conversions(tmp_path))
     assert [each.trust for each in found] == [Trust.PUBLIC, Trust.PUBLIC]
@@ -44,7 +51,7 @@ def test_ingest__large_body__is_recorded_as_a_small_one(log: EventLog, tmp_path:
 
 
 def test_ingest__rows_all_refused__the_batch_is_no_gap(log: EventLog, tmp_path: Path) -> None:
-    batch, rejected = take(log, body_of(5, {}))
+    batch, rejected, _ = take(log, body_of(5, {}))
     assert (batch.accepted, len(rejected)) == (0, 2)
     (sender,) = read_senders(tmp_path)
     assert (sender.batches, sender.events, sender.rejected) == (1, 2, 2)
@@ -60,3 +67,49 @@ def test_ingest__log_closed__is_not_acknowledged(log: EventLog) -> None:
     log.close(5)
     with pytest.raises(LogUnavailable):
         take(log, body_of(conversion_row()))
+
+
+def test_ingest__rows_of_who_rejects__are_accepted_and_not_recorded(
+    log: EventLog, tmp_path: Path
+) -> None:
+    rows = [
+        conversion_row("a", subject_id="ada"),
+        conversion_row("b", subject_id="bo"),
+        exposure_row("c", subject_id="ada"),
+        identity_row("d", subject_id="phone", user_id="ada"),
+    ]
+    body = msgspec.json.encode(a_batch(*rows))
+
+    found = asyncio.run(
+        ingest(
+            log,
+            "prj_1",
+            body,
+            received_at_ms=NOW_MS,
+            rejects=lambda project_id, subject_id: (project_id, subject_id) == ("prj_1", "ada"),
+        )
+    )
+
+    assert (found.batch.accepted, found.rejected, found.withheld) == (4, (), 3)
+    assert [each.subject_id for each in read_conversions(tmp_path)] == ["bo"]
+    assert [*read_exposures(tmp_path), *read_identities(tmp_path)] == []
+    (sender,) = read_senders(tmp_path)
+    assert (sender.events, sender.rejected, sender.lost_events) == (4, 0, 0)
+
+
+def test_ingest__private__keeps_that_it_happened_and_nothing_more(
+    log: EventLog, tmp_path: Path
+) -> None:
+    rows = [
+        conversion_row("a", properties={"page": "/x"}),
+        exposure_row("c", url="https://shop.example/x", properties={"page": "/x"}),
+        identity_row("d"),
+    ]
+
+    asyncio.run(ingest(log, "prj_1", body_of(*rows), received_at_ms=NOW_MS, private=True))
+
+    (exposure,) = read_exposures(tmp_path)
+    (conversion,) = read_conversions(tmp_path)
+    (identity,) = read_identities(tmp_path)
+    assert exposure.url is None
+    assert exposure.properties == conversion.properties == identity.properties == {"gpc": True}

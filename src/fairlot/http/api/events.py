@@ -8,6 +8,7 @@ from fairlot.http.admission import admit_key
 from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope
 from fairlot.http.auth import authorized
 from fairlot.http.body import read_body
+from fairlot.http.privacy import wants_privacy
 from fairlot.http.problems import Problem, ProblemCode, Refused, unavailable
 from fairlot.http.services import Services
 from fairlot.service.actors import Scope as AccessScope
@@ -18,7 +19,8 @@ _NOT_TAKEN = "the event log cannot take the batch; nothing is acknowledged, send
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """`accepted` rows are on disk; a row among `rejected` would be refused again."""
+    """`accepted` rows are on disk, but for those of subjects who rejected, which nobody keeps; a
+    row among `rejected` would be refused again."""
 
     accepted: int
     rejected: tuple[RowProblem, ...]
@@ -40,8 +42,13 @@ def post_events(services: Services) -> Handler:
         admit_key(services, key, tenant.tier)
         body = await read_body(scope, receive, MAX_BATCH_BYTES)
         try:
-            batch, rejected = await ingest(
-                services.log, tenant.project_id, body, received_at_ms=services.clock_ms()
+            batch, rejected, withheld = await ingest(
+                services.log,
+                tenant.project_id,
+                body,
+                received_at_ms=services.clock_ms(),
+                rejects=services.privacy.rejects,
+                private=wants_privacy(scope, tenant),
             )
         except BatchRefused as refused:
             status, code = _REFUSALS[refused.refusal]
@@ -53,6 +60,7 @@ def post_events(services: Services) -> Handler:
         counts.events["conversion"] += len(batch.conversions)
         counts.events["identity"] += len(batch.identities)
         counts.events_rejected += len(rejected)
+        counts.events_withheld += withheld
         body = msgspec.json.encode(Accepted(batch.accepted, rejected))
         return Reply(207 if rejected else 200, body, (JSON, NO_STORE))
 

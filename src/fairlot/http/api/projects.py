@@ -34,6 +34,7 @@ class CreateProject(
     key: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_-]{0,63}$")]
     private: bool = False
     review_required: bool = False
+    honours_gpc: bool = True
     tier: Tier | None = None
 
 
@@ -44,16 +45,19 @@ class UpdateProject(
 
     private: bool | UnsetType = UNSET
     review_required: bool | UnsetType = UNSET
+    honours_gpc: bool | UnsetType = UNSET
     tier: Tier | UnsetType | None = UNSET
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`private`: the manifest needs a credential. `reviewRequired`: nothing starts before somebody
-    other than its author has approved it."""
+    other than its author has approved it. `honoursGpc`: what comes with `Sec-GPC: 1` is recorded
+    without details, and no attributes are stored."""
 
     key: str
     private: bool
     review_required: bool
+    honours_gpc: bool
     tier: str | None
     created_at: str
 
@@ -81,6 +85,7 @@ def create(call: Call[CreateProject]) -> Outcome:
         private=asked.private,
         tier=asked.tier,
         review_required=asked.review_required,
+        honours_gpc=asked.honours_gpc,
         actor=call.actor,
         now_ms=call.now_ms,
     )
@@ -104,6 +109,7 @@ def _document(row: ProjectRow) -> Project:
         key=row.key,
         private=row.private,
         review_required=row.review_required,
+        honours_gpc=row.honours_gpc,
         tier=row.tier,
         created_at=written(row.created_at_ms),
     )

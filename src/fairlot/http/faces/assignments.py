@@ -20,6 +20,7 @@ from fairlot.http.faces.assignment_wire import (
     malformed,
     read_loosely,
 )
+from fairlot.http.privacy import wants_privacy
 from fairlot.http.problems import Problem, ProblemCode, Refused, not_found, unavailable
 from fairlot.http.services import Services
 from fairlot.service.actors import Scope as AccessScope
@@ -69,9 +70,11 @@ class AssignmentFace:
         ):
             raise self._complaint(scope, key, body)
         self._throttle(scope, project, key)
-        return await self._decide(project, key, request)
+        return await self._decide(project, key, request, wants_privacy(scope, project))
 
-    async def _decide(self, project: ProjectServing, key: str, request: AssignmentRequest) -> Reply:
+    async def _decide(
+        self, project: ProjectServing, key: str, request: AssignmentRequest, private: bool
+    ) -> Reply:
         context = _context_of(request, self._clock_ms())
         visitor_id = request.visitor_id
         try:
@@ -81,6 +84,7 @@ class AssignmentFace:
                 visitor_id,
                 context,
                 track=request.track_impression is not False,
+                private=private,
                 properties=_UNTRUSTED if context.attributes else None,
             )
         except LogUnavailable:

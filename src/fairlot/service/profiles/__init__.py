@@ -2,7 +2,7 @@
 
 from fairlot.service.profiles.errors import ProfilesUnavailable
 from fairlot.service.profiles.known import PROFILES_SEEN_WITHIN_S, KnownProfiles
-from fairlot.service.profiles.work import Applied, Profiles, Reaction, Reactor, Work
+from fairlot.service.profiles.work import Applied, Profiles, Reaction, Reactor, Step, Work
 
 __all__ = [
     "PROFILES_SEEN_WITHIN_S",
@@ -12,5 +12,6 @@ __all__ = [
     "ProfilesUnavailable",
     "Reaction",
     "Reactor",
+    "Step",
     "Work",
 ]

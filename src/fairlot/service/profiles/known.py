@@ -14,12 +14,14 @@ from fairlot.profiles import (
     Profile,
     subject_identifier,
 )
+from fairlot.service.privacy.rejections import Rejections
 from fairlot.service.profiles.cache import PROFILES_KEPT, ProfileCache
 from fairlot.service.profiles.errors import ProfilesUnavailable
 from fairlot.service.profiles.work import Applied, Reactor, Work
 from fairlot.service.profiles.writer import ProfileWriter
 from fairlot.store.errors import StoreFailed
 from fairlot.store.profiles import ProfileStore, rows
+from fairlot.store.profiles.rejections import rejections_since
 from fairlot.warehouse.ports import Log
 
 PROFILES_SEEN_WITHIN_S: Final = 0.25
@@ -40,11 +42,19 @@ class KnownProfiles:
         *,
         kept: int = PROFILES_KEPT,
         product_events: ProductEvents = PRODUCT_EVENTS,
+        rejections: Rejections | None = None,
     ) -> None:
         self.store = store
+        self.rejections = Rejections(clock_ms) if rejections is None else rejections
         self._cache = ProfileCache(kept)
         self._writer = ProfileWriter(
-            store, self._cache, log, reactor, clock_ms, product_events=product_events
+            store,
+            self._cache,
+            log,
+            reactor,
+            clock_ms,
+            self.rejections,
+            product_events=product_events,
         )
 
     @property
@@ -102,6 +112,9 @@ class KnownProfiles:
     def follow(self) -> None:
         with self.store.reading() as connection:
             up_to = rows.newest_change(connection)
+            if up_to > self.rejections.followed:
+                self.rejections.note(rejections_since(connection, self.rejections.followed))
+                self.rejections.followed = up_to
             if up_to == self._cache.followed:
                 return
             changed = rows.changed_since(connection, self._cache.followed)

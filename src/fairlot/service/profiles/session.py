@@ -25,11 +25,15 @@ from fairlot.profiles import (
     merged,
     subject_identifier,
 )
+from fairlot.profiles.consents import rejects
 from fairlot.profiles.products import with_sighting
 from fairlot.profiles.sessions import seen
+from fairlot.service.privacy.rejections import Rejections
+from fairlot.service.privacy.remembered import said_before, written_rejections
 from fairlot.service.profiles.product_counts import ProductCounts
 from fairlot.service.profiles.work import Applied, Reactor, Work
 from fairlot.store.profiles import rows
+from fairlot.store.profiles.rejections import RejectionRow, write_rejections
 
 Name = tuple[str, Identifier]
 
@@ -49,11 +53,16 @@ class Session:
         connection: Connection,
         reactor: Reactor,
         now_ms: int,
+        rejections: Rejections,
         product_events: ProductEvents = PRODUCT_EVENTS,
     ) -> None:
         self._connection = connection
         self._reactor = reactor
         self._now_ms = now_ms
+        self._rejections = rejections
+        self._loaded: dict[str, Profile] = {}
+        self._let_go: set[Name] = set()
+        self._rejected: list[RejectionRow] = []
         self._owners: dict[Name, str | None] = {}
         self._profiles: dict[str, Profile | None] = {}
         self._stored: set[str] = set()
@@ -93,11 +102,22 @@ class Session:
         if work.once and self._has_happened(work):
             return Applied(None)
         self._update_account(work)
+        remembered_ms = self._remembered_until_ms(work)
+        if remembered_ms and not work.consents and not self._is_known(work):
+            return Applied(None, rejects=True)
+        identities = len(self._identities)
         found = self._resolve(work)
         if found is None:
             return Applied(None)
         profile, is_new, joined = found
         before = None if is_new else profile
+        profile = said_before(profile, remembered_ms)
+        for step in work.consents:
+            profile = step(profile)
+        if rejects(profile, self._now_ms):
+            del self._identities[identities:]
+            self._put(profile)
+            return Applied(profile, before, is_new, merged=joined, rejects=True)
         for step in work.steps:
             profile = step(profile)
         if work.is_seen:
@@ -111,6 +131,8 @@ class Session:
 
     def write(self, change_no: int) -> list[Profile]:
         """The profiles that were written."""
+        self._rejected = self._changed_rejections(change_no)
+        write_rejections(self._connection, self._rejected)
         changed = [self._profile(each) for each in self._dirty if each not in self._gone]
         added = [each for each in changed if each.id not in self._stored]
         replaced = [each for each in changed if each.id in self._stored]
@@ -136,6 +158,11 @@ class Session:
         return self._gone
 
     @property
+    def rejected(self) -> Sequence[RejectionRow]:
+        """Who has rejected, or no longer does."""
+        return self._rejected
+
+    @property
     def changed_accounts(self) -> Mapping[tuple[str, bytes], Account]:
         """By project id and digest."""
         return self._accounts
@@ -146,6 +173,7 @@ class Session:
         for each in wanted:
             self._profiles[each] = found.get(each)
         self._stored.update(found)
+        self._loaded.update(found)
 
     def _profile(self, profile_id: str) -> Profile:
         profile = self._profiles[profile_id]
@@ -157,6 +185,37 @@ class Session:
         if self._profiles.get(profile.id) is not profile:
             self._profiles[profile.id] = profile
             self._dirty[profile.id] = None
+
+    def _is_known(self, work: Work) -> bool:
+        names = (*work.claim.find, *work.claim.names)
+        return any(self._owner(work.project_id, each) is not None for each in names)
+
+    def _remembered_until_ms(self, work: Work) -> int:
+        """Until when somebody rejects who is called so and was deleted; 0 without."""
+        if not self._rejections:
+            return 0
+        until_ms = max(
+            (
+                self._rejections.until_ms(work.project_id, each)
+                for each in work.claim.identifiers
+                if self._owner(work.project_id, each) is None
+            ),
+            default=0,
+        )
+        return until_ms if self._now_ms < until_ms else 0
+
+    def _changed_rejections(self, change_no: int) -> list[RejectionRow]:
+        """What is said now of the names of the profiles that are written, where that is new."""
+        found = [
+            RejectionRow(project_id, identifier.digest(), 0, change_no)
+            for project_id, identifier in self._let_go
+            if not (owner := self._owner(project_id, identifier)) or not owner.consents
+        ]
+        for profile_id in self._dirty:
+            profile, before = self._profiles.get(profile_id), self._loaded.get(profile_id)
+            if profile is not None and profile.consents:
+                found += written_rejections(profile, before, self._rejections, change_no)
+        return found
 
     def _owner(self, project_id: str, identifier: Identifier) -> Profile | None:
         owner = self._owners.get((project_id, identifier))
@@ -259,6 +318,8 @@ class Session:
         """It is this profile's from now on, and no longer whose it was."""
         before = self._owner(project_id, identifier)
         if before is not None and before.id != profile.id:
+            if before.consents:
+                self._let_go.add((project_id, identifier))
             left = tuple(each for each in before.identifiers if each != identifier)
             self._put(msgspec.structs.replace(before, identifiers=left))
         self._name(project_id, identifier, profile.id)

@@ -22,6 +22,10 @@ class Work:
     claim without any identifier then means the account alone. `is_seen` false leaves `last_seen`
     and sessions as they are. `makes` false changes a known profile only. With `once` nothing is
     done when all its happenings are known already.
+
+    `consents` run before all, and are all that is done when the subject rejects after them: of
+    who rejects nothing is kept but what it is called, and nobody is made of who was deleted
+    and had rejected.
     """
 
     project_id: str
@@ -35,19 +39,21 @@ class Work:
     is_seen: bool = True
     makes: bool = True
     once: bool = False
+    consents: Sequence[Step] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
     """`profile` as it is now, None when there is none or nothing was done. `is_new` says that it
-    was made, `new_events` which event ids had not been known, `merged` which profiles became one.
-    """
+    was made, `new_events` which event ids had not been known, `merged` which profiles became one,
+    `rejects` that nothing was recorded because the subject has rejected."""
 
     profile: Profile | None
     before: Profile | None = None
     is_new: bool = False
     new_events: frozenset[str] = frozenset()
     merged: tuple[Merged, ...] = ()
+    rejects: bool = False
 
 
 class Reaction(NamedTuple):

@@ -14,6 +14,7 @@ import structlog
 from fairlot.engine.errors import FairlotError
 from fairlot.events import ReceivedBatch
 from fairlot.profiles import PRODUCT_EVENTS, ProductEvents
+from fairlot.service.privacy.rejections import Rejections
 from fairlot.service.profiles.cache import ProfileCache
 from fairlot.service.profiles.errors import ProfilesUnavailable
 from fairlot.service.profiles.session import Recorded, Session
@@ -46,6 +47,7 @@ class ProfileWriter:
         log: Log,
         reactor: Reactor,
         clock_ms: Callable[[], int],
+        rejections: Rejections,
         *,
         bound: int = 50_000,
         product_events: ProductEvents = PRODUCT_EVENTS,
@@ -55,6 +57,7 @@ class ProfileWriter:
         self._log = log
         self._reactor = reactor
         self._clock_ms = clock_ms
+        self._rejections = rejections
         self._bound = bound
         self._product_events = product_events
         self._wake_up = threading.Condition()
@@ -138,11 +141,18 @@ class ProfileWriter:
         works = [work for task in tasks for work in task.works]
         with self._store.writing() as connection:
             change_no = rows.next_change(connection)
-            session = Session(connection, self._reactor, self._clock_ms(), self._product_events)
+            session = Session(
+                connection,
+                self._reactor,
+                self._clock_ms(),
+                self._rejections,
+                self._product_events,
+            )
             session.read(works)
             applied = [session.apply(work) for work in works]
             changed = session.write(change_no)
             self._record(session.recorded, runner)
+        self._rejections.note(session.rejected)
         self._cache.forget(session.gone)
         self._cache.put(changed, change_no)
         for (project_id, digest), account in session.changed_accounts.items():

@@ -128,3 +128,14 @@ feed_results = Table(
     Column("digest", String(64), nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
+
+# `until_ms` is 0 where a rejection was withdrawn.
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("project_id", String(30), primary_key=True),
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("change_no", BigInteger, nullable=False),
+    Index(None, "change_no"),
+)

@@ -24,6 +24,7 @@ def test_projects__created__is_served_at_once(bench: ControlBench) -> None:
         "key": "shop",
         "private": False,
         "reviewRequired": True,
+        "honoursGpc": True,
         "tier": "free",
         "createdAt": "2023-11-14T22:13:20.000Z",
     }
@@ -47,8 +48,12 @@ def test_projects__update__changes_what_is_named(bench: ControlBench) -> None:
     path = f"{PROJECTS}/default"
     assert bench.call("PATCH", path, {"private": True, "tier": "free"}).status == 200
     assert bench.client.get("/v1/default/manifest.json").status == 404
+    assert bench.call("PATCH", path, {"honoursGpc": False}).json["honoursGpc"] is False
     answer = bench.call("PATCH", path, {"tier": None})
     assert (answer.json["private"], answer.json["tier"]) == (True, None)
+    assert answer.json["honoursGpc"] is False
+    assert not bench.services.decisions.snapshot.tenants["default", "default"].honours_gpc
+    assert not bench.services.decisions.snapshot.projects["default", "default"].honours_gpc
 
 
 @pytest.mark.parametrize(

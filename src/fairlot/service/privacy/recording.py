@@ -1,0 +1,58 @@
+"""What of events may be recorded."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from fairlot.events import Conversion, Exposure, Identity, ReceivedBatch
+
+GPC: Final[Mapping[str, Any]] = {"gpc": True}
+"""All properties of what is recorded under the Global Privacy Control."""
+Rejects = Callable[[str, str], bool]
+"""Whether a subject, by project id and subject id, must not be recorded."""
+E = TypeVar("E", Exposure, Conversion, Identity)
+
+
+class Recordable(NamedTuple):
+    """`withheld` is how many events of subjects who reject were left out."""
+
+    batch: ReceivedBatch
+    withheld: int
+
+
+def nobody_rejects(_project_id: str, _subject_id: str) -> bool:
+    return False
+
+
+def recordable(batch: ReceivedBatch, rejects: Rejects, *, private: bool) -> Recordable:
+    """What may be recorded of a batch. Its numbers stay as they were sent: what was left out was
+    received. `private` is as in `without_details`."""
+    kept = msgspec.structs.replace(
+        batch,
+        exposures=_kept(batch.exposures, rejects, private),
+        conversions=_kept(batch.conversions, rejects, private),
+        identities=_kept(batch.identities, rejects, private),
+    )
+    return Recordable(kept, _count(batch) - _count(kept))
+
+
+def without_details(event: E) -> E:
+    """Of who sent the Global Privacy Control: that it happened, and nothing more of it."""
+    event = msgspec.structs.replace(event, properties=GPC)
+    return msgspec.structs.replace(event, url=None) if isinstance(event, Exposure) else event
+
+
+def _kept(events: Iterable[E], rejects: Rejects, private: bool) -> list[E]:
+    kept = [one for one in events if not any(rejects(one.project_id, who) for who in _who(one))]
+    return [without_details(one) for one in kept] if private else kept
+
+
+def _who(event: Exposure | Conversion | Identity) -> tuple[str, ...]:
+    if isinstance(event, Identity):
+        return (event.subject_id, event.user_id)
+    return (event.subject_id,)
+
+
+def _count(batch: ReceivedBatch) -> int:
+    return len(batch.exposures) + len(batch.conversions) + len(batch.identities)
