@@ -11,6 +11,10 @@ from fairlot.events.sent import MAX_PROPERTIES_BYTES
 
 MAX_DEPTH: Final = 32
 RESERVED: Final = "fairlot."
+SWITCHED: Final = "fairlot.switched"
+"""The property of exposures of who had another variant before; they are no part of an estimate."""
+EXCLUDED: Final = "fairlot.excluded"
+"""Of who left by logging in, where the experiment says so."""
 _encode = msgspec.json.Encoder().encode
 
 _TOO_LARGE: Final = f"over {MAX_PROPERTIES_BYTES} bytes as JSON; send fewer of them"

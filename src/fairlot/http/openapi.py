@@ -10,7 +10,15 @@ from typing import Any
 import msgspec
 
 from fairlot.http.asgi import JSON, Handler, Receive, Reply, Scope
-from fairlot.http.problems import PROBLEM_JSON, FaceError, ProblemCode, ProblemDetails, face_reply
+from fairlot.http.problems import (
+    PROBLEM_JSON,
+    FaceError,
+    FaceErrors,
+    ProblemCode,
+    ProblemDetails,
+    errors_reply,
+    problem_reply,
+)
 from fairlot.http.registry import Answer, Auth, Route
 from fairlot.http.statuses import known_codes
 
@@ -164,7 +172,7 @@ def openapi_handler(routes: Iterable[Route]) -> Handler:
 
 
 def _types_of(routes: Iterable[Route]) -> Iterable[Any]:
-    yield from (ProblemDetails, FaceError)
+    yield from (ProblemDetails, FaceError, FaceErrors)
     for route in routes:
         if route.request is not None:
             yield route.request
@@ -241,8 +249,10 @@ def _responses(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
 
 def _refusal(route: Route, status: int, text: str, headers: tuple[str, ...]) -> Answer:
     # a slow request is answered below the routes, which have no say in its shape
-    if route.shape is not face_reply or status in (408, 431):
+    if route.shape is problem_reply or status in (408, 431):
         return Answer(text, (ProblemDetails,), PROBLEM_JSON, headers)
+    if route.shape is errors_reply:
+        return Answer(text, (FaceErrors,), headers=headers)
     retry = ("x-should-retry",) if status < 500 else ()
     return Answer(text, (FaceError,), headers=(*headers, *retry))
 

@@ -81,6 +81,16 @@ class FaceError(msgspec.Struct, frozen=True):
     success: Annotated[bool, msgspec.Meta(extra_json_schema={"const": False})] = False
 
 
+class FaceMessage(msgspec.Struct, frozen=True):
+    message: str
+
+
+class FaceErrors(msgspec.Struct, frozen=True):
+    """The error of Intempt's routes."""
+
+    errors: tuple[FaceMessage, ...]
+
+
 def problem_reply(problem: Problem) -> Reply:
     """The error shape of our own API."""
     details = ProblemDetails(
@@ -98,6 +108,12 @@ def face_reply(problem: Problem) -> Reply:
     body = b'{"success":false,"error":' + msgspec.json.encode(problem.detail) + b"}"
     retry = (_DO_NOT_RETRY,) if problem.status < 500 else ()
     return Reply(problem.status, body, (JSON, NO_STORE, *retry, *problem.headers))
+
+
+def errors_reply(problem: Problem) -> Reply:
+    """The error shape of Intempt's routes."""
+    body = msgspec.json.encode(FaceErrors((FaceMessage(problem.detail),)))
+    return Reply(problem.status, body, (JSON, NO_STORE, *problem.headers))
 
 
 def not_found(what: str) -> Refused:

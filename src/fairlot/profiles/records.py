@@ -87,7 +87,8 @@ class Activation(_Record, frozen=True):
 
 
 class Display(_Record, frozen=True):
-    """How often an experience was shown, last when, and in which session."""
+    """How often an experience was shown, last when, and in which session. Of what is always shown
+    only the first time in each session counts."""
 
     count: int
     last_at_ms: int
@@ -95,14 +96,16 @@ class Display(_Record, frozen=True):
 
 
 class KeptAssignment(_Record, frozen=True):
-    """A variant that the Choose face gave. `switched` and `excluded` leave the analysis: the first
-    had another variant before its profile was merged into an older one, the second is that of an
-    experiment with `onLogin: exclude` after the login."""
+    """A variant that the Choose face gave; `user_id` is who was logged in then. `switched` and
+    `excluded` leave the analysis: the first had another variant before, until its profile was
+    merged into an older one or the login drew anew, the second is that of an experiment with
+    `onLogin: exclude` after the login."""
 
     experiment_key: str
     variant_key: str
     manifest_version: int
     at_ms: int
+    user_id: str | None = None
     switched: bool = False
     excluded: bool = False
 

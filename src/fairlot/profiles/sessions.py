@@ -9,6 +9,8 @@ from fairlot.profiles.records import Profile, Sessions
 
 SESSION_GAP_MS: Final = 30 * 60 * 1000
 """A session without an id of its own ends after so long without a request."""
+SEEN_EVERY_MS: Final = 60 * 1000
+"""That somebody who asks all the time is still there is written so often."""
 
 
 def seen(profile: Profile, at_ms: int, session_id: str | None) -> Profile:
@@ -20,6 +22,12 @@ def seen(profile: Profile, at_ms: int, session_id: str | None) -> Profile:
         last_seen_at_ms=max(at_ms, profile.last_seen_at_ms),
         sessions=_next(profile.sessions, at_ms, session_id),
     )
+
+
+def is_news(profile: Profile, at_ms: int, session_id: str | None) -> bool:
+    """Whether `seen` is worth a write: a new session, or nothing of SEEN_EVERY_MS."""
+    sessions = profile.sessions
+    return at_ms - sessions.last_at_ms >= SEEN_EVERY_MS or not _goes_on(sessions, at_ms, session_id)
 
 
 def visitor_status(profile: Profile | None) -> VisitorStatus:

@@ -18,7 +18,7 @@ from fairlot.engine import (
     decide,
 )
 from fairlot.events import Assignment, Exposure, new_event_id
-from fairlot.service.holdouts import holdout_exposure
+from fairlot.service.holdouts import HoldoutsRecorded, holdout_exposure
 from fairlot.service.privacy.recording import Rejects, nobody_rejects, without_details
 from fairlot.service.snapshot import ProjectServing, Snapshot
 from fairlot.warehouse.log import LogUnavailable
@@ -28,7 +28,6 @@ from fairlot.warehouse.ports import Log
 _AFTER_MEMORY = frozenset(
     {Reason.AUDIENCE, Reason.SAMPLE, Reason.ADAPTER, Reason.BUCKET, Reason.RECIPE}
 )
-_HOLDOUTS_REMEMBERED = 50_000
 
 
 def decide_with_memory(
@@ -52,7 +51,8 @@ def decide_with_memory(
 
 class Decisions:
     """The decisions of one process. `impressions` and `refused` count what was recorded, and what
-    the event log could not take. Of a subject who `rejects` nothing is recorded.
+    the event log could not take. Of a subject who `rejects` nothing is recorded. With `durable`
+    what was recorded is committed before it is answered.
 
     `load` reads the newest snapshot, given the one before, and `generation` only its number; both
     may block.
@@ -71,10 +71,10 @@ class Decisions:
         self._load = load
         self._generation = generation
         self._log = log
-        self._durable = durable
+        self.durable = durable
         self._source = source
         self._rejects = rejects
-        self._holdouts_seen: dict[tuple[str, str, str], None] = {}
+        self._holdouts = HoldoutsRecorded()
         self._refreshing = threading.Lock()
         self.impressions = 0
         self.refused = 0
@@ -107,21 +107,28 @@ class Decisions:
         recorded without the URL, and with no properties but that. Raises LogUnavailable
         when the event log cannot take what must be recorded.
         """
-        decision = decide(project.compiled, experiment_key, subject_id, context)
         try:
-            asked = _memory_to_ask(project, decision, subject_id, context)
-            if asked is not None:
-                stored = await asyncio.to_thread(self._log.stored_assignments, *asked)
-                decision = _remembering(project, decision, subject_id, context, stored)
+            decision = await self.decide_remembering(project, experiment_key, subject_id, context)
             ticket = self._record(
                 project, decision, subject_id, context, track, private, properties
             )
-            if ticket is not None and self._durable:
+            if ticket is not None and self.durable:
                 await self._log.committed(ticket)
         except LogUnavailable:
             self.refused += 1
             raise
         return decision
+
+    async def decide_remembering(
+        self, project: ProjectServing, experiment_key: str, subject_id: str, context: Context
+    ) -> Decision:
+        """`decide_with_memory` over the event log. Records nothing."""
+        decision = decide(project.compiled, experiment_key, subject_id, context)
+        asked = _memory_to_ask(project, decision, subject_id, context)
+        if asked is None:
+            return decision
+        stored = await asyncio.to_thread(self._log.stored_assignments, *asked)
+        return _remembering(project, decision, subject_id, context, stored)
 
     def _record(
         self,
@@ -142,7 +149,7 @@ class Decisions:
             ticket = self._record_holdout(project, decision, experiment, subject_id, context)
         if variant is None or reason is Reason.PREVIEW or not (track or decision.store):
             return ticket
-        unit_id = _unit_of(experiment, subject_id, context)
+        unit_id = unit_of(experiment, subject_id, context)
         exposure = assignment = None
         if track:
             exposure = Exposure(
@@ -188,12 +195,8 @@ class Decisions:
         context: Context,
     ) -> int | None:
         """What this process recorded lately it does not record again."""
-        holdout = project.compiled.manifest.holdout
-        if holdout is None:
-            return None
-        unit_id = _unit_of(experiment, subject_id, context)
-        seen = (project.project_id, holdout.key, unit_id)
-        if seen in self._holdouts_seen:
+        unit_id = unit_of(experiment, subject_id, context)
+        if self._holdouts.has(project, unit_id):
             return None
         exposure = holdout_exposure(
             project,
@@ -207,13 +210,12 @@ class Decisions:
         if exposure is None:
             return None
         ticket = self._log.record(exposure, None)
-        if len(self._holdouts_seen) >= _HOLDOUTS_REMEMBERED:
-            del self._holdouts_seen[next(iter(self._holdouts_seen))]
-        self._holdouts_seen[seen] = None
+        self._holdouts.add(exposure)
         return ticket
 
 
-def _unit_of(experiment: Experiment, subject_id: str, context: Context) -> str:
+def unit_of(experiment: Experiment, subject_id: str, context: Context) -> str:
+    """Whose id is hashed."""
     return subject_id if experiment.unit is Unit.SUBJECT else context.account_id or ""
 
 
@@ -237,7 +239,7 @@ def _memory_to_ask(
             return None
     elif experiment.key not in project.always_look_up:
         return None
-    return experiment.id, _unit_of(experiment, subject_id, context)
+    return experiment.id, unit_of(experiment, subject_id, context)
 
 
 def _remembering(

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fairlot.engine import Decision, Reason, holdout_arm
+from fairlot.engine import Decision, Holdout, Reason, holdout_arm
 from fairlot.events import Exposure, derived_event_id
 from fairlot.service.snapshot import ProjectServing
 
@@ -40,7 +40,7 @@ def holdout_exposure(
     arm = holdout_arm(project.compiled, unit_id)
     if arm is None:
         return None
-    key = f"holdout.{holdout.key}"
+    key = _key(holdout)
     return Exposure(
         derived_event_id(project.project_id, f"{key}:{unit_id}"),
         project.project_id,
@@ -57,3 +57,25 @@ def holdout_exposure(
         received_at_ms,
         source=source,
     )
+
+
+class HoldoutsRecorded:
+    """The units whose exposure to a holdout this process has recorded lately."""
+
+    def __init__(self, remembered: int = 50_000) -> None:
+        self._remembered = remembered
+        self._seen: dict[tuple[str, str, str], None] = {}
+
+    def has(self, project: ProjectServing, unit_id: str) -> bool:
+        """True also without a holdout: there is nothing to record."""
+        holdout = project.compiled.manifest.holdout
+        return holdout is None or (project.project_id, _key(holdout), unit_id) in self._seen
+
+    def add(self, exposure: Exposure) -> None:
+        if len(self._seen) >= self._remembered:
+            del self._seen[next(iter(self._seen))]
+        self._seen[exposure.project_id, exposure.experiment_key, exposure.unit_id] = None
+
+
+def _key(holdout: Holdout) -> str:
+    return f"holdout.{holdout.key}"

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -102,6 +103,10 @@ class EventLog:
         Raises LogUnavailable, with nothing queued, while the queue is full or commits fail.
         """
         return self._queue.put(exposure, assignment)
+
+    def record_all(self, exposures: Sequence[Exposure], assignments: Sequence[Assignment]) -> int:
+        """Queue all of them or none, as `record` otherwise."""
+        return self._queue.put_all(exposures, assignments)
 
     def record_batch(self, batch: ReceivedBatch) -> int:
         """Queue a batch for the next commit, which takes all of it or nothing, and return its

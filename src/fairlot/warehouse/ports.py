@@ -1,5 +1,6 @@
 """What the server needs of an event log."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from fairlot.events import Assignment, Exposure, ReceivedBatch
@@ -16,6 +17,10 @@ class Log(Protocol):
     def stats(self) -> LogStats: ...
 
     def record(self, exposure: Exposure | None, assignment: Assignment | None) -> int: ...
+
+    def record_all(
+        self, exposures: Sequence[Exposure], assignments: Sequence[Assignment]
+    ) -> int: ...
 
     def record_batch(self, batch: ReceivedBatch) -> int: ...
 

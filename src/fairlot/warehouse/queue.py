@@ -3,7 +3,7 @@
 import threading
 from asyncio import AbstractEventLoop, Future, get_running_loop
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -34,6 +34,12 @@ class Batch:
         self.assignments: dict[tuple[str, str], Assignment] = {}
         self.received: list[ReceivedBatch] = []
         self.last_ticket = 0
+
+    def remember(self, assignment: Assignment) -> None:
+        unit = (assignment.experiment_id, assignment.unit_id)
+        earlier = self.assignments.get(unit)
+        if earlier is None or earlier.variant_key != assignment.variant_key:
+            self.assignments[unit] = assignment
 
 
 Waiter = tuple[int, AbstractEventLoop, "Future[None]"]
@@ -71,13 +77,28 @@ class RecordQueue:
             if exposure is not None:
                 batch.exposures.append(exposure)
             if assignment is not None:
-                unit = (assignment.experiment_id, assignment.unit_id)
-                earlier = batch.assignments.get(unit)
-                if earlier is None or earlier.variant_key != assignment.variant_key:
-                    batch.assignments[unit] = assignment
+                batch.remember(assignment)
             if ticket == self._taken.last_ticket + 1:  # the writer may be asleep
                 self._wake_up.notify()
         return ticket
+
+    def put_all(self, exposures: Sequence[Exposure], assignments: Sequence[Assignment]) -> int:
+        """The ticket of the last of one answer's records; all of them are queued or none. An empty
+        queue takes any number."""
+        if self.refusal is not None:
+            raise LogUnavailable(self.refusal)
+        records = max(1, len(exposures) + len(assignments))
+        with self._lock:
+            queued = self._accepted - self._committed
+            if queued and queued + records > self._bound:
+                raise LogUnavailable(LogTrouble.FULL)
+            if self._accepted == self._taken.last_ticket:  # the writer may be asleep
+                self._wake_up.notify()
+            self._accepted += records
+            self._next.exposures.extend(exposures)
+            for assignment in assignments:
+                self._next.remember(assignment)
+            return self._accepted
 
     def put_batch(self, received: ReceivedBatch) -> int:
         """The ticket of all of it. Batches may fill half of the queue, so that they cannot keep

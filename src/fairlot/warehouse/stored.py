@@ -1,5 +1,6 @@
 """The event log as those read it who record nothing: no file of it is claimed."""
 
+from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
 
@@ -26,6 +27,9 @@ class StoredLog:
         return _NOTHING
 
     def record(self, exposure: Exposure | None, assignment: Assignment | None) -> int:
+        raise LogUnavailable(LogTrouble.CLOSED)
+
+    def record_all(self, exposures: Sequence[Exposure], assignments: Sequence[Assignment]) -> int:
         raise LogUnavailable(LogTrouble.CLOSED)
 
     def record_batch(self, batch: ReceivedBatch) -> int:

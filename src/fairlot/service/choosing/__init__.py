@@ -1,0 +1,7 @@
+"""Everything that is running, decided at once for one profile: what the Choose face answers."""
+
+from fairlot.service.choosing.chooser import Chooser
+from fairlot.service.choosing.errors import UnknownUser
+from fairlot.service.choosing.question import DEFAULT_SESSION, Chosen, Question, claim_of
+
+__all__ = ["DEFAULT_SESSION", "Chooser", "Chosen", "Question", "UnknownUser", "claim_of"]

@@ -1,0 +1,104 @@
+"""The experiences that a project can serve, ready to be picked from by name and group."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fairlot.engine import Experiment, Unit
+from fairlot.manifest.experiment_fields import Display, OnLogin
+from fairlot.service.snapshot import ProjectServing
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """`is_plain`: nothing but the decision table stands between a profile and its variant.
+    `asks_log`: what was assigned is remembered in the event log, as accounts have no profile of
+    their own and a draw may have changed; else the profile remembers."""
+
+    rank: int
+    experiment: Experiment
+    is_limited: bool
+    wants_history: bool
+    follows_login: bool
+    asks_log: bool
+
+    @property
+    def is_plain(self) -> bool:
+        return not (self.is_limited or self.follows_login or self.asks_log)
+
+
+class Catalogue:
+    """The candidates of one manifest in the order of answers: highest priority first, then key."""
+
+    def __init__(self, project: ProjectServing) -> None:
+        running = [
+            each
+            for each in project.compiled.manifest.experiments
+            if isinstance(each, Experiment)
+            and each.key not in project.compiled.broken
+            and each.activation is None
+        ]
+        running.sort(key=lambda each: (-each.priority, each.key))
+        self._all = tuple(_candidate(rank, each, project) for rank, each in enumerate(running))
+        self._wants_history = any(each.wants_history for each in self._all)
+        self._by_name: Mapping[str, Candidate] = {each.experiment.key: each for each in self._all}
+        groups: defaultdict[str, list[Candidate]] = defaultdict(list)
+        for each in self._all:
+            if each.experiment.group is not None:
+                groups[each.experiment.group].append(each)
+        self._by_group: Mapping[str, Sequence[Candidate]] = groups
+
+    def asked_for(
+        self, names: Collection[str] | None, groups: Collection[str] | None
+    ) -> Sequence[Candidate]:
+        """Their union, each once; an empty filter adds nothing, and both None is all."""
+        if names is None and groups is None:
+            return self._all
+        found: dict[int, Candidate] = {}
+        _add(found, (self._by_name[name] for name in names or () if name in self._by_name))
+        for group in groups or ():
+            _add(found, self._by_group.get(group, ()))
+        return [found[rank] for rank in sorted(found)]
+
+    def history_wanted(self, candidates: Sequence[Candidate]) -> bool:
+        """Whether one of them asks about what the profile did."""
+        return self._wants_history and any(each.wants_history for each in candidates)
+
+
+def _add(found: dict[int, Candidate], candidates: Iterable[Candidate]) -> None:
+    for each in candidates:
+        found[each.rank] = each
+
+
+def _candidate(rank: int, experiment: Experiment, project: ProjectServing) -> Candidate:
+    is_of_subject = experiment.unit is Unit.SUBJECT
+    return Candidate(
+        rank,
+        experiment,
+        is_limited=experiment.display != Display.ALWAYS,
+        wants_history=bool(project.profile_needs.get(experiment.key)),
+        follows_login=is_of_subject and experiment.on_login != OnLogin.KEEP,
+        asks_log=experiment.key in project.always_look_up or not is_of_subject,
+    )
+
+
+class Catalogues:
+    """Of all projects, made anew when a project has another manifest."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[ProjectServing, Catalogue]] = {}
+
+    def of(self, project: ProjectServing) -> Catalogue:
+        known = self._known.get(project.project_id)
+        if known is not None and known[0] is project:
+            return known[1]
+        if (
+            known is not None
+            and known[0].compiled is project.compiled
+            and known[0].always_look_up == project.always_look_up
+        ):
+            made = known[1]
+        else:
+            made = Catalogue(project)
+        self._known[project.project_id] = (project, made)
+        return made
