@@ -26,9 +26,9 @@ from fairlot.http.services import Services
 from fairlot.http.throttle import Throttle
 from fairlot.service.decisions import Decisions
 from fairlot.service.feeds import KnownFeeds, PublishedFeeds
+from fairlot.service.personalization.reactor import RuleReactor
 from fairlot.service.personalization.rules import compile_rules
 from fairlot.service.profiles import KnownProfiles
-from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Snapshot, Tenant
 from fairlot.store import Vault
 from fairlot.store.profiles import open_profile_store
@@ -202,13 +202,19 @@ class Desk:
 
 @contextmanager
 def a_desk(
-    tmp_path: Path, snapshot: Snapshot, *, durable: bool = True, **fields: Any
+    tmp_path: Path,
+    snapshot: Snapshot,
+    *,
+    durable: bool = True,
+    database_url: str | None = None,
+    **fields: Any,
 ) -> Iterator[Desk]:
-    """`fields` replace those of `Services`."""
+    """`database_url` is where profiles are. `fields` replace those of `Services`."""
     shelf, clock = Shelf(snapshot), Clock()
     events_dir = tmp_path / "events"
     log = EventLog.open(events_dir)
-    profiles = KnownProfiles(open_profile_store(tmp_path), log, NO_RULES, clock.ms)
+    reactor = RuleReactor(lambda: decisions.snapshot, clock.ms)
+    profiles = KnownProfiles(open_profile_store(tmp_path, database_url), log, reactor, clock.ms)
     decisions = Decisions(
         shelf.load,
         shelf.generation,

@@ -23,7 +23,7 @@ from fairlot.http.api import (
 )
 from fairlot.http.asgi import Handler
 from fairlot.http.docs_page import docs_handler
-from fairlot.http.faces import assignments, choose, drafts, manifest
+from fairlot.http.faces import assignments, choose, drafts, manifest, personalization
 from fairlot.http.faces.assignment_wire import AssignmentRequest, InExperiment, OutOfExperiment
 from fairlot.http.faces.choose_wire import Choices, ChooseRequest
 from fairlot.http.faces.intempt import PATH as INTEMPT
@@ -42,6 +42,13 @@ _DECIDED = {
 }
 _CHOSEN = {
     200: Answer("What is served; what is not is absent.", (Choices,), headers=("Cache-Control",))
+}
+_PERSONALIZED = {
+    200: Answer(
+        "What is active for the visitor, and its properties.",
+        (personalization.Personalizations,),
+        headers=("Cache-Control",),
+    )
 }
 _CACHED = ("ETag", "Cache-Control")
 _NOT_MODIFIED = Answer("The client's copy is current.", media=None, headers=_CACHED)
@@ -120,6 +127,17 @@ ROUTES = (
         auth=Auth.API_KEY,
         errors=(400, 401, 403, 404, 413, 429, 503),
         shape=errors_reply,
+    ),
+    Route(
+        "POST",
+        "/api/v1/experiments/personalization",
+        "What personalizations and properties a visitor has",
+        personalization.personalize,
+        _PERSONALIZED,
+        request=personalization.PersonalizationRequest,
+        auth=Auth.TOKEN_IN_BODY,
+        errors=(400, 401, 413, 429, 503),
+        shape=face_reply,
     ),
     Route(
         "GET",

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from fairlot.events import ReceivedBatch
 from fairlot.events.batches import BatchRefusal, BatchRefused, RowProblem
 from fairlot.events.sent import MAX_BATCH_BYTES
 from fairlot.http.admission import admit_key
@@ -13,9 +14,16 @@ from fairlot.http.problems import Problem, ProblemCode, Refused, unavailable
 from fairlot.http.services import Services
 from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.ingest import ingest
+from fairlot.service.personalization.conversions import works_of
+from fairlot.service.profiles import ProfilesUnavailable
+from fairlot.service.snapshot import Tenant
 from fairlot.warehouse.log import LogUnavailable
 
 _NOT_TAKEN = "the event log cannot take the batch; nothing is acknowledged, send it again as it is"
+_NOT_KNOWN = (
+    "the events are on disk, but what they change of profiles could not be written; send the batch "
+    "again as it is"
+)
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -50,12 +58,16 @@ def post_events(services: Services) -> Handler:
                 rejects=services.privacy.rejects,
                 private=wants_privacy(scope, tenant),
             )
+            await _happen(services, tenant, batch)
         except BatchRefused as refused:
             status, code = _REFUSALS[refused.refusal]
             raise Refused(Problem(status, code, str(refused))) from None
         except LogUnavailable:
             counts.event_batches_refused += 1
             raise unavailable(_NOT_TAKEN) from None
+        except ProfilesUnavailable:
+            counts.event_batches_refused += 1
+            raise unavailable(_NOT_KNOWN) from None
         counts.events["exposure"] += len(batch.exposures)
         counts.events["conversion"] += len(batch.conversions)
         counts.events["identity"] += len(batch.identities)
@@ -65,3 +77,9 @@ def post_events(services: Services) -> Handler:
         return Reply(207 if rejected else 200, body, (JSON, NO_STORE))
 
     return answer
+
+
+async def _happen(services: Services, tenant: Tenant, batch: ReceivedBatch) -> None:
+    project = services.decisions.snapshot.projects.get((tenant.org, tenant.project))
+    if project is not None:
+        await services.profiles.apply_all(works_of(project, batch.conversions))

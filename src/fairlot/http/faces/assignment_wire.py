@@ -1,7 +1,7 @@
 """The request and the answers of the assignment face, and the complaints about a bad request."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -10,7 +10,7 @@ from fairlot.engine import Decision, Device, Explanation
 from fairlot.http.problems import Problem, ProblemCode, Refused
 
 MAX_VISITOR_ID = 400
-_NO_NUL = "^[^\\u0000]*$"
+NO_NUL = "^[^\\u0000]*$"
 
 
 class AssignmentContext(msgspec.Struct, frozen=True):
@@ -22,8 +22,7 @@ class AssignmentContext(msgspec.Struct, frozen=True):
     device: Device | None = None
     attributes: dict[str, Any] | None = None
     account_id: (
-        Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_VISITOR_ID, pattern=_NO_NUL)]
-        | None
+        Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_VISITOR_ID, pattern=NO_NUL)] | None
     ) = None
 
 
@@ -34,7 +33,7 @@ class AssignmentRequest(msgspec.Struct, frozen=True):
     visitor_id: Annotated[
         str,
         msgspec.Meta(
-            min_length=1, max_length=MAX_VISITOR_ID, extra_json_schema={"pattern": _NO_NUL}
+            min_length=1, max_length=MAX_VISITOR_ID, extra_json_schema={"pattern": NO_NUL}
         ),
     ]
     context: AssignmentContext | None = None
@@ -58,15 +57,15 @@ class Trace(msgspec.Struct, frozen=True):
     steps: tuple[TraceStep, ...]
 
 
-_TRUE = msgspec.Meta(extra_json_schema={"const": True})
+TRUE = msgspec.Meta(extra_json_schema={"const": True})
 _FALSE = msgspec.Meta(extra_json_schema={"const": False})
 
 
 class InExperiment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The visitor's variant. `payload` and `redirect` are there when the variant has them."""
 
-    success: Annotated[bool, _TRUE]
-    in_experiment: Annotated[bool, _TRUE]
+    success: Annotated[bool, TRUE]
+    in_experiment: Annotated[bool, TRUE]
     experiment_id: str
     experiment_key: str
     experiment_name: str
@@ -83,7 +82,7 @@ class InExperiment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class OutOfExperiment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """No variant: render the default."""
 
-    success: Annotated[bool, _TRUE]
+    success: Annotated[bool, TRUE]
     in_experiment: Annotated[bool, _FALSE]
     trace: Trace | msgspec.UnsetType = msgspec.UNSET
 
@@ -145,12 +144,16 @@ def malformed(detail: str) -> Refused:
     return Refused(Problem(400, ProblemCode.MALFORMED_JSON, detail))
 
 
+def unauthorized(detail: str) -> Refused:
+    return Refused(Problem(401, ProblemCode.UNAUTHORIZED, detail))
+
+
 def field_problems(fields: dict[str, Any]) -> list[str]:
     """Every wrong field with what it must be; fields that nobody knows are ignored."""
-    problems = _check(fields, _FIELDS, "")
+    problems = checked(fields, FIELDS)
     context = fields.get("context")
     if isinstance(context, dict):
-        problems += _check(context, _CONTEXT_FIELDS, "context.")
+        problems += checked(context, _CONTEXT_FIELDS, "context.")
     return problems
 
 
@@ -158,7 +161,7 @@ def invalid_fields(problems: list[str]) -> Refused:
     return Refused(Problem(400, ProblemCode.INVALID_FIELDS, "; ".join(problems)))
 
 
-def _check(fields: dict[str, Any], rules: "_Rules", prefix: str) -> list[str]:
+def checked(fields: Mapping[str, Any], rules: "_Rules", prefix: str = "") -> list[str]:
     return [
         f"{prefix}{name}: must be {wanted}"
         for name, (holds, wanted) in rules.items()
@@ -191,7 +194,7 @@ def _refuse(constant: str) -> None:
 
 _Rules = dict[str, tuple[Callable[[object], bool], str]]
 _ID = f"a text of 1 to {MAX_VISITOR_ID} characters without U+0000"
-_FIELDS: _Rules = {
+FIELDS: _Rules = {
     "visitor_id": (_is_id, _ID),
     "context": (_or_null(dict), "an object or null"),
     "track_impression": (_or_null(bool), "true, false or null"),

@@ -19,9 +19,10 @@ from fairlot.http.faces.assignment_wire import (
     invalid_fields,
     malformed,
     read_loosely,
+    unauthorized,
 )
 from fairlot.http.privacy import wants_privacy
-from fairlot.http.problems import Problem, ProblemCode, Refused, not_found, unavailable
+from fairlot.http.problems import Refused, not_found, unavailable
 from fairlot.http.services import Services
 from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.snapshot import ProjectServing, Snapshot
@@ -138,9 +139,9 @@ class AssignmentFace:
         if isinstance(token, str):
             project = project_of_token(self._services, token)
         if project is None:
-            return _unauthorized("token: missing or not known; send the project's experiment token")
+            return unauthorized("token: missing or not known; send the project's experiment token")
         if fields.get("explain") is True and not self._may_explain(scope, project):
-            return _unauthorized("explain: needs an API key of this project with the scope read")
+            return unauthorized("explain: needs an API key of this project with the scope read")
         if not self._is_running(project, key):
             return _not_running(key)
         return invalid_fields(field_problems(fields) or ["the body: does not fit the request"])
@@ -158,10 +159,6 @@ def _context_of(request: AssignmentRequest, now_ms: int) -> Context:
         device=given.device,
         now_ms=now_ms,
     )
-
-
-def _unauthorized(detail: str) -> Refused:
-    return Refused(Problem(401, ProblemCode.UNAUTHORIZED, detail))
 
 
 def _not_running(key: str) -> Refused:

@@ -61,17 +61,19 @@ class Watching:
 
     triggered: tuple[Triggered, ...]
     captured: tuple[Captured, ...]
-    history_wanted: Mapping[str, int]
+    history_wanted: HistoryNeeds
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectRules:
     """`watching` by the name of an event. `triggered` in the order in which they are served,
-    `property_keys` in that of the manifest. `activating` decides who is activated, `serving` which
-    of the active are served. `broken` says of rules, by key, what is wrong with them."""
+    `history_wanted` is what their audiences ask about. `property_keys` in the order of the
+    manifest. `activating` decides who is activated, `serving` which of the active are served.
+    `broken` says of rules, by key, what is wrong with them."""
 
     watching: Mapping[str, Watching]
     triggered: tuple[Experiment, ...]
+    history_wanted: HistoryNeeds
     property_keys: tuple[str, ...]
     activating: CompiledManifest
     serving: CompiledManifest
@@ -107,6 +109,7 @@ def compile_rules(compiled: CompiledManifest, needs: Mapping[str, HistoryNeeds])
             for event in (*triggered, *captured)
         },
         triggered=served,
+        history_wanted=all_of(needs.get(each.key, {}) for each in served),
         property_keys=tuple(each.key for each in manifest.properties),
         activating=compile_manifest(_activating(manifest, served)),
         serving=compile_manifest(_serving(manifest, served)),
