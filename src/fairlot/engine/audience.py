@@ -36,11 +36,13 @@ VISITOR_STATUS = "visitorStatus"
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """A project's segments, compiled: which subjects are in, and which lists a rule may name."""
+    """A project's segments, compiled: which subjects are in, which lists a rule may name, and which
+    events each asks about."""
 
     tests: Mapping[str, PersonTest]
     lists: Mapping[str, ListSegment]
     broken: Mapping[str, InvalidExperiment]
+    events: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,13 @@ class PagePart:
 
 @dataclass(frozen=True, slots=True)
 class PersonPart:
-    """The person part, compiled: `parts` in order by name, `holds` all of them at once."""
+    """The person part, compiled: `parts` in order by name, `holds` all of them at once.
+    `events` are those whose history is asked about."""
 
     rule: Mapping[str, Any]
     parts: Mapping[str, PersonTest]
     holds: PersonTest
+    events: tuple[str, ...] = ()
 
     def outcome_text(self, subject_id: str, context: Context) -> str:
         failing = (name for name, test in self.parts.items() if not test(subject_id, context))
@@ -73,10 +77,18 @@ class PersonPart:
     def inputs(self, context: Context) -> dict[str, Any]:
         """What the parts read of a context."""
         attributes = {**context.attributes, ACCOUNT: context.account}
-        return {
+        found = {
             "attributes": {path: value_at(attributes, path) for path in paths_read(self.rule)},
             "visitorStatus": context.visitor_status,
         }
+        return {**found, "history": self._counts(context)} if self.events else found
+
+    def _counts(self, context: Context) -> dict[str, int] | None:
+        """How often each event is known to have happened; None when no history is known."""
+        history = context.history
+        if history is None:
+            return None
+        return {event: len(history.get(event, ())) for event in self.events}
 
 
 def compile_segments(segments: tuple[Segment, ...]) -> Segments:
@@ -89,7 +101,12 @@ def compile_segments(segments: tuple[Segment, ...]) -> Segments:
             tests[segment.key] = _segment_test(segment, lists)
         except InvalidExperiment as error:
             broken[segment.key] = error.under(f"segments.{segment.key}")
-    return Segments(tests, lists, broken)
+    events = {
+        segment.key: tuple(condition.rule.event for condition in segment.conditions)
+        for segment in segments
+        if isinstance(segment, HistorySegment)
+    }
+    return Segments(tests, lists, broken, events)
 
 
 def compile_page(audience: Audience) -> PagePart | None:
@@ -121,7 +138,11 @@ def compile_person(audience: Audience, segments: Segments) -> PersonPart | None:
         parts[f"segments.{key}"] = _segment_named(key, segments)
     if audience.visitor_status is not VisitorStatus.ANY:
         parts[VISITOR_STATUS] = _visitor_test(audience.visitor_status)
-    return PersonPart(audience.rule, parts, _all_of(tuple(parts.values()))) if parts else None
+    if not parts:
+        return None
+    asked = (event for key in audience.segments for event in segments.events.get(key, ()))
+    holds = _all_of(tuple(parts.values()))
+    return PersonPart(audience.rule, parts, holds, tuple(dict.fromkeys(asked)))
 
 
 def _all_of(tests: tuple[PersonTest, ...]) -> PersonTest:

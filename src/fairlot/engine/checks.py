@@ -4,11 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from fairlot.engine.errors import InvalidExperiment
+from fairlot.engine.errors import InvalidExperiment, located
 from fairlot.engine.hashing import HASH_VERSION, SALT_PATTERN
+from fairlot.engine.history import MAX_WITHIN_MS, check_event_rule
 from fairlot.engine.model import (
     BUCKETS,
     FULL_RATE_BP,
+    ActivationRule,
     Experiment,
     ExperimentType,
     Hours,
@@ -20,10 +22,14 @@ EXPERIMENT_KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 VARIANT_KEY: Final = re.compile(r"[a-z0-9_-]{1,32}")
 MAX_VARIANTS: Final = 200
 DAY_MINUTES: Final = 1440
+MAX_ACTIVATIONS: Final = 1_000_000
+CONTROL_ARM: Final = "control"
+"""What the control share of a triggered personalization is called."""
 
 
 def check_shape(experiment: Experiment, layers: Mapping[str, Layer]) -> None:
-    """Keys, salt, variants, weights, rates, layer range, schedule and variant references."""
+    """Keys, salt, variants, weights, rates, layer range, schedule, variant references, and what
+    activates it."""
     _check_identity(experiment)
     _check_variants(experiment)
     _check_layer(experiment, layers)
@@ -34,6 +40,25 @@ def check_shape(experiment: Experiment, layers: Mapping[str, Layer]) -> None:
         if key is not None and experiment.variant(key) is None:
             known = ", ".join(variant.key for variant in experiment.variants)
             raise InvalidExperiment(field, key, f"name one of the variants: {known}")
+    if experiment.activation is not None:
+        _check_activation(experiment, experiment.activation)
+
+
+def _check_activation(experiment: Experiment, activation: ActivationRule) -> None:
+    with located("when"):
+        check_event_rule(activation.when)
+    if activation.for_ms is not None and not 0 < activation.for_ms <= MAX_WITHIN_MS:
+        raise InvalidExperiment("for", activation.for_ms, "use more than 0 s, 400 days at most")
+    if activation.limit is not None and not 1 <= activation.limit <= MAX_ACTIVATIONS:
+        raise InvalidExperiment("limit", activation.limit, f"use 1 to {MAX_ACTIVATIONS}")
+    _check_rate(activation.control_share_bp, "controlShare")
+    if experiment.type is not ExperimentType.PERSONALIZATION:
+        fix = "only what has type personalization is activated by events"
+        raise InvalidExperiment("type", experiment.type.value, fix)
+    for index, variant in enumerate(experiment.variants):
+        if variant.key == CONTROL_ARM:
+            fix = "with `when` the control is the control share; choose another key"
+            raise InvalidExperiment(f"variants[{index}].key", variant.key, fix)
 
 
 def _check_identity(experiment: Experiment) -> None:

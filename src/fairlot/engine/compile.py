@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fairlot.engine.audience import Segments, compile_page, compile_person, compile_segments
 from fairlot.engine.checks import check_shape
 from fairlot.engine.errors import InvalidExperiment, located
+from fairlot.engine.history import compile_event_rule
 from fairlot.engine.model import (
     BrokenExperiment,
     Decision,
@@ -107,6 +108,9 @@ def compile_experiment(
     with located("audience"):
         page = compile_page(experiment.audience)
         person = compile_person(experiment.audience, segments)
+    if experiment.activation is not None:
+        with located("when"):
+            compile_event_rule(experiment.activation.when, segments.lists)
     layer = layers[experiment.layer.key] if experiment.layer is not None else None
     return bind(Parts(experiment, page, person, holdout, layer))
 

@@ -375,10 +375,10 @@ class Context(msgspec.Struct):
     """What is known of one request; the engine reads it and never changes it.
 
     Absent means unknown: without a `url` no URL pattern is checked, without `url` and `search` no
-    query parameter. `sticky` maps experiment keys to remembered variant keys. `now_ms` matters
-    only to experiments with a schedule, and to segments over `history`, which only the server
-    knows. (A struct: one is made for each request, and a dataclass
-    takes twice as long.)
+    query parameter. `sticky` maps experiment keys to remembered variant keys, `activations` those
+    of triggered personalizations to the variants that are active, None for the control share.
+    `now_ms` matters only to experiments with a schedule, and to segments over `history`, which only
+    the server knows. (A struct: one is made for each request, and a dataclass takes twice as long.)
     """
 
     attributes: Mapping[str, Any] = {}
@@ -392,6 +392,7 @@ class Context(msgspec.Struct):
     sticky: Mapping[str, str] | None = None
     overrides: Overrides | None = None
     history: History | None = None
+    activations: Mapping[str, str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,11 +157,15 @@ def layer_step(parts: Parts) -> Step | str:
     return draw_step("layer", Draw(parts.layer.salt, LAYER, ends, outcomes))
 
 
-def divert_step(parts: Parts) -> Step | str:
-    experiment = parts.experiment
+def diverted_variant(experiment: Experiment) -> Variant | None:
+    """Where everybody who is eligible goes, if anywhere."""
     is_completed = experiment.status is Status.COMPLETED
     target = experiment.rollout if is_completed else experiment.divert_to
-    variant = experiment.variant(target) if target is not None else None
+    return experiment.variant(target) if target is not None else None
+
+
+def divert_step(parts: Parts) -> Step | str:
+    variant = diverted_variant(parts.experiment)
     if variant is None:
         return "diverts nobody"
     diverted, person = parts.some(variant, Reason.DIVERT), parts.person
@@ -169,7 +173,7 @@ def divert_step(parts: Parts) -> Step | str:
         return asking_step(
             "divert",
             lambda _unit, _subject, _context: diverted,
-            lambda _unit, _subject, _context: Seen(f"everyone eligible goes to {target}", {}),
+            lambda _unit, _subject, _context: Seen(f"everyone eligible goes to {variant.key}", {}),
         )
     return asking_step(
         "divert",
@@ -235,6 +239,33 @@ def adapter_step(parts: Parts) -> Step | str:
     )
 
 
+def activation_step(parts: Parts) -> Step:
+    """What an event has activated; holdout, layer, sample and weights were drawn for then. Where
+    everybody is diverted, all of the active are, the control share too."""
+    key = parts.experiment.key
+    active, inactive = parts.by_key(Reason.STICKY), parts.none(Reason.AUDIENCE)
+    target = diverted_variant(parts.experiment)
+    diverted = None if target is None else parts.some(target, Reason.DIVERT)
+
+    def run(_unit: str, _subject: str, context: Context) -> Decision:
+        activations = context.activations
+        if activations is None or key not in activations:
+            return inactive
+        return diverted or active.get(activations[key] or "", inactive)
+
+    def describe(_unit: str, _subject: str, context: Context) -> Seen:
+        activations = context.activations
+        if activations is None or key not in activations:
+            return Seen("nothing is active for the subject", {})
+        variant_key = activations[key]
+        if variant_key is None:
+            return Seen("active: the control share", {"variant": None})
+        known = "" if variant_key in active else ", which is no variant any more"
+        return Seen(f"active: {variant_key}{known}", {"variant": variant_key})
+
+    return asking_step("activation", run, describe)
+
+
 def bucket_step(parts: Parts) -> Step:
     variants = parts.experiment.variants
     weights = [variant.weight for variant in variants if variant.weight is not None]
@@ -258,6 +289,16 @@ DECISION_TABLE: Final[tuple[tuple[str, Builder], ...]] = (
     ("adapter", adapter_step),
     ("bucket", bucket_step),
 )
+# Of a personalization that events activate.
+TRIGGERED_TABLE: Final[tuple[tuple[str, Builder], ...]] = (
+    ("preview", preview_step),
+    ("excluded", excluded_step),
+    ("state", state_step),
+    ("page", page_step),
+    ("unit", unit_step),
+    ("person", person_step),
+    ("activation", activation_step),
+)
 # These answer only when the context brings overrides, the second set also when it brings a memory;
 # calls without leave them out.
 OVERRIDE_STEPS: Final = frozenset({"preview", "excluded", "adapter"})
@@ -271,6 +312,8 @@ NOT_SERVED: Final = "not served"
 
 def table_for(experiment: Experiment) -> tuple[tuple[str, Builder], ...]:
     """The decision table; with `recheckAudience` the person comes before the memory."""
+    if experiment.activation is not None:
+        return TRIGGERED_TABLE
     if not experiment.recheck_audience:
         return DECISION_TABLE
     order = [name for name, _ in DECISION_TABLE]

@@ -18,7 +18,6 @@ MAX_SEGMENTS: Final = 50
 MAX_PARAM_KEY_CHARS: Final = 200
 MAX_PARAM_VALUE_CHARS: Final = 2000
 
-NO_PROFILES: Final = "this server keeps no visitor profiles yet; leave it out"
 _ONE_LABEL: Final = re.compile(r"[^\s/.:*\[\\]+")
 _VALUELESS: Final = (QueryOperator.EXISTS, QueryOperator.NOT_EXISTS)
 
@@ -74,11 +73,9 @@ _DEVICE: Final = Field(
 )
 _VISITOR_STATUS: Final = Field(
     "visitorStatus",
-    Choice(
-        VisitorStatus,
-        dict.fromkeys((VisitorStatus.NEW, VisitorStatus.RETURNING), NO_PROFILES),
-    ),
-    "Only any is possible until there are visitor profiles.",
+    Choice(VisitorStatus),
+    "Whether the subject has been here before this visit; new and returning are decided on the"
+    " server.",
     default=VisitorStatus.ANY.value,
 )
 SAMPLE_RATE: Final = Field(
@@ -107,13 +104,13 @@ def read_audience(top: Fields, names: Names) -> Audience:
     rate_bp = _read_sample_rate(top, part)
     if part is None:
         return Audience(sample_rate_bp=rate_bp)
-    part.read(_VISITOR_STATUS)
     return Audience(
         rule=read_rule(part, names) or {},
         segments=read_segment_names(part, names.segments),
         url_patterns=_read_url_patterns(part),
         query_params=_read_query_params(part),
         device=part.read(_DEVICE) or Device.ALL,
+        visitor_status=part.read(_VISITOR_STATUS) or VisitorStatus.ANY,
         sample_rate_bp=rate_bp,
     )
 

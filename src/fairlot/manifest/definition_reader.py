@@ -8,6 +8,7 @@ from fairlot.manifest.audience_reader import RULE, SEGMENTS, read_rule, read_seg
 from fairlot.manifest.definitions import (
     Definition,
     DocumentKind,
+    HistoryConditionDefinition,
     HoldoutDefinition,
     LayerDefinition,
     MetricDefinition,
@@ -16,6 +17,7 @@ from fairlot.manifest.definitions import (
 )
 from fairlot.manifest.document_kind import KIND
 from fairlot.manifest.engine_check import EngineCheck
+from fairlot.manifest.event_rule_reader import EVENT_RULE_FIELDS, read_event_rule
 from fairlot.manifest.fields import Field, Fields, JsonSchema, Shape, Table
 from fairlot.manifest.metric_reader import EVENT_NAME, METRIC_TYPE_SAYS
 from fairlot.manifest.names import Names
@@ -29,6 +31,7 @@ from fairlot.manifest.shapes import (
     Choice,
     Flag,
     Matching,
+    Parts,
     Rate,
     Text,
     read_items,
@@ -37,6 +40,7 @@ from fairlot.manifest.shapes import (
 MAX_VALUES: Final = 50_000
 MAX_VALUE_CHARS: Final = 400
 MAX_PUBLIC_VALUES: Final = 500
+MAX_CONDITIONS: Final = 20
 
 _ATTRIBUTE_PATTERN: Final = re.compile(r"(?!account(?:\.|$))[^\s.$][^\s.]*(?:\.[^\s.]+)*")
 _ATTRIBUTE_FIX: Final = (
@@ -97,20 +101,35 @@ _PUBLIC: Final = Field(
     "Whether everybody may read the values in the manifest; they are hashed otherwise.",
     default=False,
 )
+_PERFORMED: Final = Field(
+    "performed",
+    Flag(),
+    "Whether the subject did it; false: did not, or not so often.",
+    default=True,
+)
+_CONDITION_TABLE: Final = Table(
+    (*EVENT_RULE_FIELDS, _PERFORMED), "A condition on what a subject did."
+)
+_HISTORY: Final = Field(
+    "history",
+    Parts(_CONDITION_TABLE, MAX_CONDITIONS),
+    "What the subject did or did not; all must hold. Decided on the server.",
+)
 _VALUES_SALT: Final = Field("salt", SALT_SHAPE, "What is hashed with each value.")
 
 _LAYER_TABLE: Final = Table((*_COMMON, _LAYER_SALT), "A layer.")
 _HOLDOUT_TABLE: Final = Table((*_COMMON, _RATE, _HOLDOUT_SALT), "The holdout of the project.")
 _METRIC_TABLE: Final = Table((*_COMMON, _TYPE, EVENT_NAME), "A metric.")
+_NOT_OF_LISTS: Final = ("rule", "history", "segments")
 _ABSENT: Final[JsonSchema] = {"type": "null"}
 _SEGMENT_TABLE: Final = Table(
-    (*_COMMON, RULE, SEGMENTS, _VALUES, _ATTRIBUTE, _PUBLIC, _VALUES_SALT),
-    "A segment: a rule, other segments, or both; or a list.",
+    (*_COMMON, RULE, _HISTORY, SEGMENTS, _VALUES, _ATTRIBUTE, _PUBLIC, _VALUES_SALT),
+    "A segment: a rule, a history, other segments, or more than one of these; or a list.",
     also={
         "if": {"required": ["values"], "properties": {"values": {"type": "array"}}},
-        "then": {"properties": dict.fromkeys(("rule", "segments"), _ABSENT)},
+        "then": {"properties": dict.fromkeys(_NOT_OF_LISTS, _ABSENT)},
         "else": {
-            "anyOf": [{"required": ["rule"]}, {"required": ["segments"]}],
+            "anyOf": [{"required": [name]} for name in _NOT_OF_LISTS],
             "properties": dict.fromkeys(("attribute", "public", "salt"), _ABSENT),
         },
     },
@@ -161,17 +180,42 @@ def _read_segment(top: Fields, names: Names) -> SegmentDefinition:
     for field in (_ATTRIBUTE, _PUBLIC, _VALUES_SALT):
         if top.has(field.name):
             top.refuse(field.name, "for a list of `values` only; remove it")
-    if not top.has(RULE.name) and not top.has(SEGMENTS.name):
-        top.refuse(RULE.name, "missing; a segment has a rule, segments, or a list of values")
-    rule = read_rule(top, names)
+    if not any(top.has(name) for name in _NOT_OF_LISTS):
+        fix = "missing; a segment has a rule, a history, segments, or a list of values"
+        top.refuse(RULE.name, fix)
+    rule, check = read_rule(top, names), EngineCheck(top.map, top.problems, names.lists)
     if rule is not None:
-        EngineCheck(top.map, top.problems, names.lists).check_rule(RULE.name, rule)
-    segments = read_segment_names(top, names.segments)
-    return SegmentDefinition(**_read_common(top), rule=rule, segments=segments)
+        check.check_rule(RULE.name, rule)
+    return SegmentDefinition(
+        **_read_common(top),
+        rule=rule,
+        history=_read_history(top, check, names),
+        segments=read_segment_names(top, names.segments),
+    )
+
+
+def _read_history(
+    top: Fields, check: EngineCheck, names: Names
+) -> tuple[HistoryConditionDefinition, ...]:
+    written = top.read(_HISTORY)
+    if written == () and not top.problems.under(_HISTORY.name):
+        top.refuse(_HISTORY.name, "empty; write a condition, as in [{event: order}]")
+    return tuple(_read_condition(part, check, names) for part in written or ())
+
+
+def _read_condition(part: Fields, check: EngineCheck, names: Names) -> HistoryConditionDefinition:
+    rule, performed = read_event_rule(part, check, names), part.read(_PERFORMED)
+    return HistoryConditionDefinition(
+        event=rule.event,
+        where=rule.where,
+        count=rule.count,
+        within_ms=rule.within_ms,
+        performed=performed is not False,
+    )
 
 
 def _read_list_segment(top: Fields) -> SegmentDefinition:
-    for field in (RULE, SEGMENTS):
+    for field in (RULE, _HISTORY, SEGMENTS):
         if top.has(field.name):
             fix = "not beside `values`; write a segment with the rule that names this list"
             top.refuse(field.name, fix)

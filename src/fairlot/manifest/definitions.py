@@ -61,14 +61,34 @@ class LayerDefinition(_Definition, frozen=True):
     salt: str | None = None
 
 
+class HistoryConditionDefinition(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+):
+    """What a subject did, or with `performed` false did not: `event`, each time with properties
+    that satisfy `where`, `count` times within the last `within_ms`, ever without."""
+
+    event: str
+    where: Mapping[str, Any] = {}
+    count: int = 1
+    within_ms: int | None = None
+    performed: bool = True
+
+
 class SegmentDefinition(_Definition, frozen=True):
-    """Subjects who satisfy `rule` and are in all of `segments`, or who are listed in `values`.
+    """Subjects who satisfy `rule`, did all of `history` and are in all of `segments`, or who are
+    listed in `values`.
 
     A list looks up the value at the path `attribute`, without one the subject id; its values are
     hashed in the manifest unless it `is_public`. Without a salt it is `segment.<key>`.
     """
 
     rule: Mapping[str, Any] | None = None
+    history: tuple[HistoryConditionDefinition, ...] = ()
     segments: tuple[str, ...] = ()
     values: tuple[str | int | float, ...] | None = None
     attribute: str | None = None

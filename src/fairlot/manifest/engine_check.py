@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from fairlot.engine import Audience, Experiment, InvalidExperiment, Layer, ListSegment, Variant
 from fairlot.engine.checks import check_shape
-from fairlot.engine.conditions import MAX_CLAUSES, compile_rule
+from fairlot.engine.conditions import MAX_CLAUSES, compile_condition, compile_rule
 from fairlot.engine.queries import compile_query_params
 from fairlot.engine.urls import MAX_PATTERNS, compile_url_patterns
 from fairlot.manifest.nodes import MapNode, json_value, locate, shown, shown_value
@@ -51,8 +51,17 @@ class EngineCheck:
         self._check_list("audience.queryParams", audience.query_params, compile_query_params)
 
     def check_rule(self, path: str, rule: Mapping[str, Any]) -> None:
+        self._check_pieces(path, rule, partial(compile_rule, segments=self.lists))
+
+    def check_condition(self, path: str, condition: Mapping[str, Any]) -> None:
+        """Of the properties of an event."""
+        self._check_pieces(path, condition, partial(compile_condition, segments=self.lists))
+
+    def _check_pieces(
+        self, path: str, rule: Mapping[str, Any], compile_part: Callable[[Any], object]
+    ) -> None:
         pieces = [_Piece(f"{path}.{key}", key, {key: operand}) for key, operand in rule.items()]
-        self._check(path, rule, pieces[:MAX_CLAUSES], partial(compile_rule, segments=self.lists))
+        self._check(path, rule, pieces[:MAX_CLAUSES], compile_part)
 
     def _check_list(
         self, path: str, items: Sequence[Any], compile_part: Callable[[Any], object]

@@ -6,7 +6,8 @@ from typing import Final
 
 from fairlot.engine import ExperimentType, Unit
 from fairlot.engine.model import BUCKETS
-from fairlot.manifest.audience_reader import AUDIENCE, HOLDBACK, NO_PROFILES, SAMPLE_RATE
+from fairlot.manifest.activation_reader import ACTIVATION_ALSO, ACTIVATION_FIELDS
+from fairlot.manifest.audience_reader import AUDIENCE, HOLDBACK, SAMPLE_RATE
 from fairlot.manifest.document_kind import KIND
 from fairlot.manifest.fields import Field, Fields, Table
 from fairlot.manifest.metric_reader import METRICS
@@ -95,7 +96,7 @@ TAGS: Final = Field("tags", Texts(50, 100), "For people; never published.")
 TYPE: Final = Field(
     "type",
     Choice(ExperimentType),
-    "A label in answers; personalization may have one variant only.",
+    "A label in answers; a personalization may have one variant only, and be activated by events.",
     default=ExperimentType.AB.value,
 )
 STATUS: Final = Field(
@@ -134,8 +135,8 @@ DIVERT_TO: Final = Field(
 )
 DISPLAY: Final = Field(
     "display",
-    Choice(Display, dict.fromkeys((Display.ONCE, Display.ONCE_PER_VISIT), NO_PROFILES)),
-    "Only always is possible until there are visitor profiles.",
+    Choice(Display),
+    "How often the Choose API serves it to a subject; all but always is decided on the server.",
     default=Display.ALWAYS.value,
 )
 ON_LOGIN: Final = Field(
@@ -195,6 +196,7 @@ EXPERIMENT_TABLE: Final = Table(
         SCHEDULE,
         DIVERT_TO,
         DISPLAY,
+        *ACTIVATION_FIELDS,
         ON_LOGIN,
         RECHECK_AUDIENCE,
         ADAPTER_IS_RANDOMISED,
@@ -207,4 +209,5 @@ EXPERIMENT_TABLE: Final = Table(
         METRICS,
     ),
     "An experiment.",
+    also=ACTIVATION_ALSO,
 )

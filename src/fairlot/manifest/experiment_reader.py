@@ -1,9 +1,12 @@
 """One YAML document of an experiment: every field of it, read and checked."""
 
 from dataclasses import replace
+from typing import Final
 
 from fairlot.engine import (
+    ActivationRule,
     Audience,
+    EventRule,
     Experiment,
     ExperimentType,
     LayerRange,
@@ -12,6 +15,7 @@ from fairlot.engine import (
     Variant,
 )
 from fairlot.manifest import experiment_fields as written
+from fairlot.manifest.activation_reader import is_triggered, read_activation
 from fairlot.manifest.audience_reader import read_audience
 from fairlot.manifest.engine_check import SOUND, EngineCheck
 from fairlot.manifest.experiment_fields import Display, OnLogin
@@ -23,6 +27,9 @@ from fairlot.manifest.problems import Problems
 from fairlot.manifest.schedule_reader import read_schedule
 from fairlot.manifest.spec import ExperimentSpec, TargetStatus
 from fairlot.manifest.variant_reader import read_variants
+
+PERSONALIZATION: Final = ExperimentType.PERSONALIZATION
+SOME_ACTIVATION: Final = ActivationRule(EventRule("any"))
 
 
 def read_experiment(root: MapNode, source: str, problems: Problems, names: Names) -> ExperimentSpec:
@@ -88,6 +95,7 @@ class _ExperimentReader:
             variants=self.variants(kind, divert_to, rollout),
             divert_to=divert_to,
             rollout=rollout,
+            activation=read_activation(top, kind, self.engine, self.names),
         )
 
     def key(self) -> str:
@@ -129,8 +137,11 @@ class _ExperimentReader:
     ) -> tuple[Variant, ...]:
         """The variants; `divert_to` and `rollout` must each name one."""
         before = len(self.problems)
-        variants = read_variants(self.top)
+        triggered = is_triggered(self.top)
+        variants = read_variants(self.top, has_control=not triggered)
         with_variants = replace(SOUND, type=kind, variants=variants)
+        if triggered:
+            with_variants = replace(with_variants, type=PERSONALIZATION, activation=SOME_ACTIVATION)
         if len(self.problems) == before:
             self.engine.check_shape(with_variants)
         if len(self.problems) == before:

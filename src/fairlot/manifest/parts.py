@@ -6,10 +6,15 @@ from typing import Any
 
 from fairlot.engine import (
     BrokenExperiment,
+    EventRule,
     Experiment,
+    Feed,
+    HistoryCondition,
+    HistorySegment,
     Holdout,
     Layer,
     ListSegment,
+    PropertyRule,
     RuleSegment,
     Segment,
 )
@@ -17,6 +22,7 @@ from fairlot.engine.conditions import GROUP_OPERATORS
 from fairlot.engine.operators import member_hash
 from fairlot.manifest.definitions import (
     Definition,
+    HistoryConditionDefinition,
     HoldoutDefinition,
     LayerDefinition,
     SegmentDefinition,
@@ -30,6 +36,8 @@ class ManifestParts:
     holdout: Holdout | None
     layers: tuple[Layer, ...]
     segments: tuple[Segment, ...]
+    properties: tuple[PropertyRule, ...] = ()
+    feeds: tuple[Feed, ...] = ()
 
 
 def manifest_parts(
@@ -78,6 +86,9 @@ def holdout_of(definition: HoldoutDefinition, project: str) -> Holdout:
 def segment_of(definition: SegmentDefinition) -> Segment:
     """Members of a list that is not public are hashed."""
     key, values = definition.key, definition.values
+    if definition.history:
+        conditions = tuple(map(condition_of, definition.history))
+        return HistorySegment(key, conditions, definition.rule or {})
     if values is None:
         return RuleSegment(key, definition.rule or {})
     if definition.is_public:
@@ -85,6 +96,11 @@ def segment_of(definition: SegmentDefinition) -> Segment:
     salt = definition.salt or f"segment.{key}"
     hashes = frozenset(member_hash(salt, str(value)) for value in values)
     return ListSegment(key, attribute=definition.attribute, salt=salt, hashes=hashes)
+
+
+def condition_of(written: HistoryConditionDefinition) -> HistoryCondition:
+    rule = EventRule(written.event, written.where, written.count, written.within_ms)
+    return HistoryCondition(rule, written.performed)
 
 
 def groups_named(rule: Any) -> Iterator[str]:
@@ -116,6 +132,9 @@ def _used_segments(
     used: set[str] = set()
     for experiment in experiments:
         used.update(experiment.audience.segments, groups_named(experiment.audience.rule))
-    rules = [segments[key].rule for key in used & segments.keys()]
-    used.update(name for rule in rules for name in groups_named(rule))
+        if experiment.activation is not None:
+            used.update(groups_named(experiment.activation.when.where))
+    for key in used & segments.keys():
+        used.update(groups_named(segments[key].rule))
+        used.update(groups_named([each.where for each in segments[key].history]))
     return tuple(segment_of(segments[key]) for key in sorted(used & segments.keys()))

@@ -1,8 +1,8 @@
 """What the values of fields may be: texts, numbers, choices, mappings and lists of them."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any, ClassVar, Final, NamedTuple, TypeVar
@@ -114,17 +114,13 @@ class Whole(Shape[int]):
 
 @dataclass(frozen=True, slots=True)
 class Choice(Shape[_Choice]):
-    """One of a few words. Those in `refused` are known and not taken: why is said."""
+    """One of a few words."""
 
     kind: type[_Choice]
-    refused: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, fields: Fields, name: str, node: Node) -> _Choice | None:
         text = read_text(fields, name, node)
         if text is None:
-            return None
-        if text in self.refused:
-            fields.refuse(name, self.refused[text])
             return None
         try:
             return self.kind(text)
@@ -135,8 +131,7 @@ class Choice(Shape[_Choice]):
             return None
 
     def schema(self) -> JsonSchema:
-        words = [word.value for word in self.kind if word.value not in self.refused]
-        return {"type": "string", "enum": words}
+        return {"type": "string", "enum": [word.value for word in self.kind]}
 
 
 class Rate(Shape[int]):

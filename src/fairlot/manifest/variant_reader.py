@@ -136,8 +136,8 @@ VARIANTS: Final = Field(
 )
 
 
-def read_variants(top: Fields) -> tuple[Variant, ...]:
-    """The variants of the experiment whose fields are `top`, its control among them."""
+def read_variants(top: Fields, *, has_control: bool) -> tuple[Variant, ...]:
+    """The variants of the experiment whose fields are `top`, of which one is its control."""
     readers = top.read(VARIANTS) or ()
     variants = [_read_variant(fields) for fields in readers]
     marked = [index for index, variant in enumerate(variants) if variant.is_control]
@@ -145,7 +145,12 @@ def read_variants(top: Fields) -> tuple[Variant, ...]:
         first = variants[marked[0]].key
         readers[index].refuse("isControl", f"{first!r} is the control already; mark one variant")
     _check_sum(top, [variant.weight for variant in variants])
-    return _with_control(variants)
+    if has_control:
+        return _with_control(variants)
+    for index in marked:
+        fix = "with `when` the control is the control share; remove it"
+        readers[index].refuse("isControl", fix)
+    return tuple(variants)
 
 
 def _check_sum(top: Fields, written: Sequence[int | None]) -> None:

@@ -84,4 +84,6 @@ def served_manifest(
         holdout=parts.holdout,
         layers=parts.layers,
         segments=parts.segments,
+        properties=parts.properties,
+        feeds=parts.feeds,
     )

@@ -144,6 +144,8 @@ class Decisions:
         experiment, variant, reason = decision.experiment, decision.variant, decision.reason
         if experiment is None or self._rejects(project.project_id, subject_id):
             return None
+        if experiment.activation is not None:
+            return None  # it was recorded when it was activated
         ticket = None
         if track:
             ticket = self._record_holdout(project, decision, experiment, subject_id, context)

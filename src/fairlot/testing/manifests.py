@@ -18,6 +18,7 @@ from fairlot.manifest.definitions import Definition
 from fairlot.manifest.documents import read_files
 from fairlot.manifest.parts import manifest_parts
 from fairlot.manifest.problems import SpecProblem
+from fairlot.manifest.public import public_of
 from fairlot.manifest.source_files import SourceFile, read_source_files
 from fairlot.manifest.spec import ExperimentSpec, TargetStatus
 
@@ -95,8 +96,9 @@ def experiment_of(
 
 
 def manifest_from_yaml(text: str, *, version: int = 1) -> Manifest:
-    """The manifest that a server makes of a YAML text, its definitions included: drafts, and
-    completed experiments without a rollout, are not in it. Needs PyYAML (`fairlot[server]`)."""
+    """The manifest that clients get of a YAML text, its definitions included: drafts, and completed
+    experiments without a rollout, are not in it, and what only a server decides is there by its
+    names. Needs PyYAML (`fairlot[server]`)."""
     return _manifest_of_files([SourceFile("<text>", text)], (), version)
 
 
@@ -133,11 +135,13 @@ def _manifest_of(
         holdout=parts.holdout,
         layers=parts.layers,
         segments=parts.segments,
+        properties=parts.properties,
+        feeds=parts.feeds,
     )
     broken = compile_manifest(manifest).broken
     if broken:
         raise UnusableExperiments(f"{key}: {problem}" for key, problem in broken.items())
-    return manifest
+    return public_of(manifest)
 
 
 def _is_served(spec: ExperimentSpec) -> bool:

@@ -128,11 +128,6 @@ def audience_problems(lines: str, *segments: SegmentDefinition) -> list[str]:
         ),
         ("  device: tablet", '4: audience.device: "tablet": write one of all, desktop, mobile'),
         (
-            "  visitorStatus: new",
-            '4: audience.visitorStatus: "new": this server keeps no visitor profiles yet; leave it',
-        ),
-        ("  visitorStatus: returning", '4: audience.visitorStatus: "returning": this server keeps'),
-        (
             "  visitorStatus: old",
             '4: audience.visitorStatus: "old": write one of any, new, returning',
         ),

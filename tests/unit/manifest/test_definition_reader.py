@@ -1,9 +1,11 @@
 """Documents of layers, segments, the holdout and metrics: what they become, and what is refused."""
 
+import msgspec
 import pytest
 
 from fairlot.manifest.definitions import (
     Definition,
+    HistoryConditionDefinition,
     HoldoutDefinition,
     KnownDefinitions,
     LayerDefinition,
@@ -11,6 +13,8 @@ from fairlot.manifest.definitions import (
     MetricType,
     SegmentDefinition,
     WrittenDefinition,
+    definition_from_json,
+    definition_to_json,
 )
 from support.experiment_texts import problems_of, read_text
 
@@ -74,6 +78,80 @@ segments: [pros, vips]
         rule={"tier": "pro", "email": {"$inGroup": "vips"}},
         segments=("pros", "vips"),
     )
+
+
+def test_segment__of_a_history__is_read() -> None:
+    text = """\
+kind: segment
+key: buyers
+rule: {tier: pro}
+history:
+  - {event: order, where: {value: {$gte: 50}, mail: {$inGroup: vips}}, count: 2, within: 30d}
+  - {event: refund, performed: false}
+  - {event: view, performed: true, count: null}
+segments: [pros]
+"""
+    assert definition_of(text, VIPS, PROS) == SegmentDefinition(
+        key="buyers",
+        name="buyers",
+        rule={"tier": "pro"},
+        history=(
+            HistoryConditionDefinition(
+                event="order",
+                where={"value": {"$gte": 50}, "mail": {"$inGroup": "vips"}},
+                count=2,
+                within_ms=30 * 86_400_000,
+            ),
+            HistoryConditionDefinition(event="refund", performed=False),
+            HistoryConditionDefinition(event="view"),
+        ),
+        segments=("pros",),
+    )
+
+
+def test_segment__of_a_history__is_written_and_read_as_json() -> None:
+    found = definition_of("kind: segment\nkey: s\nhistory: [{event: order, within: 1h}]\n")
+    assert msgspec.json.decode(definition_to_json(found))["history"] == [
+        {"event": "order", "withinMs": 3_600_000}
+    ]
+    assert definition_from_json(definition_to_json(found)) == found
+
+
+CONDITIONS = "[" + "{event: a}, " * 21 + "]"
+
+
+@pytest.mark.parametrize(
+    ("history", "problem"),
+    [
+        ("[]", "4: history: []: empty; write a condition, as in [{event: order}]"),
+        ("{event: order}", '4: history: {"event":"order"}: write a list, as in [a, b]'),
+        ("[order]", '4: history[0]: "order": write a mapping of fields, as in {key: value}'),
+        ("[{count: 2}]", "4: history[0].event: missing; it is required"),
+        ("[{event: ''}]", '4: history[0].event: "": write a text, or leave the field out'),
+        ("[{event: a, count: 0}]", "4: history[0].count: 0: write a whole number from 1 to 1000"),
+        ("[{event: a, within: 30}]", "4: history[0].within: 30: write a whole number and its unit"),
+        ("[{event: a, within: 500d}]", '4: history[0].within: "500d": write 400d at most'),
+        ("[{event: a, performed: no}]", '4: history[0].performed: "no": write true or false'),
+        ("[{event: a, were: {}}]", "4: history[0].were: {}: not a field here; did you mean where?"),
+        (
+            "[{event: a, where: {price: {$gtt: 1}}}]",
+            "4: history[0].where.price.$gtt: 1: $gtt is not an operator; did you mean $gt?",
+        ),
+        (
+            "[{event: a, where: {price: {$regex: '('}}}]",
+            '4: history[0].where.price.$regex: "(": a group is not closed',
+        ),
+        (CONDITIONS, "21 items; use at most 20"),
+    ],
+)
+def test_history__wrong__is_refused(history: str, problem: str) -> None:
+    (found,) = problems_of(f"kind: segment\nkey: s\nname: S\nhistory: {history}")
+    assert problem in found
+
+
+def test_history__beside_a_list__is_refused() -> None:
+    (found,) = problems_of("kind: segment\nkey: s\nvalues: [a]\nhistory: [{event: a}]")
+    assert found.startswith('4: history: [{"event":"a"}]: not beside `values`')
 
 
 def test_segment__of_segments_only__is_read() -> None:
@@ -168,7 +246,7 @@ ATTRIBUTE_FIX = (
         ),
         (
             "kind: segment\nkey: s",
-            ["1: rule: missing; a segment has a rule, segments, or a list of values"],
+            ["1: rule: missing; a segment has a rule, a history, segments, or a list of values"],
         ),
         (
             "kind: segment\nkey: s\nrule: {a: 1}\nattribute: a\npublic: true\nsalt: x",

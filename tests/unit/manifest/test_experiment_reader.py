@@ -17,6 +17,7 @@ from fairlot.engine import (
     Status,
     Unit,
     Variant,
+    VisitorStatus,
 )
 from fairlot.manifest.spec import ExperimentSpec, TargetStatus
 from support.experiment_texts import (
@@ -116,7 +117,7 @@ audience:
     - {key: utm, operator: equals, value: x}
     - {key: ref, operator: exists}
   device: mobile
-  visitorStatus: any
+  visitorStatus: returning
   sampleRate: 0.1234
 layer: {key: checkout, start: 0, end: 5000}
 schedule:
@@ -124,7 +125,7 @@ schedule:
   end: "2026-11-24T06:00:00+01:00"
   hours: {days: [mon, fri], from: 22:00, to: 06:00}
 divertTo: a
-display: always
+display: once_per_visit
 onLogin: switch
 recheckAudience: true
 adapterIsRandomised: true
@@ -156,6 +157,7 @@ metrics:
                 QueryParam("ref", QueryOperator.EXISTS),
             ),
             device=Device.MOBILE,
+            visitor_status=VisitorStatus.RETURNING,
             sample_rate_bp=1234,
         ),
         layer=LayerRange("checkout", 0, 5000),
@@ -170,6 +172,7 @@ metrics:
         metadata={"on": "yes"},
         group="top-bar",
         priority=-5,
+        display="once_per_visit",
         on_login="switch",
         trigger={"kind": "waitForSelector", "selector": "#x"},
         shared_js="js",
@@ -340,14 +343,6 @@ def test_rate__written_as_a_decimal__is_read_exactly(lines: str, rate_bp: int) -
         ),
         (r'owner: "a\0"', rf'3: owner: "a\u0000": {NO_NUL}'),
         ("metadata: [1]", "3: metadata: [1]: write a mapping of fields, as in {key: value}"),
-        (
-            "display: once",
-            '3: display: "once": this server keeps no visitor profiles yet; leave it out',
-        ),
-        (
-            "display: once_per_visit",
-            '3: display: "once_per_visit": this server keeps no visitor profiles yet; leave it out',
-        ),
         ("display: never", '3: display: "never": write one of always, once, once_per_visit'),
         ("onLogin: stay", '3: onLogin: "stay": write one of keep, switch, exclude'),
         ("trigger: auto", '3: trigger: "auto": write a mapping of fields, as in {key: value}'),

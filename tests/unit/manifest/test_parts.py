@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from fairlot.engine import (
+    ActivationRule,
     Audience,
     BrokenExperiment,
     Context,
+    EventRule,
     Experiment,
+    HistoryCondition,
+    HistorySegment,
     Holdout,
     Layer,
     LayerRange,
@@ -26,6 +30,7 @@ from fairlot.engine import (
 from fairlot.manifest import manifest_from_json, manifest_to_json
 from fairlot.manifest.definitions import (
     Definition,
+    HistoryConditionDefinition,
     HoldoutDefinition,
     LayerDefinition,
     MetricDefinition,
@@ -33,6 +38,9 @@ from fairlot.manifest.definitions import (
     SegmentDefinition,
 )
 from fairlot.manifest.parts import manifest_parts
+
+ORDERED = HistoryConditionDefinition(event="order", where={"value": 5}, count=2, within_ms=1000)
+REFUNDED = HistoryConditionDefinition(event="refund", performed=False)
 
 
 def experiment_of(key: str = "e", **fields: Any) -> Experiment:
@@ -116,6 +124,21 @@ def test_layer__that_is_only_named__is_there_and_an_unused_one_is_not() -> None:
             ListSegment("s", salt="x", hashes=frozenset({hashlib.sha256(b"xv").hexdigest()[:32]})),
         ),
         (segment("s", values=()), ListSegment("s", salt="segment.s")),
+        (
+            segment("s", rule={"a": 1}, history=(ORDERED, REFUNDED)),
+            HistorySegment(
+                "s",
+                (
+                    HistoryCondition(EventRule("order", {"value": 5}, 2, 1000)),
+                    HistoryCondition(EventRule("refund"), performed=False),
+                ),
+                {"a": 1},
+            ),
+        ),
+        (
+            segment("s", history=(REFUNDED,)),
+            HistorySegment("s", (HistoryCondition(EventRule("refund"), performed=False),)),
+        ),
     ],
 )
 def test_segment__of_each_form__is_what_the_engine_knows(
@@ -123,6 +146,23 @@ def test_segment__of_each_form__is_what_the_engine_knows(
 ) -> None:
     named = experiment_of(audience=Audience(segments=("s",)))
     assert manifest_parts([named], [definition], "web").segments == (expected,)
+
+
+def test_lists__that_events_are_compared_with__are_there() -> None:
+    looked_up = {"sku": {"$inGroup": "shoes"}}
+    history = (HistoryConditionDefinition(event="order", where=looked_up),)
+    definitions = [
+        segment("buyers", history=history),
+        segment("shoes", values=("s1",)),
+        segment("boots", values=("s2",)),
+    ]
+    named = experiment_of(audience=Audience(segments=("buyers",)))
+    parts = manifest_parts([named], definitions, "web")
+    assert [each.key for each in parts.segments] == ["buyers", "shoes"]
+    when = EventRule("view", {"sku": {"$inGroup": "boots"}})
+    triggered = experiment_of(activation=ActivationRule(when))
+    parts = manifest_parts([triggered], definitions, "web")
+    assert [each.key for each in parts.segments] == ["boots"]
 
 
 def test_segments__named_by_nobody__stay_out() -> None:

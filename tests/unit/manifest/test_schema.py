@@ -80,6 +80,16 @@ EXPERIMENT = {
         {"key": "own", "name": "N", "kind": "sum", "eventName": "paid", "isPrimary": False},
     ],
 }
+TRIGGERED = {
+    "key": "triggered",
+    "name": "T",
+    "type": "personalization",
+    "when": {"event": "view", "where": {"page": "pricing"}, "count": 3, "within": "7d"},
+    "for": "12h",
+    "limit": 2,
+    "controlShare": 0.2,
+    "variants": [{"key": "a", "name": "A"}],
+}
 COMMON = {"key": "k", "name": "N", "description": "D"}
 DOCUMENTS: list[dict[str, Any]] = [
     EXPERIMENT,
@@ -97,7 +107,17 @@ DOCUMENTS: list[dict[str, Any]] = [
         "type": "personalization",
     },
     {"kind": "layer", **COMMON, "salt": "s"},
-    {"kind": "segment", **COMMON, "key": "ruled", "rule": {"a": 1}, "segments": ["listed"]},
+    TRIGGERED,
+    {
+        "kind": "segment",
+        **COMMON,
+        "key": "ruled",
+        "rule": {"a": 1},
+        "history": [
+            {"event": "order", "where": {"a": 1}, "count": 2, "within": "30m", "performed": False}
+        ],
+        "segments": ["listed"],
+    },
     {
         "kind": "segment",
         **COMMON,
@@ -203,7 +223,7 @@ def tables_in(schema: Any) -> Iterator[dict[str, Any]]:
             yield from tables_in(each)
 
 
-FREE: Final = frozenset({"payload", "rule", "metadata", "domOps", "trigger"})
+FREE: Final = frozenset({"payload", "rule", "where", "metadata", "domOps", "trigger"})
 CASES: Final = [
     (index, way) for index, document in enumerate(DOCUMENTS) for way in fields_of(document)
 ]
@@ -225,6 +245,19 @@ def test_schema__by_itself__is_valid() -> None:
 def test_schema__of_every_file_that_we_write__admits_it(path: Path) -> None:
     for document in read_documents(path.read_text("utf-8"), Problems(path.name)):
         SCHEMA.validate(json_value(document.root))
+
+
+@pytest.mark.parametrize("name", ["when", "for", "limit", "controlShare"])
+def test_trigger__of_another_type__is_refused_by_both(name: str) -> None:
+    document = {
+        "key": "other",
+        "name": "O",
+        name: TRIGGERED[name],
+        "variants": [{"key": "a", "name": "A"}, {"key": "b", "name": "B"}],
+    }
+    assert [each.path for each in problems_of([document], 0)] == [name]
+    assert errors_of(document)
+    assert not errors_of({**document, name: None}) or name == "when"
 
 
 def test_documents__with_every_field__are_sound_to_both() -> None:
@@ -272,11 +305,15 @@ def test_field__that_nobody_knows__is_refused_by_both(index: int, way: Way) -> N
 
 
 # Without one of these a document or a metric is of another form, and something else is missed.
-FORMS: Final = {("kind",), ("id",), ("values",), ("metrics", 0, "metric")}
+FORMS: Final = {("kind",), ("id",), ("values",), ("when",), ("metrics", 0, "metric")}
+# Both say that something else must be there too, each in its own way.
+OF_THE_TRIGGER: Final = (DOCUMENTS.index(TRIGGERED), ("type",))
 
 
 @pytest.mark.parametrize(
-    ("index", "way"), [case for case in CASES if case[1] not in FORMS], ids=name_of
+    ("index", "way"),
+    [case for case in CASES if case[1] not in FORMS and case != OF_THE_TRIGGER],
+    ids=name_of,
 )
 def test_field__that_is_left_out__is_missed_by_both_or_by_none(index: int, way: Way) -> None:
     documents = deepcopy(DOCUMENTS)

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from fairlot.engine import Context, Experiment, Reason, Variant, decide
+from fairlot.engine import Context, Experiment, Variant, decide
 from fairlot.profiles import Activation, Profile
 from fairlot.service.snapshot import ProjectServing
-
-_SERVED = frozenset({Reason.STICKY, Reason.DIVERT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +39,7 @@ def active_variant(
     activation = profile.activations.get(experiment.id)
     if activation is None or not activation.is_active(context.now_ms):
         return None
-    kept = activation.variant_key
-    asked = msgspec.structs.replace(context, sticky={} if kept is None else {experiment.key: kept})
-    decision = decide(project.rules.serving, experiment.key, profile.subject_id, asked)
-    if decision.variant is None or decision.reason not in _SERVED:
-        return None
-    return ActiveVariant(experiment, decision.variant, activation)
+    active = {experiment.key: activation.variant_key}
+    asked = msgspec.structs.replace(context, activations=active)
+    variant = decide(project.compiled, experiment.key, profile.subject_id, asked).variant
+    return None if variant is None else ActiveVariant(experiment, variant, activation)

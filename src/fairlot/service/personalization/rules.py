@@ -22,7 +22,6 @@ from fairlot.engine import (
 )
 from fairlot.engine.hashing import CONTROL
 from fairlot.engine.history import MAX_WITHIN_MS, compile_event_rule
-from fairlot.engine.model import FULL_RATE_BP
 from fairlot.engine.needs import HistoryNeeds, all_of
 
 
@@ -68,15 +67,14 @@ class Watching:
 class ProjectRules:
     """`watching` by the name of an event. `triggered` in the order in which they are served,
     `history_wanted` is what their audiences ask about. `property_keys` in the order of the
-    manifest. `activating` decides who is activated, `serving` which of the active are served.
-    `broken` says of rules, by key, what is wrong with them."""
+    manifest. `activating` decides who is activated.
+    `broken` says of properties, by key, what is wrong with them."""
 
     watching: Mapping[str, Watching]
     triggered: tuple[Experiment, ...]
     history_wanted: HistoryNeeds
     property_keys: tuple[str, ...]
     activating: CompiledManifest
-    serving: CompiledManifest
     broken: Mapping[str, str]
 
 
@@ -90,13 +88,9 @@ def compile_rules(compiled: CompiledManifest, needs: Mapping[str, HistoryNeeds])
     captured: defaultdict[str, list[Captured]] = defaultdict(list)
     experiments = _triggered_of(compiled)
     for experiment, rule in experiments:
-        try:
-            when = _compile_when(rule.when, lists)
-        except InvalidExperiment as error:
-            broken[experiment.key] = str(error.under("when"))
-        else:
-            found = Triggered(experiment, rule, when, _control_draw(experiment, rule))
-            triggered[rule.when.event].append(found)
+        when = _compile_when(rule.when, lists)
+        found = Triggered(experiment, rule, when, _control_draw(experiment, rule))
+        triggered[rule.when.event].append(found)
     for prop in manifest.properties:
         try:
             captured[prop.when.event].append(Captured(prop, _compile_when(prop.when, lists)))
@@ -112,7 +106,6 @@ def compile_rules(compiled: CompiledManifest, needs: Mapping[str, HistoryNeeds])
         history_wanted=all_of(needs.get(each.key, {}) for each in served),
         property_keys=tuple(each.key for each in manifest.properties),
         activating=compile_manifest(_activating(manifest, served)),
-        serving=compile_manifest(_serving(manifest, served)),
         broken=broken,
     )
 
@@ -155,7 +148,8 @@ def _watching(
 
 
 def _activating(manifest: Manifest, triggered: tuple[Experiment, ...]) -> Manifest:
-    """An event has no page. Who was activated before keeps its arm, but is asked again."""
+    """An event has no page. Who was activated before keeps its arm, but is asked again. Drawn as
+    what events do not activate is."""
     return replace(
         manifest,
         experiments=tuple(
@@ -165,30 +159,8 @@ def _activating(manifest: Manifest, triggered: tuple[Experiment, ...]) -> Manife
                     each.audience, url_patterns=(), query_params=(), device=Device.ALL
                 ),
                 recheck_audience=True,
-                server_only=False,
+                activation=None,
             )
             for each in triggered
         ),
-    )
-
-
-def _serving(manifest: Manifest, triggered: tuple[Experiment, ...]) -> Manifest:
-    """What was drawn at the activation is not drawn again."""
-    return replace(
-        manifest,
-        experiments=tuple(
-            replace(
-                each,
-                audience=replace(each.audience, sample_rate_bp=FULL_RATE_BP),
-                variants=tuple(
-                    replace(variant, recipe_sample_rate_bp=FULL_RATE_BP)
-                    for variant in each.variants
-                ),
-                layer=None,
-                recheck_audience=True,
-                server_only=False,
-            )
-            for each in triggered
-        ),
-        holdout=None,
     )

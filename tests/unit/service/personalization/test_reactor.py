@@ -426,10 +426,8 @@ def test_broken_rules__do_not_spoil_the_others(bench: RuledBench) -> None:
             a_property("views", "view", take=Take.COUNT),
         ),
     )
-    assert project.rules.broken == {
-        "few": "when.count: 0: use 1 to 1000",
-        "bad": project.rules.broken["bad"],
-    }
+    assert project.compiled.broken == {"few": "when.count: 0: use 1 to 1000"}
+    assert list(project.rules.broken) == ["bad"]
     assert "when.where" in project.rules.broken["bad"]
     bench.publish(project)
     profile = happen(bench, view(0))
