@@ -10,8 +10,9 @@ import msgspec
 
 from fairlot.engine import BrokenExperiment, Experiment
 from fairlot.events import Conversion, Exposure, Identity
-from fairlot.profiles import Identifier, Profile, subject_identifier
-from fairlot.service.profiles import KnownProfiles
+from fairlot.profiles import Identifier, Profile, claim_of_source, subject_identifier
+from fairlot.profiles.consents import GENERAL, consented
+from fairlot.service.profiles import KnownProfiles, Work
 from fairlot.service.snapshot import ProjectServing, Snapshot
 from fairlot.warehouse.log import read_conversions, read_exposures, read_identities
 from support.asgi import Response
@@ -49,13 +50,21 @@ class ChooseBench:
 
     desk: Desk
 
-    def call(self, path: str, body: Any, key: str | None = KEY) -> Response:
-        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    def call(
+        self,
+        path: str,
+        body: Any,
+        key: str | None = KEY,
+        headers: dict[str, str] | None = None,
+    ) -> Response:
+        headers = dict(headers or {})
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)
         return self.desk.client.request("POST", PATH + path, content, headers=headers)
 
-    def ask(self, **fields: Any) -> Response:
-        return self.call("/optimization/choose-api", fields)
+    def ask(self, headers: dict[str, str] | None = None, **fields: Any) -> Response:
+        return self.call("/optimization/choose-api", fields, headers=headers)
 
     def choose(self, who: dict[str, Any] | str = "", **fields: Any) -> dict[str, Any]:
         """The bodies by name, for PHONE unless said otherwise; a text is a user id."""
@@ -77,6 +86,20 @@ class ChooseBench:
 
     def identifiers(self, subject_id: str) -> list[Identifier]:
         return [subject_identifier(subject_id)]
+
+    def reject(self, who: dict[str, str], *, accepted: bool = False) -> None:
+        """Or accept."""
+        now_ms = self.desk.clock.now_ms = self.desk.clock.now_ms + 1
+        self.desk.client.run(
+            self.desk.services.profiles.apply(
+                Work(
+                    "prj_default",
+                    claim_of_source(who["sourceId"], who["profileId"]),
+                    now_ms,
+                    consents=[lambda profile: consented(profile, GENERAL, accepted, now_ms)],
+                )
+            )
+        )
 
     def pass_time(self, ms: int) -> None:
         self.desk.clock.now_ms += ms

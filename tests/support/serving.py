@@ -14,6 +14,7 @@ from fairlot.engine import (
     Experiment,
     Holdout,
     Manifest,
+    Segment,
     Variant,
     compile_manifest,
 )
@@ -62,10 +63,17 @@ def a_project(
     project: str = "default",
     version: int = 3,
     holdout: Holdout | None = None,
+    segments: tuple[Segment, ...] = (),
     **fields: Any,
 ) -> ProjectServing:
     manifest = Manifest(
-        "default", project, version, "2023-11-14T00:00:00.000Z", experiments, holdout
+        "default",
+        project,
+        version,
+        "2023-11-14T00:00:00.000Z",
+        experiments,
+        holdout,
+        segments=segments,
     )
     needs, compiled = profile_needs(manifest), compile_manifest(manifest)
     plain = ProjectServing(

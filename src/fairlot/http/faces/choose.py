@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Final
 
-from fairlot.engine import Decision
+from fairlot.engine import Variant
 from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope
 from fairlot.http.body import read_body
 from fairlot.http.faces.choose_wire import encode_choice, read_question
 from fairlot.http.faces.intempt import admitted
+from fairlot.http.privacy import wants_privacy
 from fairlot.http.problems import not_found, unavailable
 from fairlot.http.services import Services
 from fairlot.service.actors import Scope as AccessScope
@@ -26,24 +27,28 @@ def choose(services: Services) -> Handler:
 
 
 class ChooseFace:
-    """`_encoded` keeps the choices of the current snapshot, by the identity of the decisions that
-    the engine shares."""
+    """`_encoded` keeps the choices of the current snapshot, by experiment and the identity of the
+    variant."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._decisions = services.decisions
         self._counted = services.counts.decisions
-        self._chooser = Chooser(services.decisions, services.profiles, services.log)
-        self._encoded: dict[int, tuple[Decision, bytes]] = {}
+        self._chooser = Chooser(
+            services.decisions, services.profiles, services.feeds, services.privacy, services.log
+        )
+        self._encoded: dict[tuple[str, int], tuple[Variant, bytes]] = {}
         self._encoded_of: Snapshot | None = None
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
         tenant = admitted(self._services, scope, AccessScope.DECIDE)
         body = await read_body(scope, receive)
-        question = read_question(body, self._services.clock_ms())
+        now_ms = self._services.clock_ms()
         project = self._decisions.snapshot.projects.get((tenant.org, tenant.project))
         if project is None:
+            read_question(body, now_ms)
             return _NOTHING
+        question = read_question(body, now_ms, keeps_private=wants_privacy(scope, project))
         try:
             chosen = await self._chooser.choose(project, question)
         except UnknownUser as error:
@@ -67,9 +72,10 @@ class ChooseFace:
             self._counted[decision.experiment.type, decision.reason] += 1
         if decision.variant is None or body is not decision.variant.payload:
             return encode_choice(chosen)
-        known = self._encoded.get(id(decision))
-        if known is not None and known[0] is decision:
+        place = decision.experiment_key, id(decision.variant)
+        known = self._encoded.get(place)
+        if known is not None and known[0] is decision.variant:
             return known[1]
         encoded = encode_choice(chosen)
-        self._encoded[id(decision)] = (decision, encoded)
+        self._encoded[place] = (decision.variant, encoded)
         return encoded

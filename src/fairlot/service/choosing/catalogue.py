@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fairlot.engine import Experiment, Unit
+from fairlot.engine.bindings import feeds_bound
 from fairlot.manifest.experiment_fields import Display, OnLogin
 from fairlot.service.snapshot import ProjectServing
 
@@ -13,18 +14,17 @@ from fairlot.service.snapshot import ProjectServing
 class Candidate:
     """`is_plain`: nothing but the decision table stands between a profile and its variant.
     `asks_log`: what was assigned is remembered in the event log, as accounts have no profile of
-    their own and a draw may have changed; else the profile remembers."""
+    their own and a draw may have changed; else the profile remembers. `is_triggered`: what the
+    subject did decides. `binds_feeds` are the keys of the variants whose payload does."""
 
     rank: int
     experiment: Experiment
     is_limited: bool
     wants_history: bool
-    follows_login: bool
     asks_log: bool
-
-    @property
-    def is_plain(self) -> bool:
-        return not (self.is_limited or self.follows_login or self.asks_log)
+    is_triggered: bool
+    binds_feeds: frozenset[str]
+    is_plain: bool
 
 
 class Catalogue:
@@ -34,9 +34,7 @@ class Catalogue:
         running = [
             each
             for each in project.compiled.manifest.experiments
-            if isinstance(each, Experiment)
-            and each.key not in project.compiled.broken
-            and each.activation is None
+            if isinstance(each, Experiment) and each.key not in project.compiled.broken
         ]
         running.sort(key=lambda each: (-each.priority, each.key))
         self._all = tuple(_candidate(rank, each, project) for rank, each in enumerate(running))
@@ -72,13 +70,21 @@ def _add(found: dict[int, Candidate], candidates: Iterable[Candidate]) -> None:
 
 def _candidate(rank: int, experiment: Experiment, project: ProjectServing) -> Candidate:
     is_of_subject = experiment.unit is Unit.SUBJECT
+    is_limited = experiment.display != Display.ALWAYS
+    follows_login = is_of_subject and experiment.on_login != OnLogin.KEEP
+    asks_log = experiment.key in project.always_look_up or not is_of_subject
+    is_triggered = experiment.activation is not None
     return Candidate(
         rank,
         experiment,
-        is_limited=experiment.display != Display.ALWAYS,
+        is_limited=is_limited,
         wants_history=bool(project.profile_needs.get(experiment.key)),
-        follows_login=is_of_subject and experiment.on_login != OnLogin.KEEP,
-        asks_log=experiment.key in project.always_look_up or not is_of_subject,
+        asks_log=asks_log,
+        is_triggered=is_triggered,
+        binds_feeds=frozenset(
+            each.key for each in experiment.variants if feeds_bound(each.payload)
+        ),
+        is_plain=not (is_limited or follows_login or asks_log or is_triggered),
     )
 
 

@@ -1,11 +1,19 @@
 """What one request changes of a profile."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
+from fairlot.engine import Context, Unit
+from fairlot.manifest.experiment_fields import Display as Mode
 from fairlot.profiles import Display, KeptAssignment, Profile
-from fairlot.service.choosing.displays import is_spent
+from fairlot.service.choosing.deciding import Outcome
+from fairlot.service.choosing.displays import is_news, is_spent
+from fairlot.service.choosing.logins import assignment_of
+from fairlot.service.choosing.question import DEFAULT_SESSION, Question
+from fairlot.service.choosing.recording import Given
+from fairlot.service.snapshot import ProjectServing
 
 
 @dataclass(slots=True)
@@ -20,6 +28,11 @@ class Notes:
     assigned: dict[str, tuple[KeptAssignment | None, KeptAssignment]] = field(default_factory=dict)
     claimed: set[str] = field(default_factory=set)
 
+    @property
+    def limited(self) -> frozenset[str]:
+        """What is shown once, if it has not been shown meanwhile."""
+        return frozenset(key for key, mode in self.shown.items() if mode != Mode.ALWAYS)
+
     def __bool__(self) -> bool:
         return bool(self.shown or self.assigned)
 
@@ -29,7 +42,7 @@ class Notes:
         displays = dict(profile.displays)
         for experiment_id, mode in self.shown.items():
             last = displays.get(experiment_id)
-            if is_spent(mode, last, self.session_id):
+            if is_spent(mode, last, self.session_id) or not is_news(mode, last, self.session_id):
                 continue
             self.claimed.add(experiment_id)
             count = 1 if last is None else last.count + 1
@@ -41,3 +54,40 @@ class Notes:
             if assignments.get(experiment_id) == before:
                 assignments[experiment_id] = now
         return msgspec.structs.replace(profile, displays=displays, assignments=assignments)
+
+
+def noted(
+    project: ProjectServing,
+    profile: Profile,
+    outcomes: Sequence[Outcome],
+    context: Context,
+    question: Question,
+) -> tuple[Notes, list[Given]]:
+    """And the exposures to record. What activated a personalization is its exposure already."""
+    notes = Notes(question.now_ms, question.session_id or DEFAULT_SESSION)
+    given = []
+    for outcome in outcomes:
+        experiment = outcome.candidate.experiment
+        last = profile.displays.get(experiment.id)
+        if question.exposes and is_news(experiment.display, last, notes.session_id):
+            notes.shown[experiment.id] = experiment.display
+        if outcome.candidate.is_triggered:
+            continue
+        unit_id, kept = context.account_id or "", None
+        if experiment.unit is Unit.SUBJECT:
+            unit_id = outcome.standing.subject_id
+            kept = _assigned(notes, outcome, profile, project.version)
+        given.append(Given(experiment, outcome.decision, unit_id, kept))
+    return notes, given
+
+
+def _assigned(
+    notes: Notes, outcome: Outcome, profile: Profile, version: int
+) -> KeptAssignment | None:
+    """What the profile is to hold."""
+    kept = outcome.standing.kept
+    new = assignment_of(outcome.standing, outcome.decision, profile, version, notes.at_ms)
+    if new is None:
+        return kept
+    notes.assigned[outcome.candidate.experiment.id] = (kept, new)
+    return new

@@ -1,7 +1,7 @@
 """The exposures of one answer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from fairlot.engine import Context, Decision, Experiment, Variant
 from fairlot.events import Assignment, Exposure, new_event_id
@@ -10,17 +10,18 @@ from fairlot.service.choosing.logins import flags_of
 from fairlot.service.choosing.question import DEFAULT_SESSION, Question
 from fairlot.service.decisions import Decisions
 from fairlot.service.holdouts import HoldoutsRecorded, holdout_exposure
+from fairlot.service.privacy.recording import GPC
 from fairlot.service.snapshot import ProjectServing
 from fairlot.warehouse.errors import LogUnavailable
 from fairlot.warehouse.ports import Log
 
 SOURCE: Final = "choose"
-PRIVATE: Final[Mapping[str, Any]] = {"gpc": True}
 
 
 class Given(NamedTuple):
     """A decision with a variant, whose id was drawn, and what the profile keeps of it."""
 
+    experiment: Experiment
     decision: Decision
     unit_id: str
     kept: KeptAssignment | None
@@ -90,10 +91,10 @@ class Recorder:
         return [each for each in found if each is not None]
 
 
-def _parts(decision: Decision) -> tuple[Experiment, Variant]:
-    if decision.experiment is None or decision.variant is None:
-        raise LookupError(decision.experiment_key)
-    return decision.experiment, decision.variant
+def _variant_of(given: Given) -> Variant:
+    if given.decision.variant is None:
+        raise LookupError(given.experiment.key)
+    return given.decision.variant
 
 
 def _exposure(
@@ -103,10 +104,10 @@ def _exposure(
     context: Context,
     question: Question,
 ) -> Exposure:
-    experiment, variant = _parts(given.decision)
+    experiment, variant = given.experiment, _variant_of(given)
     flags = flags_of(given.kept)
     if question.keeps_private:
-        flags = {**(flags or {}), **PRIVATE}
+        flags = {**(flags or {}), **GPC}
     return Exposure(
         new_event_id(question.now_ms),
         project.project_id,
@@ -130,5 +131,5 @@ def _exposure(
 
 
 def _assignment(given: Given, version: int, now_ms: int) -> Assignment:
-    experiment, variant = _parts(given.decision)
+    experiment, variant = given.experiment, _variant_of(given)
     return Assignment(experiment.id, experiment.key, given.unit_id, variant.key, version, now_ms)
