@@ -30,7 +30,7 @@ class Reply:
 
     def __init__(self, status: int, body: bytes = b"", headers: Headers = ()) -> None:
         self.status = status
-        length = () if status == 304 else ((b"content-length", b"%d" % len(body)),)
+        length = () if status in (204, 304) else ((b"content-length", b"%d" % len(body)),)
         lines = [*headers, *length]
         self.start: Message = {
             "type": "http.response.start",

@@ -12,12 +12,15 @@ import msgspec
 from fairlot.http.asgi import JSON, Handler, Receive, Reply, Scope
 from fairlot.http.problems import (
     PROBLEM_JSON,
+    ErrorShape,
     FaceError,
     FaceErrors,
+    IngestError,
     ProblemCode,
     ProblemDetails,
     errors_reply,
-    problem_reply,
+    face_reply,
+    ingest_reply,
 )
 from fairlot.http.registry import Answer, Auth, Route
 from fairlot.http.statuses import known_codes
@@ -37,6 +40,7 @@ REFUSALS: dict[int, tuple[str, tuple[str, ...]]] = {
     409: ("What is there does not allow this now.", ()),
     412: ("It was changed meanwhile; `current` is the newer revision.", ("ETag",)),
     413: ("The body is over {limit}.", ()),
+    415: ("The body is of another media type than JSON.", ()),
     422: (
         "Refused, `problems` says why; or the Idempotency-Key was used for another request.",
         (),
@@ -55,6 +59,10 @@ _INTEGER = {"type": "integer", "minimum": 1}
 _TEXT = {"type": "string"}
 HEADERS: dict[str, dict[str, Any]] = {
     "Allow": {"description": "The methods of this path.", "schema": _TEXT},
+    "Access-Control-Allow-Origin": {
+        "description": "The page of this origin may read the answer.",
+        "schema": _TEXT,
+    },
     "Cache-Control": {"description": "How long the answer may be kept.", "schema": _TEXT},
     "Idempotency-Replayed": {
         "description": "true: this is the answer that was given before.",
@@ -114,6 +122,13 @@ _SECURITY_SCHEMES = {
         "description": "A preview token of the experiment.",
     },
 }
+# The errors of the faces, and the statuses below 500 with which their clients are not told to leave
+# it at that; None: they are never told.
+_FACES: dict[ErrorShape, tuple[type, tuple[int, ...] | None]] = {
+    face_reply: (FaceError, ()),
+    ingest_reply: (IngestError, (429,)),
+    errors_reply: (FaceErrors, None),
+}
 _Requirements = list[dict[str, list[str]]]
 _NOTHING: _Requirements = [{}]
 _KEYS: _Requirements = [{name: []} for name in ("bearer", "basic", "header", "query")]
@@ -172,7 +187,7 @@ def openapi_handler(routes: Iterable[Route]) -> Handler:
 
 
 def _types_of(routes: Iterable[Route]) -> Iterable[Any]:
-    yield from (ProblemDetails, FaceError, FaceErrors)
+    yield from (ProblemDetails, *(error for error, _ in _FACES.values()))
     for route in routes:
         if route.request is not None:
             yield route.request
@@ -249,12 +264,13 @@ def _responses(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
 
 def _refusal(route: Route, status: int, text: str, headers: tuple[str, ...]) -> Answer:
     # a slow request is answered below the routes, which have no say in its shape
-    if route.shape is problem_reply or status in (408, 431):
+    face = None if status in (408, 431) else _FACES.get(route.shape)
+    if face is None:
         return Answer(text, (ProblemDetails,), PROBLEM_JSON, headers)
-    if route.shape is errors_reply:
-        return Answer(text, (FaceErrors,), headers=headers)
-    retry = ("x-should-retry",) if status < 500 else ()
-    return Answer(text, (FaceError,), headers=(*headers, *retry))
+    error, repeatable = face
+    is_final = repeatable is not None and status < 500 and status not in repeatable
+    retry = ("x-should-retry",) if is_final else ()
+    return Answer(text, (error,), headers=(*headers, *retry))
 
 
 def _answer(answer: Answer, schema_of: dict[Any, Any]) -> dict[str, Any]:

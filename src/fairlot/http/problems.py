@@ -32,6 +32,7 @@ class ProblemCode(StrEnum):
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     TIMEOUT = "timeout"
     TOO_LARGE = "too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     THROTTLED = "throttled"
     HEADERS_TOO_LARGE = "headers_too_large"
     INTERNAL = "internal"
@@ -91,6 +92,12 @@ class FaceErrors(msgspec.Struct, frozen=True):
     errors: tuple[FaceMessage, ...]
 
 
+class IngestError(FaceError, frozen=True, omit_defaults=True):
+    """The error of the ingest face; `limit` is of bytes or of rows, where one was passed."""
+
+    limit: int | msgspec.UnsetType = msgspec.UNSET
+
+
 def problem_reply(problem: Problem) -> Reply:
     """The error shape of our own API."""
     details = ProblemDetails(
@@ -114,6 +121,15 @@ def errors_reply(problem: Problem) -> Reply:
     """The error shape of Intempt's routes."""
     body = msgspec.json.encode(FaceErrors((FaceMessage(problem.detail),)))
     return Reply(problem.status, body, (JSON, NO_STORE, *problem.headers))
+
+
+def ingest_reply(problem: Problem) -> Reply:
+    """The ingest faces': as the assignment face's, but a throttled sender may try again by itself,
+    or what it has to tell would be lost."""
+    body = msgspec.json.encode({"success": False, "error": problem.detail, **problem.extra})
+    final = problem.status < 500 and problem.status != 429
+    retry = (_DO_NOT_RETRY,) if final else ()
+    return Reply(problem.status, body, (JSON, NO_STORE, *retry, *problem.headers))
 
 
 def not_found(what: str) -> Refused:

@@ -23,7 +23,14 @@ from fairlot.http.api import (
 )
 from fairlot.http.asgi import Handler
 from fairlot.http.docs_page import docs_handler
-from fairlot.http.faces import assignments, choose, drafts, manifest, personalization
+from fairlot.http.faces import (
+    assignments,
+    choose,
+    drafts,
+    manifest,
+    personalization,
+    track_routes,
+)
 from fairlot.http.faces.assignment_wire import AssignmentRequest, InExperiment, OutOfExperiment
 from fairlot.http.faces.choose_wire import Choices, ChooseRequest
 from fairlot.http.faces.intempt import PATH as INTEMPT
@@ -201,6 +208,7 @@ ROUTES = (
         auth=Auth.PREVIEW_TOKEN,
         errors=(401, 404, 429, 503),
     ),
+    *track_routes.ROUTES,
     *experiments.ROUTES,
     *definitions.ROUTES,
     *changes.ROUTES,

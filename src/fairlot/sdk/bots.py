@@ -14,6 +14,11 @@ _BOT: Final = re.compile(
 )
 
 
+def names_a_program(user_agent: str) -> bool:
+    """Whether a User-Agent is that of a program, as far as it says so itself."""
+    return _BOT.search(user_agent) is not None
+
+
 def exclude_bots(*, without_user_agent: bool = True) -> Callable[[RequestContext | None], bool]:
     """For the option `excluded`: leaves out requests whose User-Agent names a program, and those
     that name none unless `without_user_agent` is False.
@@ -25,6 +30,6 @@ def exclude_bots(*, without_user_agent: bool = True) -> Callable[[RequestContext
         if context is None or context.headers is None:
             return False
         agent = context.header("user-agent")
-        return _BOT.search(agent) is not None if agent else without_user_agent
+        return names_a_program(agent) if agent else without_user_agent
 
     return is_bot
