@@ -16,6 +16,7 @@ from fairlot.service.key_rotation import NoNextKey, NotTheNextKey, RotatedMoment
 from fairlot.service.lifecycle import ActionRefused
 from fairlot.service.origins import InvalidOrigins
 from fairlot.service.previews import NotPreviewable
+from fairlot.service.profiles import ProfilesUnavailable
 from fairlot.service.projects import InvalidProjectKey, ProjectExists
 from fairlot.service.questions import NothingPublished, NotServed, UnknownExperiment
 from fairlot.service.refusals import (
@@ -82,7 +83,7 @@ def refused(error: FairlotError) -> FairlotError:
         return error
     if isinstance(error, StoreFailed):
         return store_unavailable(error)
-    if isinstance(error, LogUnavailable):
+    if isinstance(error, LogUnavailable | ProfilesUnavailable):
         return unavailable(str(error))
     for kind in type(error).__mro__:
         status = STATUSES.get(kind)

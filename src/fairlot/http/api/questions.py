@@ -1,6 +1,7 @@
 """What a subject would get, and why. Nothing is recorded."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
@@ -15,6 +16,7 @@ from fairlot.service.actors import Scope
 from fairlot.service.decisions import decide_with_memory
 from fairlot.service.questions import explain_with_memory, serving_experiment
 from fairlot.service.snapshot import ProjectServing
+from fairlot.service.subjects import subject_context
 
 MOST_SUBJECTS: Final = 1000
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}"
@@ -78,10 +80,12 @@ class Explained(Decided, frozen=True, kw_only=True, rename="camel"):
 def decide(call: Call[DecideQuestion]) -> Outcome:
     asked = call.asked
     serving = _serving(call, asked.experiment_key)
+    key, stored = asked.experiment_key, call.services.log.stored_assignments
+    contexts = _contexts(call, serving, key, asked.subject_ids)
     with _told_when_too_deep():
         decisions = tuple(
-            _decided(serving, subject, _decision(call, serving, asked.experiment_key, subject))
-            for subject in asked.subject_ids
+            _decided(serving, subject, decide_with_memory(serving, key, subject, context, stored))
+            for subject, context in zip(asked.subject_ids, contexts, strict=True)
         )
     return Outcome(Decisions(decisions))
 
@@ -89,12 +93,13 @@ def decide(call: Call[DecideQuestion]) -> Outcome:
 def explain(call: Call[ExplainQuestion]) -> Outcome:
     asked = call.asked
     serving = _serving(call, asked.experiment_key)
+    (context,) = _contexts(call, serving, asked.experiment_key, (asked.subject_id,))
     with _told_when_too_deep():
         explanation = explain_with_memory(
             serving,
             asked.experiment_key,
             asked.subject_id,
-            _context(call),
+            context,
             call.services.log.stored_assignments,
         )
     return Outcome(_explained(serving, asked.subject_id, explanation))
@@ -107,15 +112,29 @@ def _serving(call: Call[Any], key: str) -> ProjectServing:
     return serving_experiment(call.connection, decisions.snapshot, call.tenant, key)
 
 
-def _decision(
-    call: Call[DecideQuestion], serving: ProjectServing, key: str, subject: str
-) -> Decision:
-    stored = call.services.log.stored_assignments
-    return decide_with_memory(serving, key, subject, _context(call), stored)
+def _contexts(
+    call: Call[DecideQuestion] | Call[ExplainQuestion],
+    serving: ProjectServing,
+    key: str,
+    subjects: Sequence[str],
+) -> list[Context]:
+    """A new one for each subject, with what is known of it where the experiment asks: what was
+    remembered of one is put into it."""
+    if key not in serving.profile_needs:
+        return [_context(call) for _ in subjects]
+    profiles = call.services.profiles
+
+    async def known() -> list[Context]:
+        found = [
+            await subject_context(profiles, serving, key, subject, _context(call))
+            for subject in subjects
+        ]
+        return [context for context, _ in found]
+
+    return asyncio.run(known())
 
 
 def _context(call: Call[DecideQuestion] | Call[ExplainQuestion]) -> Context:
-    """A new one for each subject: what was remembered of one is put into it."""
     asked = call.asked.context
     return Context(
         attributes=asked.attributes or {},

@@ -4,9 +4,11 @@ The checks come in the order that 3-wire section 2 lists them. A good request is
 its struct; only a bad one is read again, loosely, to find out which complaint comes first.
 """
 
+from dataclasses import replace
 from urllib.parse import unquote
 
 from fairlot.engine import Context, Decision, Reason, decide, explain
+from fairlot.engine.bindings import feeds_bound
 from fairlot.http.admission import admit_address, admit_tier
 from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope
 from fairlot.http.auth import live_key, may, project_of_token
@@ -24,8 +26,11 @@ from fairlot.http.faces.assignment_wire import (
 from fairlot.http.privacy import wants_privacy
 from fairlot.http.problems import Refused, not_found, unavailable
 from fairlot.http.services import Services
+from fairlot.profiles import Profile
 from fairlot.service.actors import Scope as AccessScope
+from fairlot.service.profiles import ProfilesUnavailable
 from fairlot.service.snapshot import ProjectServing, Snapshot
+from fairlot.service.subjects import note_seen, subject_context
 from fairlot.warehouse.log import LogUnavailable
 
 PREFIX = "/api/v1/experiments/assignments/"
@@ -77,30 +82,74 @@ class AssignmentFace:
         self, project: ProjectServing, key: str, request: AssignmentRequest, private: bool
     ) -> Reply:
         context = _context_of(request, self._clock_ms())
-        visitor_id = request.visitor_id
+        properties = _UNTRUSTED if context.attributes else None
+        track, profile = request.track_impression is not False, None
+        visitor_id, asks = request.visitor_id, key in project.profile_needs
         try:
+            if asks:
+                context, profile = await self._known(project, key, visitor_id, context)
             decision = await self._decisions.decide_and_record(
                 project,
                 key,
                 visitor_id,
                 context,
-                track=request.track_impression is not False,
+                track=track,
                 private=private,
-                properties=_UNTRUSTED if context.attributes else None,
+                properties=properties,
             )
         except LogUnavailable:
             raise unavailable("the event log cannot take the impression; try again") from None
         except RecursionError:
             raise malformed("context.attributes: nested too deeply; flatten it") from None
+        self._count(key, decision)
+        if asks and track:
+            self._note_seen(project, visitor_id, profile, context.now_ms)
+        explanation = None
+        if request.explain:
+            explanation = explain(project.compiled, key, visitor_id, context)
+        elif decision.variant is None:
+            return _OUT
+        elif not asks or not feeds_bound(decision.variant.payload):
+            return self._reply_of(decision)
+        shown = await self._with_products(project, decision, profile)
+        return Reply(200, encode_answer(shown, explanation), _HEADERS)
+
+    def _count(self, key: str, decision: Decision) -> None:
         experiment = decision.experiment
         kind = "unknown" if experiment is None else experiment.type
         self._counted[kind, decision.reason] += 1
         if decision.reason in _NOT_RUNNING:
             raise _not_running(key)
-        if request.explain:
-            explanation = explain(project.compiled, key, visitor_id, context)
-            return Reply(200, encode_answer(decision, explanation), _HEADERS)
-        return _OUT if decision.variant is None else self._reply_of(decision)
+
+    async def _known(
+        self, project: ProjectServing, key: str, visitor_id: str, context: Context
+    ) -> tuple[Context, Profile | None]:
+        """What the profile adds to the context."""
+        profiles = self._services.profiles
+        try:
+            return await subject_context(profiles, project, key, visitor_id, context)
+        except ProfilesUnavailable:
+            raise unavailable("the profiles cannot be read now; try again") from None
+
+    def _note_seen(
+        self, project: ProjectServing, visitor_id: str, profile: Profile | None, now_ms: int
+    ) -> None:
+        if not self._services.privacy.rejects(project.project_id, visitor_id):
+            note_seen(self._services.profiles, project.project_id, visitor_id, profile, now_ms)
+
+    async def _with_products(
+        self, project: ProjectServing, decision: Decision, profile: Profile | None
+    ) -> Decision:
+        """The decision with products in place of the feeds that its payload binds."""
+        variant = decision.variant
+        if variant is None or not feeds_bound(variant.payload):
+            return decision
+        payload = variant.payload
+        try:
+            resolved = await self._services.feeds.resolve(project.project_id, payload, profile)
+        except ProfilesUnavailable:
+            raise unavailable("the products cannot be read now; try again") from None
+        return replace(decision, variant=replace(variant, payload=resolved))
 
     def _reply_of(self, decision: Decision) -> Reply:
         if self._replies_of is not self._decisions.snapshot:

@@ -18,7 +18,8 @@ async def known_context(
     history_wanted: Mapping[str, int],
 ) -> Context:
     """What the request says wins over what is known. `history_wanted` are the events that may be
-    asked about, by name, each with how far back in ms; an unknown subject has done nothing."""
+    asked about, by name, each with how far back in ms; an unknown subject has done nothing. What
+    has been activated for a subject and is not over goes in too."""
     if profile is None:
         return msgspec.structs.replace(context, visitor_status=visitor_status(None), history={})
     history: History = {}
@@ -35,4 +36,9 @@ async def known_context(
         account=account,
         visitor_status=context.visitor_status or visitor_status(profile),
         history=history,
+        activations={
+            each.experiment_key: each.variant_key
+            for each in profile.activations.values()
+            if each.is_active(context.now_ms)
+        },
     )

@@ -8,6 +8,8 @@ import pytest
 from fairlot import engine
 from fairlot.engine import Context, Experiment
 from fairlot.events import Assignment
+from fairlot.profiles import Happening, claim_of_subject
+from fairlot.service.profiles import ProfilesUnavailable, Work
 from fairlot.warehouse.log import EventLog, count_exposures
 from support.applying import apply_texts
 from support.control import ControlBench, control_bench
@@ -23,6 +25,19 @@ audience: {rule: {tier: pro}}
 variants: [{key: a, name: A}, {key: b, name: B, payload: {n: 1}}]
 """
 PRO = {"attributes": {"tier": "pro"}}
+
+
+ONCE = """
+key: once
+name: Once
+display: once
+audience: {segments: [buyers]}
+variants: [{key: a, name: A}, {key: b, name: B}]
+---
+kind: segment
+key: buyers
+history: [{event: order}]
+"""
 
 
 @pytest.fixture
@@ -151,3 +166,34 @@ def test_questions__scopes__are_decide_and_read(bench: ControlBench) -> None:
     )
     asked: Any = {"experimentKey": "hero", "subjectIds": ["ada"]}
     assert bench.post(DECIDE, asked, "reader").status == 403
+
+
+def test_question__that_asks_a_profile__is_answered_with_it(bench: ControlBench) -> None:
+    apply_texts(bench.store, HERO, ONCE, now_ms=NOW_MS)
+    serving = bench.services.decisions
+    serving.refresh()
+    project_id = serving.snapshot.projects["default", "default"].project_id
+    happening = Happening(event_id="o1", name="order", at_ms=NOW_MS - 1, properties={})
+    bench.client.run(
+        bench.services.profiles.apply(
+            Work(project_id, claim_of_subject("ada"), NOW_MS, happenings=(happening,))
+        )
+    )
+    fields: dict[str, Any] = {"experimentKey": "once", "context": {}}
+    ada, bob = decide(bench, "ada", "bob", **fields).json["decisions"]
+    assert (ada["reason"], bob["reason"]) == ("bucket", "audience")
+    explained = explain(bench, **fields).json
+    steps = {each["name"]: each for each in explained["trace"]["steps"]}
+    assert steps["person"]["details"]["history"] == {"order": 1}
+
+
+def test_question__profiles_away__is_503(tmp_path: Path) -> None:
+    class Away:
+        async def find(self, *_asked: object) -> None:
+            raise ProfilesUnavailable("the database is away")
+
+    with control_bench(tmp_path, None, profiles=Away()) as bench:
+        apply_texts(bench.store, HERO, ONCE, now_ms=NOW_MS)
+        answer = decide(bench, "ada", experimentKey="once", context={})
+        assert decide(bench, "ada").status == 200
+    assert (answer.status, answer.json["code"]) == (503, "unavailable")
