@@ -41,6 +41,7 @@ FILES = (
     f"kind: layer\nkey: {OWN}\nname: {WORDS} layer\n",
     f"kind: segment\nkey: {OWN}\nname: {WORDS} segment\nrule: {{tier: pro}}\n",
     f"kind: metric\nkey: {OWN}\nname: {WORDS} metric\ntype: sum\neventName: paid\n",
+    f"kind: feed\nkey: {OWN}\nname: {WORDS} feed\nalgorithm: newest\n",
     f"kind: holdout\nkey: {OWN}\nname: {WORDS} holdout\nrate: 0.01\n",
     f"""
 key: {OWN}
@@ -75,6 +76,7 @@ class Planted:
             "org": org,
             "project": project,
             "key": OWN,
+            "product": "sku-1",
             "number": "2",
             "version": "2",
             "id": self.token_id if "/tokens" in route.path else self.key_id,
@@ -116,6 +118,9 @@ def planted(tmp_path: Path, database_url: str | None) -> Iterator[Planted]:
             "/api/v1/orgs/default/keys",
             {"scopes": ["read"], "name": f"{WORDS} key", "projects": ["default"]},
         ).json
+        product = {"id": "sku-1", "title": f"{WORDS} product"}
+        assert bench.post(f"{PROJECT}/products", {"products": [product]}).status == 200
+        assert bench.post(f"{PROJECT}/catalog/refresh").status == 200
         (token,) = bench.get(f"{PROJECT}/tokens").json["items"]
         yield Planted(bench, needles_in(bench) | {token["id"]}, made["id"], token["id"])
 
@@ -139,7 +144,17 @@ def needles_in(bench: ControlBench) -> frozenset[str]:
             *texts(api_keys.c.id, api_keys.c.organization_id == own),
             *texts(signing_keys.c.kid, signing_keys.c.organization_id == own),
         ]
-    kinds = ("layer", "segment", "metric", "holdout", "experiment", "description", "variant")
+    kinds = (
+        "feed",
+        "product",
+        "layer",
+        "segment",
+        "metric",
+        "holdout",
+        "experiment",
+        "description",
+        "variant",
+    )
     words = {f"{WORDS} {kind}" for kind in (*kinds, "key", "reason", "author")}
     return frozenset(found) | words | {OWN, SETTING}
 

@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "segments": ("fairlot.cli.definitions:segments", "List segments, show and revert them."),
     "metrics": ("fairlot.cli.definitions:metrics", "List metrics, show and revert them."),
     "holdouts": ("fairlot.cli.definitions:holdouts", "Show the holdout, and revert it."),
+    "feeds": ("fairlot.cli.feeds:feeds", "List, show and refresh feeds of products."),
+    "products": ("fairlot.cli.products:products", "Import, list and delete products."),
     "serve": ("fairlot.cli.server:serve", "Run the decision server."),
     "demo": ("fairlot.cli.demo:demo", "Serve the demo shop to simulated visitors."),
     "decide": ("fairlot.cli.decision:decide", "Decide for a subject, recording nothing."),

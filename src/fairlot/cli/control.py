@@ -85,15 +85,15 @@ class ControlClient:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, object] | None = None,
     ) -> ControlAnswer:
-        """`body` is sent as JSON; what is None in the `query` is left out. Raises ControlRefused
-        for a problem, and ControlUnreachable when there is no answer."""
+        """`body` is sent as JSON, bytes as they are; what is None in the `query` is left out.
+        Raises ControlRefused for a problem, and ControlUnreachable when there is no answer."""
         named = {name: value for name, value in (query or {}).items() if value is not None}
         response = self._exchange(
             HttpRequest(
                 method,
                 f"{self._origin}{path}{'?' + urlencode(named) if named else ''}",
                 self._headers(body) | dict(headers or {}),
-                None if body is None else json.dumps(body).encode(),
+                _sent(body),
                 _TIMEOUT_S,
                 _MAX_BYTES,
             )
@@ -144,6 +144,12 @@ class ControlClient:
             f"{self._origin}: answered {response.status} with {_kind_of(response)}, which no"
             " Fairlot server does; check the URL, and what stands between here and the server"
         )
+
+
+def _sent(body: object) -> bytes | None:
+    if body is None or isinstance(body, bytes):
+        return body
+    return json.dumps(body).encode()
 
 
 def organization_path(org: str, *segments: str) -> str:

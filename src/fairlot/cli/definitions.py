@@ -23,8 +23,12 @@ def _title(found: Mapping[str, Any]) -> str:
     return f"{found['key']}: {found['kind']}, revision {found['revision']}"
 
 
+def definition_noun(singular: str) -> Noun:
+    return Noun(singular, f"{singular}s", _COLUMNS, _row, _title)
+
+
 def _group(singular: str, summary: str) -> click.Group:
-    noun = Noun(singular, f"{singular}s", _COLUMNS, _row, _title)
+    noun = definition_noun(singular)
 
     @click.group(name=noun.plural, cls=SuggestingGroup, help=summary)
     def group() -> None: ...

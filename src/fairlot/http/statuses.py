@@ -12,6 +12,7 @@ from fairlot.manifest.instants import write_instant
 from fairlot.service.access import UnknownTenant
 from fairlot.service.api_keys import InvalidScopes, ScopesNotHeld, UnknownKey
 from fairlot.service.ends import HasEnded, InvalidEnd, LaterEnd
+from fairlot.service.feeds import InvalidProduct, RefreshRunning, UnknownFeed, UnknownProduct
 from fairlot.service.key_rotation import NoNextKey, NotTheNextKey, RotatedMomentsAgo, TooEarly
 from fairlot.service.lifecycle import ActionRefused
 from fairlot.service.origins import InvalidOrigins
@@ -35,6 +36,10 @@ from fairlot.warehouse.log import LogUnavailable
 
 STATUSES: Final[Mapping[type[FairlotError], int]] = {
     UnknownTenant: 404,
+    UnknownFeed: 404,
+    UnknownProduct: 404,
+    InvalidProduct: 400,
+    RefreshRunning: 409,
     UnknownKey: 404,
     UnknownToken: 404,
     NotPreviewable: 404,

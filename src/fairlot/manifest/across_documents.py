@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from fairlot.manifest.definitions import (
     DocumentKind,
+    FeedDefinition,
     HoldoutDefinition,
     KnownDefinitions,
     SegmentDefinition,
@@ -13,12 +14,13 @@ from fairlot.manifest.definitions import (
 )
 from fairlot.manifest.nodes import MapNode, locate, shown_value
 from fairlot.manifest.problems import SpecProblem
-from fairlot.manifest.segment_graph import closure_of, cycles_of
+from fairlot.manifest.segment_graph import closure_of, cycles_in
 from fairlot.manifest.spec import ExperimentSpec
 
 MAX_CYCLES_TOLD: Final = 20
 MAX_WAY_TOLD: Final = 20
 MAX_HELD: Final = 100
+_Kind = TypeVar("_Kind", SegmentDefinition, FeedDefinition)
 
 
 class Place(NamedTuple):
@@ -43,10 +45,14 @@ class Place(NamedTuple):
 
 
 def problems_across(places: Sequence[Place], known: KnownDefinitions) -> Iterator[SpecProblem]:
-    segments, written = _segments(places, known)
+    segments, written = _all_of(SegmentDefinition, places, known)
+    feeds, written_feeds = _all_of(FeedDefinition, places, known)
     yield from _shared_keys(places)
     yield from _extra_holdouts(places, known)
-    yield from [*_cycles(segments, written)] or _too_many_held(places, segments)
+    held = {key: each.segments for key, each in segments.items()}
+    yield from [*_cycles(_NESTED, held, written)] or _too_many_held(places, segments)
+    fill_ups = {key: each.fill_up for key, each in feeds.items()}
+    yield from _cycles(_FILLED_UP, fill_ups, written_feeds)
 
 
 def _shared_keys(places: Iterable[Place]) -> Iterator[SpecProblem]:
@@ -73,35 +79,44 @@ def _extra_holdouts(places: Iterable[Place], known: KnownDefinitions) -> Iterato
         first = first or (key, f"at {place}")
 
 
-def _segments(
-    places: Iterable[Place], known: KnownDefinitions
-) -> tuple[dict[str, SegmentDefinition], dict[str, Place]]:
-    """All segments there will be, and the places of those that are written."""
-    segments, written = {}, {}
-    for each in known.definitions:
-        if isinstance(each, SegmentDefinition):
-            segments[each.key] = each
+def _all_of(
+    kind: type[_Kind], places: Iterable[Place], known: KnownDefinitions
+) -> tuple[dict[str, _Kind], dict[str, Place]]:
+    """All definitions of a kind that there will be, and the places of those that are written."""
+    found = {each.key: each for each in known.definitions if isinstance(each, kind)}
+    written = {}
     for place in places:
         if isinstance(place.written, WrittenDefinition):
             definition = place.written.definition
-            if isinstance(definition, SegmentDefinition):
-                segments[definition.key] = definition
+            if isinstance(definition, kind):
+                found[definition.key] = definition
                 written[definition.key] = place
-    return segments, written
+    return found, written
+
+
+class _Holding(NamedTuple):
+    """The field by which definitions name each other, and what they cannot do to themselves."""
+
+    field: str
+    says: str
+
+
+_NESTED: Final = _Holding("segments", "a segment cannot hold itself")
+_FILLED_UP: Final = _Holding("fillUp", "a feed cannot fill itself up")
 
 
 def _cycles(
-    segments: Mapping[str, SegmentDefinition], written: Mapping[str, Place]
+    holding: _Holding, graph: Mapping[str, Sequence[str]], written: Mapping[str, Place]
 ) -> Iterator[SpecProblem]:
-    for cycle in islice(cycles_of(segments), MAX_CYCLES_TOLD):
+    for cycle in islice(cycles_in(graph), MAX_CYCLES_TOLD):
         start = next((index for index, key in enumerate(cycle) if key in written), None)
         if start is None:
             continue
         key = cycle[start]
         way = (*cycle[start:-1], *cycle[:start], key)
         told = way if len(way) <= MAX_WAY_TOLD else (*way[:MAX_WAY_TOLD], "...", key)
-        message = f"a segment cannot hold itself: {' -> '.join(told)}; remove one of them"
-        yield written[key].problem("segments", segments[key].segments, message)
+        message = f"{holding.says}: {' -> '.join(told)}; remove one of them"
+        yield written[key].problem(holding.field, graph[key], message)
 
 
 def _too_many_held(

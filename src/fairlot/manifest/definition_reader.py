@@ -1,4 +1,4 @@
-"""One YAML document of a layer, a segment, the holdout or a metric."""
+"""One YAML document of a layer, a segment, the holdout, a metric or a feed."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,6 +8,7 @@ from fairlot.manifest.audience_reader import RULE, SEGMENTS, read_rule, read_seg
 from fairlot.manifest.definitions import (
     Definition,
     DocumentKind,
+    FeedDefinition,
     HistoryConditionDefinition,
     HoldoutDefinition,
     LayerDefinition,
@@ -18,6 +19,7 @@ from fairlot.manifest.definitions import (
 from fairlot.manifest.document_kind import KIND
 from fairlot.manifest.engine_check import EngineCheck
 from fairlot.manifest.event_rule_reader import EVENT_RULE_FIELDS, read_event_rule
+from fairlot.manifest.feed_reader import FEED_FIELDS, read_feed_fields
 from fairlot.manifest.fields import Field, Fields, JsonSchema, Shape, Table
 from fairlot.manifest.metric_reader import EVENT_NAME, METRIC_TYPE_SAYS
 from fairlot.manifest.names import Names
@@ -121,6 +123,7 @@ _LAYER_TABLE: Final = Table((*_COMMON, _LAYER_SALT), "A layer.")
 _HOLDOUT_TABLE: Final = Table((*_COMMON, _RATE, _HOLDOUT_SALT), "The holdout of the project.")
 _METRIC_TABLE: Final = Table((*_COMMON, _TYPE, EVENT_NAME), "A metric.")
 _NOT_OF_LISTS: Final = ("rule", "history", "segments")
+_FEED_TABLE: Final = Table((*_COMMON, *FEED_FIELDS), "A feed: a list of products.")
 _ABSENT: Final[JsonSchema] = {"type": "null"}
 _SEGMENT_TABLE: Final = Table(
     (*_COMMON, RULE, _HISTORY, SEGMENTS, _VALUES, _ATTRIBUTE, _PUBLIC, _VALUES_SALT),
@@ -141,6 +144,7 @@ DEFINITION_TABLES: Final[Mapping[DocumentKind, Table]] = {
     DocumentKind.SEGMENT: _SEGMENT_TABLE,
     DocumentKind.HOLDOUT: _HOLDOUT_TABLE,
     DocumentKind.METRIC: _METRIC_TABLE,
+    DocumentKind.FEED: _FEED_TABLE,
 }
 
 
@@ -172,6 +176,11 @@ def _read_holdout(top: Fields, names: Names) -> HoldoutDefinition:
 def _read_metric(top: Fields, names: Names) -> MetricDefinition:
     kind, event_name = top.read(_TYPE) or MetricType.CONVERSION, top.read(EVENT_NAME) or ""
     return MetricDefinition(**_read_common(top), type=kind, event_name=event_name)
+
+
+def _read_feed(top: Fields, names: Names) -> FeedDefinition:
+    common = _read_common(top)
+    return FeedDefinition(**common, **read_feed_fields(top, names, common["key"]))
 
 
 def _read_segment(top: Fields, names: Names) -> SegmentDefinition:
@@ -252,4 +261,5 @@ _READERS: Final[Mapping[DocumentKind, Callable[[Fields, Names], Definition]]] = 
     DocumentKind.SEGMENT: _read_segment,
     DocumentKind.HOLDOUT: _read_holdout,
     DocumentKind.METRIC: _read_metric,
+    DocumentKind.FEED: _read_feed,
 }

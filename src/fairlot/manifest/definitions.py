@@ -1,4 +1,4 @@
-"""What a project's experiments refer to: layers, segments, the holdout and metrics.
+"""What a project's experiments refer to: layers, segments, the holdout, metrics and feeds.
 
 The JSON of these structs is what the database keeps and the API answers.
 """
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from fairlot.engine import FeedAlgorithm
 from fairlot.manifest.errors import UnreadableDefinition
 
 
@@ -21,6 +22,7 @@ class DocumentKind(StrEnum):
     SEGMENT = "segment"
     HOLDOUT = "holdout"
     METRIC = "metric"
+    FEED = "feed"
 
 
 DEFINITION_KINDS: Final = tuple(
@@ -114,7 +116,32 @@ class MetricDefinition(_Definition, frozen=True):
     event_name: str
 
 
-Definition = LayerDefinition | SegmentDefinition | HoldoutDefinition | MetricDefinition
+class FeedWeights(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What a view, an addition to a cart and an order of a product count."""
+
+    view: float
+    cart: float
+    order: float
+
+
+class FeedDefinition(_Definition, frozen=True):
+    """A list of products. Without `weights` and a half-life they are those of the engine's model,
+    as all defaults are."""
+
+    algorithm: FeedAlgorithm
+    weights: FeedWeights | None = None
+    half_life_ms: int | None = None
+    fill_up: tuple[str, ...] = ()
+    only: Mapping[str, Any] | None = None
+    exclude: Mapping[str, Any] | None = None
+    pin: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    limit: int | None = None
+
+
+Definition = (
+    LayerDefinition | SegmentDefinition | HoldoutDefinition | MetricDefinition | FeedDefinition
+)
 
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Definition)

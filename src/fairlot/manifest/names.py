@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from fairlot.engine import ListSegment
+from fairlot.engine import FeedAlgorithm, ListSegment
 from fairlot.manifest.definitions import (
     DocumentKind,
+    FeedDefinition,
     KnownDefinitions,
     MetricDefinition,
     SegmentDefinition,
@@ -16,11 +17,13 @@ from fairlot.manifest.problems import suggestion
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """`lists` are those of the segments that are lists, as the engine wants them to check rules."""
+    """`lists` are those of the segments that are lists, as the engine wants them to check rules.
+    `feeds` are the built-in ones too."""
 
     segments: frozenset[str]
     lists: Mapping[str, ListSegment]
     metrics: frozenset[str]
+    feeds: frozenset[str]
 
 
 def names_of(documents: Iterable[Document], known: KnownDefinitions) -> Names:
@@ -29,6 +32,7 @@ def names_of(documents: Iterable[Document], known: KnownDefinitions) -> Names:
         each.key: each.is_list for each in known.definitions if isinstance(each, SegmentDefinition)
     }
     metrics = {each.key for each in known.definitions if isinstance(each, MetricDefinition)}
+    feeds = {each.key for each in known.definitions if isinstance(each, FeedDefinition)}
     for document in documents:
         root = document.root
         if not isinstance(root, MapNode):
@@ -38,8 +42,12 @@ def names_of(documents: Iterable[Document], known: KnownDefinitions) -> Names:
             segments[key] = entry_of(root, "values") is not None
         elif kind == DocumentKind.METRIC:
             metrics.add(key)
+        elif kind == DocumentKind.FEED:
+            feeds.add(key)
     lists = {key: ListSegment(key) for key, is_list in segments.items() if is_list}
-    return Names(frozenset(segments), lists, frozenset(metrics))
+    return Names(
+        frozenset(segments), lists, frozenset(metrics), frozenset((*FeedAlgorithm, *feeds))
+    )
 
 
 def unknown_name(noun: str, name: str, known: Collection[str]) -> str:

@@ -22,6 +22,7 @@ from fairlot.engine.conditions import GROUP_OPERATORS
 from fairlot.engine.operators import member_hash
 from fairlot.manifest.definitions import (
     Definition,
+    FeedDefinition,
     HistoryConditionDefinition,
     HoldoutDefinition,
     LayerDefinition,
@@ -61,6 +62,11 @@ def manifest_parts(
         holdout=None if holdout is None else holdout_of(holdout, project),
         layers=_used_layers(sound, layers),
         segments=_used_segments(sound, segments),
+        feeds=tuple(
+            feed_of(each)
+            for each in sorted(defined, key=lambda each: each.key)
+            if isinstance(each, FeedDefinition)
+        ),
     )
 
 
@@ -101,6 +107,27 @@ def segment_of(definition: SegmentDefinition) -> Segment:
 def condition_of(written: HistoryConditionDefinition) -> HistoryCondition:
     rule = EventRule(written.event, written.where, written.count, written.within_ms)
     return HistoryCondition(rule, written.performed)
+
+
+def feed_of(definition: FeedDefinition) -> Feed:
+    weights = definition.weights
+    given = {
+        "view_weight": weights and weights.view,
+        "cart_weight": weights and weights.cart,
+        "order_weight": weights and weights.order,
+        "half_life_ms": definition.half_life_ms,
+        "limit": definition.limit,
+    }
+    return Feed(
+        key=definition.key,
+        algorithm=definition.algorithm,
+        fill_up=definition.fill_up,
+        only=definition.only or {},
+        exclude=definition.exclude or {},
+        pin=definition.pin,
+        fields=definition.fields,
+        **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
+    )
 
 
 def groups_named(rule: Any) -> Iterator[str]:

@@ -1,10 +1,12 @@
-"""Segments that hold segments."""
+"""Segments that hold segments, and feeds that fill up feeds."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fairlot.manifest.definitions import SegmentDefinition
 
 Segments = Mapping[str, SegmentDefinition]
+Graph = Mapping[str, Sequence[str]]
+"""What each name holds."""
 
 
 def closure_of(names: Iterable[str], segments: Segments) -> Iterator[str]:
@@ -23,16 +25,20 @@ def closure_of(names: Iterable[str], segments: Segments) -> Iterator[str]:
 
 
 def cycles_of(segments: Segments) -> Iterator[tuple[str, ...]]:
-    """Ways from a segment to itself, both ends included: one at least for each knot of them."""
+    return cycles_in({key: each.segments for key, each in segments.items()})
+
+
+def cycles_in(graph: Graph) -> Iterator[tuple[str, ...]]:
+    """Ways from a name to itself, both ends included: one at least for each knot of them."""
     done: set[str] = set()
-    for start in segments:
+    for start in graph:
         if start not in done:
-            yield from _cycles_from(start, segments, done)
+            yield from _cycles_from(start, graph, done)
 
 
-def _cycles_from(start: str, segments: Segments, done: set[str]) -> Iterator[tuple[str, ...]]:
-    """A walk in depth without recursion; `way` maps the segments on it to what is left of each."""
-    way = {start: iter(_held_by(start, segments))}
+def _cycles_from(start: str, graph: Graph, done: set[str]) -> Iterator[tuple[str, ...]]:
+    """A walk in depth without recursion; `way` maps the names on it to what is left of each."""
+    way = {start: iter(graph.get(start, ()))}
     while way:
         last = next(reversed(way))
         held = next(way[last], None)
@@ -43,7 +49,7 @@ def _cycles_from(start: str, segments: Segments, done: set[str]) -> Iterator[tup
             names = [*way]
             yield (*names[names.index(held) :], held)
         elif held not in done:
-            way[held] = iter(_held_by(held, segments))
+            way[held] = iter(graph.get(held, ()))
 
 
 def _held_by(name: str, segments: Segments) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ class ChangedKind(StrEnum):
     SEGMENT = "segment"
     HOLDOUT = "holdout"
     METRIC = "metric"
+    FEED = "feed"
 
 
 class ChangeAction(StrEnum):

@@ -30,6 +30,7 @@ LAYER: Final = DocumentKind.LAYER.value
 SEGMENT: Final = DocumentKind.SEGMENT.value
 HOLDOUT: Final = DocumentKind.HOLDOUT.value
 METRIC: Final = DocumentKind.METRIC.value
+FEED: Final = DocumentKind.FEED.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from fairlot.engine import OPERATORS
+from fairlot.manifest.definitions import DocumentKind
 from fairlot.manifest.nodes import json_value
 from fairlot.manifest.problems import Problems, SpecProblem
 from fairlot.manifest.schema import generate_schema, read_schema, schema_document
@@ -129,6 +130,19 @@ DOCUMENTS: list[dict[str, Any]] = [
     },
     {"kind": "holdout", **COMMON, "rate": 0.1, "salt": "s"},
     {"kind": "metric", **COMMON, "key": "m", "type": "sum", "eventName": "paid"},
+    {
+        "kind": "feed",
+        **COMMON,
+        "algorithm": "most_popular",
+        "weights": {"view": 1, "cart": 2.5, "order": 0},
+        "halfLife": "7d",
+        "fillUp": ["newest"],
+        "only": {"a": 1},
+        "exclude": {"b": {"$gt": 2}},
+        "pin": ["p"],
+        "fields": ["title"],
+        "limit": 4,
+    },
 ]
 
 
@@ -197,8 +211,7 @@ def changed(index: int, way: Way, value: Any) -> list[dict[str, Any]]:
 def schema_of(document: dict[str, Any], way: Way) -> dict[str, Any]:
     """What the schema says of one field."""
     kind = document.get("kind", "experiment")
-    order = ("experiment", "layer", "segment", "holdout", "metric")
-    schema: Any = schema_document()["allOf"][order.index(kind)]["then"]
+    schema: Any = schema_document()["allOf"][[*DocumentKind].index(kind)]["then"]
     value: Any = document
     for step in way:
         value = value[step]
@@ -223,7 +236,9 @@ def tables_in(schema: Any) -> Iterator[dict[str, Any]]:
             yield from tables_in(each)
 
 
-FREE: Final = frozenset({"payload", "rule", "where", "metadata", "domOps", "trigger"})
+FREE: Final = frozenset(
+    {"payload", "rule", "where", "metadata", "domOps", "trigger", "only", "exclude"}
+)
 CASES: Final = [
     (index, way) for index, document in enumerate(DOCUMENTS) for way in fields_of(document)
 ]

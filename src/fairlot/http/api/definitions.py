@@ -1,4 +1,4 @@
-"""Layers, segments, metrics and holdouts."""
+"""Layers, segments, metrics, holdouts and feeds."""
 
 from functools import partial
 from typing import Any, Final

@@ -5,13 +5,15 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from fairlot.engine import Experiment, LayerRange
+from fairlot.engine.bindings import feeds_bound
 from fairlot.engine.model import Status
-from fairlot.manifest.definitions import SegmentDefinition
+from fairlot.manifest.definitions import FeedDefinition, SegmentDefinition
 from fairlot.manifest.parts import groups_named
 from fairlot.service.assembly import Stored, StoredDefinition
 from fairlot.service.lifecycle import OVER
 from fairlot.service.project_state import (
     EXPERIMENT,
+    FEED,
     LAYER,
     METRIC,
     SEGMENT,
@@ -96,6 +98,9 @@ def _named_by(each: Stored) -> Iterator[tuple[Name, str]]:
             yield (SEGMENT, key), "audience.segments"
         for key in groups_named(experiment.audience.rule):
             yield (SEGMENT, key), "audience.rule"
+        for variant in experiment.variants:
+            for key in feeds_bound(variant.payload):
+                yield (FEED, key), f"variants.{variant.key}.payload"
     for metric in each.row.metrics:
         if "metric" in metric:
             yield (METRIC, metric["metric"]), "metrics"
@@ -107,3 +112,6 @@ def _needed_by(each: StoredDefinition) -> Iterator[tuple[Name, str]]:
             yield (SEGMENT, key), "segments"
         for key in groups_named(each.definition.rule):
             yield (SEGMENT, key), "rule"
+    if isinstance(each.definition, FeedDefinition):
+        for key in each.definition.fill_up:
+            yield (FEED, key), "fillUp"

@@ -9,8 +9,9 @@ from msgspec import structs
 from fairlot.manifest.definitions import (
     Definition,
     DocumentKind,
+    HoldoutDefinition,
     LayerDefinition,
-    MetricDefinition,
+    SegmentDefinition,
     WrittenDefinition,
     definition_to_json,
 )
@@ -25,6 +26,7 @@ _OTHERS_HELD: Final = (
     "another salt holds others back, and lets in those who were held: delete this holdout, and"
     " begin another under a new key"
 )
+_SALTED: Final = (LayerDefinition, SegmentDefinition, HoldoutDefinition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +99,14 @@ class DefinitionPlanner:
     def _salted(self, definition: Definition, stored_salt: str | None) -> Definition:
         """With the salt that is written, or else the one that it was created with; a salt that is
         the default is left out."""
-        if isinstance(definition, MetricDefinition):
+        if not isinstance(definition, _SALTED):
             return definition
         salt = definition.salt or stored_salt
         is_default = salt == self._default_salt(definition)
         return structs.replace(definition, salt=None if is_default else salt)
 
     def _salt_of(self, definition: Definition) -> str | None:
-        if isinstance(definition, MetricDefinition):
+        if not isinstance(definition, _SALTED):
             return None
         return definition.salt or self._default_salt(definition)
 

@@ -10,6 +10,7 @@ from fairlot.engine import Experiment
 from fairlot.engine.model import FULL_RATE_BP
 from fairlot.manifest import experiment_to_json
 from fairlot.manifest.definitions import Definition, definition_to_json
+from fairlot.manifest.durations import write_duration
 from fairlot.manifest.spec import ExperimentSpec
 from fairlot.service.plan_document import FieldChange
 from fairlot.store.experiments import ExperimentRow
@@ -21,6 +22,7 @@ NOTES: Final = ("description", "hypothesis", "owner", "tags", "metrics")
 SOURCE: Final = FieldChange(path="source")
 """Only comments or layout differ."""
 _IN_BASIS_POINTS: Final = "Bp"
+_IN_MS: Final = "Ms"
 _IDENTITY: Final = frozenset({"id", "key", "kind", "status"})
 
 
@@ -73,7 +75,9 @@ def _variant_facts(variants: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str,
 
 
 def _in_yaml(name: str, value: Any) -> tuple[str, Any]:
-    """A rate is a fraction there."""
+    """A rate is a fraction there, a time has its unit."""
+    if name.endswith(_IN_MS) and isinstance(value, int):
+        return name.removesuffix(_IN_MS), write_duration(value)
     if name.endswith(_IN_BASIS_POINTS):
         return name.removesuffix(_IN_BASIS_POINTS), value / FULL_RATE_BP
     return name, value

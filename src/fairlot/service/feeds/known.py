@@ -63,6 +63,14 @@ class KnownFeeds:
     def defined(self, project_id: str) -> Mapping[str, Feed]:
         return with_built_in(self._feeds_of(project_id))
 
+    def lengths(self, project_id: str) -> dict[str, int]:
+        """How many products each feed has for everybody."""
+        served = self._catalogs.get(project_id, NO_CATALOG).feeds
+        return {
+            key: sum(len(part) for part in feed.parts if not isinstance(part, Recent))
+            for key, feed in served.items()
+        }
+
     async def resolve(
         self,
         project_id: str,
