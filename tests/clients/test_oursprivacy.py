@@ -1,13 +1,17 @@
 """The published client `oursprivacy-client`, validating strictly, against `fairlot serve`."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import ours_privacy
 import pytest
 from ours_privacy import OursPrivacy
 from ours_privacy.types.experiment_assignment_params import Context
 
+from fairlot.events import Conversion, Trust
+from fairlot.warehouse.log import read_conversions
 from support.processes import ServerProcess, fairlot, published, serving
 from support.waiting import wait_for
 
@@ -43,6 +47,15 @@ variants:
   - {key: control, name: Control, weight: 0}
   - {key: treatment, name: Treatment, weight: 10000, redirect: /new}
 """,
+    "offer": """
+key: offer
+name: Offer
+type: personalization
+when: {event: Viewed Pricing, where: {plan: pro}, count: 2, within: 1d}
+for: 1h
+controlShare: 0
+variants: [{key: call, name: Call us, payload: {title: Shall we talk?}}]
+""",
     "unfinished": """
 key: unfinished
 name: A draft
@@ -64,7 +77,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.fixture(scope="module")
-def server(folder: tuple[Path, str]) -> Iterator[ServerProcess]:
+def server(folder: tuple[Path, str], source: str) -> Iterator[ServerProcess]:
+    """It is started when the source token is there."""
     with serving(folder[0]) as running:
         yield running
 
@@ -72,6 +86,13 @@ def server(folder: tuple[Path, str]) -> Iterator[ServerProcess]:
 @pytest.fixture(scope="module")
 def token(folder: tuple[Path, str]) -> str:
     return folder[1]
+
+
+@pytest.fixture(scope="module")
+def source(folder: tuple[Path, str]) -> str:
+    words = ("token", "create", "--kind", "source", "--data", str(folder[0]))
+    made: str = fairlot(*words)["token"]
+    return made
 
 
 def client_of(server: ServerProcess) -> OursPrivacy:
@@ -202,3 +223,124 @@ def test_assignment__track_impression_false__records_nothing(
     asked(client, token, "recorded")
     wait_for(lambda: recorded(server, "checkout", "recorded") == 1)
     assert recorded(server, "checkout", "read-only") == 0
+
+
+def conversions(server: ServerProcess, name: str) -> list[Conversion]:
+    found = read_conversions(server.data_dir / "events")
+    return [each for each in found if each.event_name == name]
+
+
+def test_track__event__is_recorded_with_all_that_was_sent(
+    client: OursPrivacy, server: ServerProcess, source: str
+) -> None:
+    answer = client.track.event(
+        token=source,
+        event="Purchase",
+        user_id="v_track",
+        external_id="crm-track",
+        email="track@shop.example",
+        distinct_id="order-1",
+        time=time.time() * 1000 - 60_000,
+        event_properties={"value": 49.9, "items": ["a", "b"]},
+        user_properties={"city": "Graz", "custom_properties": {"size": "m"}},
+        default_properties={"current_url": "https://shop.example/pay", "sid": "s1"},
+        identity_context={"ip": "192.0.2.1", "user_agent": "Mozilla/5.0"},
+    )
+    assert answer.success is True
+    (found,) = conversions(server, "Purchase")
+    assert (found.subject_id, found.value) == ("v_track", 49.9)
+    assert (found.session_id, found.trust) == ("s1", Trust.SERVER)
+    assert found.properties is not None
+    assert found.properties["items"] == ["a", "b"]
+
+
+WHO: list[dict[str, Any]] = [
+    {"external_id": "crm-who"},
+    {"email": "Who@Shop.example"},
+    {"user_id": "v_who"},
+]
+
+
+@pytest.mark.parametrize("who", WHO, ids=lambda who: next(iter(who)))
+def test_track__after_identify__is_of_the_same_visitor(
+    client: OursPrivacy, server: ServerProcess, source: str, who: dict[str, Any]
+) -> None:
+    upserted = client.visitor.upsert(
+        token=source,
+        user_id="v_who",
+        external_id="crm-who",
+        email="who@shop.example",
+        user_properties={"city": "Graz", "consent": {"analytics": True}},
+    )
+    assert upserted.success is True
+    name = f"Seen {next(iter(who))}"
+    client.track.event(token=source, event=name, **who)
+    assert [each.subject_id for each in conversions(server, name)] == ["v_who"]
+
+
+def test_batch__mixed_rows__are_told_one_by_one(
+    client: OursPrivacy, server: ServerProcess, source: str
+) -> None:
+    rows: Any = [
+        {"event": "Imported", "distinct_id": "i1", "user_id": "v_batch"},
+        {"event": "Imported", "distinct_id": "i2", "user_id": "v_batch", "time": 1_230_768_000_000},
+        {"event": "Imported", "distinct_id": "i3"},
+    ]
+    answer = client.batch.create(token=source, events=rows)
+    assert (answer.success, answer.accepted, answer.failed) == (False, 1, 2)
+    assert [each.success for each in answer.results] == [True, False, False]
+    again = client.batch.create(token=source, events=rows[:1])
+    assert (again.success, again.accepted, again.failed) == (True, 1, 0)
+    assert len(conversions(server, "Imported")) == 1
+
+
+def test_personalization__of_what_was_tracked__is_read(
+    client: OursPrivacy, token: str, source: str
+) -> None:
+    def active() -> list[str]:
+        answer = client.experiments.personalization(token=token, visitor_id="v_offer")
+        assert answer.success is True
+        assert answer.properties == {}
+        return [each.variant_id for each in answer.personalizations or []]
+
+    assert active() == []
+    for number, plan in enumerate(("free", "pro", "pro")):
+        client.track.event(
+            token=source,
+            event="Viewed Pricing",
+            user_id="v_offer",
+            distinct_id=f"view-{number}",
+            event_properties={"plan": plan},
+        )
+    (variant_id,) = active()
+    assert variant_id.startswith("var_")
+
+
+@pytest.mark.parametrize("kind", ["track", "identify", "batch"])
+def test_ingest__experiment_token__its_own_exception(
+    client: OursPrivacy, token: str, kind: str
+) -> None:
+    asking: dict[str, Callable[[], object]] = {
+        "track": lambda: client.track.event(token=token, event="Purchase", user_id="v"),
+        "identify": lambda: client.visitor.upsert(token=token, user_properties={}),
+        "batch": lambda: client.batch.create(token=token, events=[]),
+    }
+    with pytest.raises(ours_privacy.AuthenticationError):
+        asking[kind]()
+
+
+def test_personalization__source_token__its_own_exception(client: OursPrivacy, source: str) -> None:
+    with pytest.raises(ours_privacy.AuthenticationError):
+        client.experiments.personalization(token=source, visitor_id="v")
+
+
+def test_track__nobody_named__bad_request(client: OursPrivacy, source: str) -> None:
+    with pytest.raises(ours_privacy.BadRequestError, match="nobody is named"):
+        client.track.event(token=source, event="Purchase")
+
+
+def test_identify__too_large__its_status(client: OursPrivacy, source: str) -> None:
+    with pytest.raises(ours_privacy.APIStatusError) as caught:
+        client.visitor.upsert(token=source, user_properties={"city": "x" * 10_000_000})
+    assert caught.value.status_code == 413
+    assert caught.value.response.json()["limit"] == 4 << 20

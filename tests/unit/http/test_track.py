@@ -1,9 +1,6 @@
-"""Track, identify and batch over a real event log and real profiles."""
+"""Track, identify and batch: what of a request is taken, over a real log and real profiles."""
 
-import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,114 +8,31 @@ import msgspec
 import pytest
 
 from fairlot.events import Actor, Conversion, Trust, derived_event_id
-from fairlot.http.throttle import FREE, Policy
-from fairlot.profiles import (
-    Identifier,
-    IdentifierKind,
-    Profile,
-    claim_of_subject,
-    subject_identifier,
+from fairlot.http.throttle import FREE
+from fairlot.profiles import subject_identifier
+from support.serving import NOW_MS, OTHER_TOKEN, TOKEN, Desk, a_desk
+from support.tracking import (
+    DAY_MS,
+    FOREIGN,
+    LATE,
+    SOURCE,
+    a_snapshot_with_sources,
+    batch,
+    conversions,
+    external,
+    history,
+    post,
+    profile,
+    row,
+    track,
+    visitor,
 )
-from fairlot.profiles.consents import GENERAL, consented
-from fairlot.service.profiles import KnownProfiles, Work
-from fairlot.service.reactions import NO_RULES
-from fairlot.service.snapshot import Snapshot, SourceToken, Tenant
-from fairlot.store.profiles import open_profile_store
-from fairlot.warehouse.log import read_conversions
-from support.asgi import Response
-from support.serving import NOW_MS, OTHER_TOKEN, TOKEN, Desk, a_desk, a_project, a_snapshot
-
-SOURCE = "src_" + "s" * 32
-PUBLIC = "src_" + "p" * 32
-FOREIGN = "src_" + "f" * 32
-LATE = "src_" + "l" * 32
-PAGE = "https://shop.example"
-DAY_MS = 86_400_000
-JSON = "application/json; charset=utf-8"
-
-
-def sources_of(snapshot: Snapshot) -> Snapshot:
-    """A project that was never published takes events too."""
-    tenant = Tenant("default", "unpublished", "prj_unpublished", None)
-    foreign = Tenant("other", "default", "prj_foreign", None)
-    tokens = {
-        SOURCE: SourceToken(tenant, None),
-        PUBLIC: SourceToken(tenant, frozenset({PAGE})),
-        FOREIGN: SourceToken(foreign, None),
-        LATE: SourceToken(tenant, None),
-    }
-    return replace(
-        snapshot,
-        source_tokens={sha256(text.encode()).digest(): each for text, each in tokens.items()},
-        token_ends={sha256(LATE.encode()).digest(): NOW_MS},
-        public_origins=frozenset({PAGE}),
-    )
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    with a_desk(tmp_path, sources_of(a_snapshot(a_project()))) as desk:
+    with a_desk(tmp_path, a_snapshot_with_sources()) as desk:
         yield desk
-
-
-def post(desk: Desk, route: str, body: Any, **headers: str) -> Response:
-    headers = {"content_type": JSON, **headers}
-    return desk.client.post(f"/api/v1/{route}", body, **headers)
-
-
-def track(desk: Desk, event: str = "paid", token: str = SOURCE, **fields: Any) -> Response:
-    body = {"token": token, "event": event, "userId": "v_1", **fields}
-    return post(desk, "track", {name: value for name, value in body.items() if value is not ...})
-
-
-def identify(desk: Desk, token: str = SOURCE, **fields: Any) -> Response:
-    return post(desk, "identify", {"token": token, "userProperties": {}, **fields})
-
-
-def batch(desk: Desk, *rows: Any, token: str = SOURCE) -> Response:
-    return post(desk, "batch", {"token": token, "events": rows})
-
-
-def row(distinct_id: str, **fields: Any) -> dict[str, Any]:
-    return {"event": "paid", "distinctId": distinct_id, "userId": "v_1", **fields}
-
-
-def page(desk: Desk, route: str, origin: str | None = PAGE, **fields: Any) -> Response:
-    body = {"token": PUBLIC, "event": "seen", "userId": "v_1", **fields}
-    headers = {} if origin is None else {"origin": origin}
-    return post(desk, route, body, **headers)
-
-
-def conversions(desk: Desk) -> list[Conversion]:
-    return list(read_conversions(desk.events_dir))
-
-
-def profile(desk: Desk, *identifiers: Identifier) -> Profile | None:
-    found: Profile | None = desk.client.run(
-        desk.services.profiles.find("prj_unpublished", identifiers)
-    )
-    return found
-
-
-def visitor(desk: Desk, subject_id: str = "v_1") -> Profile:
-    found = profile(desk, subject_identifier(subject_id))
-    assert found is not None
-    return found
-
-
-def history(desk: Desk, name: str, subject_id: str = "v_1") -> list[dict[str, Any]]:
-    wanted = {name: 30 * DAY_MS}
-    found = desk.client.run(
-        desk.services.profiles.history(visitor(desk, subject_id), wanted, NOW_MS)
-    )
-    return [dict(each.properties) for each in found[name]]
-
-
-def external(value: str) -> Identifier:
-    return Identifier(IdentifierKind.EXTERNAL, value)
-
-
-# --- track
 
 
 def test_track__good__is_in_the_log_and_in_the_profile_when_answered(desk: Desk) -> None:
@@ -334,187 +248,6 @@ def test_track__user_agent_of_a_program__is_a_bot(desk: Desk) -> None:
     assert "192.0.2.1" not in str([each.properties for each in conversions(desk)])
 
 
-# --- who is meant
-
-
-def test_who__first_of_user_external_email_phone_that_is_known(desk: Desk) -> None:
-    identify(desk, userId="v_1", externalId="crm-1")
-    identify(desk, userId="v_2", email="Anna@Shop.example")
-    identify(desk, userId="v_3", userProperties={"phone_number": "+43 (660) 12-34"})
-    by_phone = {"phone_number": "+436601234"}
-    told: list[tuple[dict[str, Any], str]] = [
-        ({"externalId": "crm-1", "email": "anna@shop.example"}, "v_1"),
-        ({"externalId": "crm-?", "email": "ANNA@shop.example "}, "v_2"),
-        ({"email": "nobody@shop.example", "userProperties": by_phone}, "v_3"),
-        ({"userId": "v_9", "externalId": "crm-1"}, "v_9"),
-    ]
-    for fields, subject in told:
-        track(desk, **{"userId": ..., **fields})
-        assert conversions(desk)[-1].subject_id == subject, fields
-    assert visitor(desk, "v_9").id != visitor(desk, "v_1").id
-    assert profile(desk, external("crm-1")) == visitor(desk, "v_1")
-    assert profile(desk, external("crm-?")) == visitor(desk, "v_2")
-
-
-def test_who__nobody_known__is_one_new_visitor_for_all_that_follows(desk: Desk) -> None:
-    track(desk, userId=..., externalId="crm-1", email="anna@shop.example", distinctId="a")
-    track(desk, userId=..., email="anna@shop.example", distinctId="b")
-    first, second = conversions(desk)
-    assert first.subject_id == second.subject_id
-    assert visitor(desk, first.subject_id).subject_id == first.subject_id
-    assert len(history(desk, "paid", first.subject_id)) == 2
-
-
-def test_who__named_in_an_earlier_row_of_the_batch__is_found_by_the_later(desk: Desk) -> None:
-    answer = batch(
-        desk,
-        row("a", userId=None, externalId="crm-1"),
-        row("b", userId="v_2", externalId="crm-2", userProperties={"email": "b@shop.example"}),
-        row("c", userId=None, externalId="crm-2"),
-        row("d", userId=None, email="b@shop.example"),
-        row("e", userId=None, externalId="crm-1"),
-    )
-    assert answer.status == 200
-    subjects = [each.subject_id for each in conversions(desk)]
-    assert subjects[1:4] == ["v_2"] * 3
-    assert subjects[0] == subjects[4] != "v_2"
-    assert len(history(desk, "paid", "v_2")) == 3
-
-
-def test_who__known_to_another_process_only__is_found(desk: Desk, tmp_path: Path) -> None:
-    identify(desk, userId="v_1", externalId="crm-1")
-    other = KnownProfiles(open_profile_store(tmp_path), desk.log, NO_RULES, desk.clock.ms)
-    found = asyncio.run(other.subject_ids("prj_unpublished", [external("crm-1")]))
-    other.close(5)
-    assert found == {external("crm-1"): "v_1"}
-
-
-# --- identify
-
-
-def test_identify__rules_of_user_properties(desk: Desk) -> None:
-    identify(
-        desk,
-        userId="v_1",
-        userProperties={"city": "Graz", "plan": "free", "custom_properties": {"size": "m"}},
-    )
-    identify(
-        desk,
-        userId="v_1",
-        userProperties={
-            "city": None,
-            "plan": "",
-            "age": 30,
-            "custom_properties": {"size": None, "colour": "red"},
-        },
-    )
-    assert visitor(desk).attributes == {
-        "plan": "free",
-        "age": 30,
-        "custom_properties": {"size": "m", "colour": "red"},
-    }
-    assert [each.event_name for each in conversions(desk)] == ["$identify"] * 2
-    assert history(desk, "$identify") == [{}, {}]
-
-
-def test_identify__without_user_properties__is_refused(desk: Desk) -> None:
-    answer = post(desk, "identify", {"token": SOURCE, "userId": "v_1"})
-    assert (answer.status, answer.json["error"]) == (
-        400,
-        "userProperties: absent: must be an object",
-    )
-
-
-def test_identify__of_nobody__is_a_visitor_of_its_own(desk: Desk) -> None:
-    assert [identify(desk).status, identify(desk).status] == [200, 200]
-    assert len({each.subject_id for each in conversions(desk)}) == 2
-
-
-# --- batch
-
-
-def test_batch__good__every_row_is_told(desk: Desk) -> None:
-    answer = batch(desk, row("a"), row("b"))
-    assert (answer.status, answer.json) == (
-        200,
-        {
-            "success": True,
-            "accepted": 2,
-            "failed": 0,
-            "results": [{"index": 0, "success": True}, {"index": 1, "success": True}],
-        },
-    )
-    assert [each.source for each in conversions(desk)] == ["batch"] * 2
-
-
-def test_batch__mixed__the_bad_rows_are_told_and_the_others_recorded(desk: Desk) -> None:
-    answer = batch(desk, row("a"), row("b", event=None), {"event": "x", "userId": "v"}, 7)
-    assert answer.status == 207
-    found = answer.json
-    assert (found["success"], found["accepted"], found["failed"]) == (False, 1, 3)
-    assert [each["success"] for each in found["results"]] == [True, False, False, False]
-    assert {each.get("code") for each in found["results"][1:]} == {"invalid_event"}
-    messages = [each.get("message") for each in found["results"]]
-    assert messages[1].startswith("event: absent: ")
-    assert messages[2].startswith("distinctId: absent: ")
-    assert messages[3] == "must be an object"
-    assert len(conversions(desk)) == 1
-
-
-def test_batch__old_and_future_rows__are_refused_and_set_back(desk: Desk) -> None:
-    answer = batch(desk, row("a", time=1_230_768_000_000), row("b", time=4_102_444_800_000))
-    assert [each["success"] for each in answer.json["results"]] == [False, True]
-    (kept,) = conversions(desk)
-    assert kept.occurred_at_ms == NOW_MS
-
-
-def test_batch__none_of_the_rows_good__is_told_by_row(desk: Desk) -> None:
-    answer = batch(desk, 1, 2)
-    assert (answer.status, answer.json["accepted"], answer.json["failed"]) == (207, 0, 2)
-
-
-def test_batch__empty__is_accepted(desk: Desk) -> None:
-    assert batch(desk).json == {"success": True, "accepted": 0, "failed": 0, "results": []}
-
-
-def test_batch__broken_text_in_one_row__spoils_no_other(desk: Desk) -> None:
-    body = (
-        b'{"token":"%s","events":[{"event":"a","distinctId":"1","userId":"v_1",'
-        b'"eventProperties":{"n":NaN}},{"event":"a","distinctId":"2","userId":"\\ud800"},'
-        b'{"event":"a","distinctId":"3","userId":"v_1"}]}' % SOURCE.encode()
-    )
-    answer = post(desk, "batch", body)
-    assert [each["success"] for each in answer.json["results"]] == [False, False, True]
-    assert "NaN or an infinite number" in answer.json["results"][0]["message"]
-
-
-def test_batch__twice__counts_once(desk: Desk) -> None:
-    rows = [row(f"r{number}", eventProperties={"n": number}) for number in range(50)]
-    assert [batch(desk, *rows).status, batch(desk, *rows).status] == [200, 200]
-    assert len(conversions(desk)) == 50
-    assert len(history(desk, "paid")) == 50
-
-
-@pytest.mark.slow
-def test_batch__ten_thousand_rows__are_recorded_and_one_more_refused(desk: Desk) -> None:
-    rows = [
-        row(f"r{number}", userId=None, externalId=f"crm-{number % 3000}")
-        for number in range(10_000)
-    ]
-    answer = batch(desk, *rows)
-    assert (answer.status, answer.json["accepted"]) == (200, 10_000)
-    assert batch(desk, *rows).json["accepted"] == 10_000
-    found = conversions(desk)
-    assert len(found) == 10_000
-    assert len({each.subject_id for each in found}) == 3000
-    answer = batch(desk, *rows, row("one-more"))
-    assert (answer.status, answer.json["limit"]) == (413, 10_000)
-    assert answer.json["error"] == "events: 10001 of them; send at most 10000"
-
-
-# --- requests that are none
-
-
 @pytest.mark.parametrize("route", ["track", "identify", "batch"])
 @pytest.mark.parametrize(
     ("body", "error"),
@@ -599,7 +332,7 @@ def test_request__ten_megabyte_attribute__is_too_large(desk: Desk, route: str, l
 
 
 def test_request__over_the_tier__may_be_sent_again(tmp_path: Path) -> None:
-    snapshot = sources_of(a_snapshot(a_project()))
+    snapshot = a_snapshot_with_sources()
     with a_desk(tmp_path, snapshot, default_tier="free") as desk:
         answers = [track(desk) for _ in range(FREE.burst + 1)]
         assert [each.status for each in answers] == [200] * FREE.burst + [429]
@@ -628,174 +361,3 @@ def test_request__profiles_that_are_away__is_unavailable_and_harmless_again(
         "the profiles cannot be used: they are closed; try again, with the same distinctId"
     )
     assert len(conversions(desk)) == 1
-
-
-# --- tokens of pages
-
-
-def test_page__of_an_allowed_origin__is_recorded_as_public(desk: Desk) -> None:
-    answer = page(desk, "track", userProperties={"plan": "pro"})
-    assert answer.status == 200
-    assert answer.headers["access-control-allow-origin"] == PAGE
-    assert answer.headers["vary"] == "Origin"
-    assert [each.trust for each in conversions(desk)] == [Trust.PUBLIC]
-    assert visitor(desk).attributes == {"plan": "pro"}
-
-
-def test_page__what_is_known__is_not_changed_by_anyone(desk: Desk) -> None:
-    identify(desk, userId="v_1", userProperties={"plan": "free"})
-    page(desk, "track", userProperties={"plan": "pro", "city": "Graz"})
-    assert visitor(desk).attributes == {"plan": "free", "city": "Graz"}
-    identify(desk, userId="v_1", userProperties={"city": "Linz"})
-    assert visitor(desk).attributes == {"plan": "free", "city": "Linz"}
-
-
-@pytest.mark.parametrize("origin", [None, "null", "https://evil.example", "http://shop.example"])
-def test_page__of_another_origin__is_unauthorized(desk: Desk, origin: str | None) -> None:
-    answer = page(desk, "track", origin)
-    assert answer.status == 401
-    assert answer.json["error"].startswith("token: only pages of its allowed origins may use it")
-    assert "access-control-allow-origin" not in answer.headers
-    assert conversions(desk) == []
-
-
-@pytest.mark.parametrize(
-    "fields", [{"externalId": "crm-1"}, {"email": "a@shop.example"}, {"userId": None}]
-)
-@pytest.mark.parametrize("route", ["track", "identify"])
-def test_page__names_somebody_by_a_look_up__is_refused(
-    desk: Desk, route: str, fields: dict[str, Any]
-) -> None:
-    answer = page(desk, route, userProperties={}, **fields)
-    assert answer.status == 400
-    assert answer.headers["access-control-allow-origin"] == PAGE
-    assert (
-        "a token that pages hold names visitors by userId only, since anyone can send with it"
-        in (answer.json["error"])
-    )
-
-
-def test_page__email_among_the_properties__names_nobody(desk: Desk) -> None:
-    page(desk, "identify", userProperties={"email": "a@shop.example", "phone_number": "1"})
-    assert visitor(desk).identifiers == (subject_identifier("v_1"),)
-    assert visitor(desk).attributes["email"] == "a@shop.example"
-
-
-def test_page__body_over_64_kib__is_too_large_for_it(desk: Desk) -> None:
-    answer = page(desk, "track", eventProperties={"a": "x" * 65_536})
-    assert (answer.status, answer.json["limit"]) == (413, 65_536)
-    assert answer.json["error"] == (
-        "the body is over 65536 bytes, which a page may send; send less"
-    )
-
-
-def test_page__program_that_asks__is_a_bot(desk: Desk) -> None:
-    body = {"token": PUBLIC, "event": "seen", "userId": "v_1"}
-    post(desk, "track", body, origin=PAGE, user_agent="curl/8.0")
-    assert [each.actor for each in conversions(desk)] == [Actor.BOT]
-
-
-def test_page__one_address__is_throttled_and_others_are_not(tmp_path: Path) -> None:
-    policy = Policy("address", 1, 2)
-    snapshot = sources_of(a_snapshot(a_project()))
-    with a_desk(tmp_path, snapshot, address_policy=policy) as desk:
-        body = msgspec.json.encode({"token": PUBLIC, "event": "seen", "userId": "v_1"})
-
-        def from_address(address: str) -> Response:
-            headers = {"origin": PAGE, "content_type": JSON}
-            return desk.client.request(
-                "POST", "/api/v1/track", body, headers=headers, address=address
-            )
-
-        answers = [from_address("198.51.100.7") for _ in range(3)]
-        assert [each.status for each in answers] == [200, 200, 429]
-        assert answers[2].headers["access-control-allow-origin"] == PAGE
-        assert answers[2].headers["access-control-expose-headers"] == "Retry-After"
-        assert from_address("198.51.100.8").status == 200
-        assert track(desk).status == 200
-
-
-@pytest.mark.parametrize("route", ["track", "identify", "batch"])
-def test_preflight__of_an_allowed_origin__may_post(desk: Desk, route: str) -> None:
-    answer = desk.client.request(
-        "OPTIONS",
-        f"/api/v1/{route}",
-        headers={
-            "origin": PAGE,
-            "access_control_request_method": "POST",
-            "access_control_request_headers": "content-type, x-stainless-lang",
-        },
-    )
-    assert (answer.status, answer.body) == (204, b"")
-    assert answer.headers == {
-        "access-control-allow-origin": PAGE,
-        "access-control-expose-headers": "Retry-After",
-        "vary": "Origin",
-        "access-control-allow-methods": "POST",
-        "access-control-allow-headers": "content-type, x-stainless-lang",
-        "access-control-max-age": "600",
-    }
-
-
-@pytest.mark.parametrize("asked", [None, "x" * 1001, "a b", "a: b"])
-def test_preflight__header_names_that_are_none__are_not_repeated(
-    desk: Desk, asked: str | None
-) -> None:
-    headers = {"origin": PAGE}
-    if asked is not None:
-        headers["access_control_request_headers"] = asked
-    answer = desk.client.request("OPTIONS", "/api/v1/track", headers=headers)
-    assert answer.headers["access-control-allow-headers"] == "content-type"
-
-
-def test_preflight__of_another_origin__may_not(desk: Desk) -> None:
-    for headers in ({"origin": "https://evil.example"}, {}):
-        answer = desk.client.request("OPTIONS", "/api/v1/track", headers=headers)
-        assert (answer.status, answer.headers) == (204, {"vary": "Origin"})
-
-
-# --- who does not want it
-
-
-def reject(desk: Desk, who: str) -> None:
-    work = Work(
-        "prj_unpublished",
-        claim_of_subject(who),
-        NOW_MS,
-        consents=[lambda profile: consented(profile, GENERAL, False, NOW_MS)],
-    )
-    desk.client.run(desk.services.profiles.apply(work))
-
-
-def test_privacy__who_rejected__is_answered_and_not_recorded(desk: Desk) -> None:
-    identify(desk, userId="v_1", externalId="crm-1")
-    reject(desk, "v_1")
-    for answer in (
-        track(desk, userProperties={"plan": "pro"}),
-        track(desk, userId=..., externalId="crm-1"),
-        identify(desk, userId="v_1", userProperties={"plan": "pro"}),
-        batch(desk, row("a"), row("b", userId="v_2")),
-    ):
-        assert answer.status == 200
-    assert [each.subject_id for each in conversions(desk)] == ["v_1", "v_2"]
-    assert visitor(desk).attributes == {}
-    counts = desk.services.counts
-    assert (counts.events["conversion"], counts.events_withheld) == (2, 4)
-
-
-def test_privacy__gpc__is_recorded_without_details(desk: Desk) -> None:
-    body = {
-        "token": SOURCE,
-        "event": "paid",
-        "userId": "v_1",
-        "email": "a@shop.example",
-        "eventProperties": {"value": 5, "size": "xl"},
-        "defaultProperties": {"current_url": "https://shop.example/", "sid": "s1"},
-        "userProperties": {"plan": "pro"},
-    }
-    assert post(desk, "track", body, sec_gpc="1").status == 200
-    (found,) = conversions(desk)
-    assert (found.properties, found.value, found.session_id) == ({"gpc": True}, None, None)
-    assert visitor(desk).attributes == {}
-    assert visitor(desk).identifiers == (subject_identifier("v_1"),)
-    assert history(desk, "paid") == [{"gpc": True}]
