@@ -84,6 +84,7 @@ def _may_differ(before: Side | None, after: Side | None) -> bool:
         before.deal != after.deal
         or before.audience != after.audience
         or before.experiment.schedule != after.experiment.schedule
+        or before.experiment.activation != after.experiment.activation
     )
 
 

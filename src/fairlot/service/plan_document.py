@@ -84,7 +84,7 @@ class Reshuffle(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class NotCountableKind(StrEnum):
-    """What the event log cannot tell. The first six are changed parts of the audience."""
+    """What the event log cannot tell. The first seven are changed parts of whom it is for."""
 
     RULE = "rule"
     SEGMENTS = "segments"
@@ -92,11 +92,13 @@ class NotCountableKind(StrEnum):
     URL_PATTERNS = "urlPatterns"
     QUERY_PARAMS = "queryParams"
     DEVICE = "device"
+    WHEN = "when"
     RECHECK_AUDIENCE = "recheckAudience"
     ENTERING = "entering"
     UNIT = "unit"
     ADAPTER = "adapter"
     SCHEDULE = "schedule"
+    ACTIVATED = "activated"
     NO_LOG = "noLog"
     NOBODY_KNOWN = "nobodyKnown"
 
@@ -109,6 +111,7 @@ AUDIENCE_PARTS: Final = frozenset(
         NotCountableKind.URL_PATTERNS,
         NotCountableKind.QUERY_PARAMS,
         NotCountableKind.DEVICE,
+        NotCountableKind.WHEN,
     }
 )
 

@@ -11,10 +11,15 @@ from typing import Any
 import pytest
 
 from fairlot.engine import (
+    ActivationRule,
     Audience,
     BrokenExperiment,
     Device,
+    EventRule,
     Experiment,
+    ExperimentType,
+    HistoryCondition,
+    HistorySegment,
     Holdout,
     Layer,
     LayerRange,
@@ -279,6 +284,88 @@ def test_not_countable__part_of_the_audience_changes__with_its_reason(
     assert kinds(found) == [kind, NotCountableKind.NO_LOG]
     assert found.share == 0
     assert (found.by_draw, found.after_sticky) == (None, None)
+
+
+TRIGGER = ActivationRule(EventRule("view"), control_share_bp=1_000)
+
+
+def banner(activation: ActivationRule | None = TRIGGER, **fields: Any) -> Experiment:
+    return hero(type=ExperimentType.PERSONALIZATION, activation=activation, **fields)
+
+
+def test_triggered__created__shares_are_without_the_control_share() -> None:
+    held = replace(HOLDOUT, rate_bp=5_000)
+    found = effect(project(holdout=held), project(banner(), holdout=held))
+    assert [(pair.after, str(pair.share)) for pair in found.pairs] == [
+        ("a", "0.225"),
+        ("b", "0.225"),
+    ]
+    assert kinds(found) == [NotCountableKind.ACTIVATED]
+    assert (found.by_draw, found.after_sticky) == (None, None)
+    assert not found.changes_audience
+
+
+def test_triggered__another_control_share__is_told_exactly() -> None:
+    found = effect(project(banner()), project(banner(replace(TRIGGER, control_share_bp=2_000))))
+    assert [(pair.before, pair.after, str(pair.share)) for pair in found.pairs] == [
+        ("a", None, "0.05"),
+        ("b", None, "0.05"),
+    ]
+    assert kinds(found) == [NotCountableKind.ACTIVATED]
+    assert found.causes == (Cause.EXPERIMENT,)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        replace(TRIGGER, when=EventRule("view", count=2)),
+        replace(TRIGGER, for_ms=1_000),
+        replace(TRIGGER, limit=1),
+    ],
+)
+def test_triggered__by_something_else__cannot_be_counted(after: ActivationRule) -> None:
+    found = effect(project(banner()), project(banner(after)))
+    assert found.share == 0
+    assert kinds(found) == [NotCountableKind.WHEN, NotCountableKind.ACTIVATED]
+    assert found.changes_audience
+
+
+def test_triggered__from_now_on__loses_all_but_the_activated() -> None:
+    found = effect(project(banner(None)), project(banner()))
+    assert str(found.share) == "0.1"
+    assert kinds(found) == [NotCountableKind.WHEN, NotCountableKind.ACTIVATED]
+
+
+def test_triggered__diverted__has_no_control_share() -> None:
+    found = effect(project(), project(banner(divert_to="a")))
+    assert [(pair.after, str(pair.share)) for pair in found.pairs] == [("a", "1")]
+
+
+def test_triggered__by_a_list_that_changes__is_told() -> None:
+    when = EventRule("view", {"sku": {"$inGroup": "shoes"}})
+    before, after = (
+        project(banner(replace(TRIGGER, when=when)), segments=(ListSegment("shoes", (value,)),))
+        for value in ("s1", "s2")
+    )
+    assert NotCountableKind.SEGMENTS in kinds(effect(before, after))
+
+
+def test_history__that_a_segment_asks_for__changes__is_told() -> None:
+    named = hero(audience=Audience(segments=("buyers",)))
+    shoes = {"sku": {"$inGroup": "shoes"}}
+
+    def with_segments(count: int, value: str) -> Manifest:
+        condition = HistoryCondition(EventRule("order", shoes, count))
+        buyers = HistorySegment("buyers", (condition,), {"mail": {"$inGroup": "staff"}})
+        lists = (ListSegment("shoes", (value,)), ListSegment("staff", ("a",)))
+        return project(named, segments=(buyers, *lists))
+
+    before = with_segments(1, "s1")
+    for after in (with_segments(2, "s1"), with_segments(1, "s2")):
+        found = effect(before, after)
+        assert found.causes == (Cause.SEGMENT,)
+        assert kinds(found) == [NotCountableKind.SEGMENTS, NotCountableKind.NO_LOG]
+    assert effects(before, with_segments(1, "s1")) == ()
 
 
 def test_not_countable__same_patterns_in_another_order__nothing_changes() -> None:

@@ -1,11 +1,24 @@
 """What differs between two versions."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
-from fairlot.engine import Holdout, Layer, LayerRange, ListSegment, Manifest, RuleSegment, Status
+from fairlot.engine import (
+    ActivationRule,
+    EventRule,
+    HistoryCondition,
+    HistorySegment,
+    Holdout,
+    Layer,
+    LayerRange,
+    ListSegment,
+    Manifest,
+    RuleSegment,
+    Status,
+)
 from fairlot.manifest import manifest_to_json
 from fairlot.service.manifest_diff import ManifestDiff, diff_manifests
 from support.serving import a_variant, an_experiment
@@ -45,6 +58,45 @@ def test_diff__experiments__added_removed_and_changed_in_order_of_their_keys() -
                 {"path": "salt", "after": "other"},
             ],
         },
+    ]
+
+
+def test_diff__what_activates__is_told_as_it_is_written() -> None:
+    rule = ActivationRule(EventRule("view", {"page": "p"}, 3, 7 * 86_400_000), control_share_bp=0)
+    before, after = (
+        payload(an_experiment(activation=activation))
+        for activation in (None, replace(rule, for_ms=12 * 3_600_000, limit=2))
+    )
+    (change,) = told(diff_manifests(before, after))
+    assert change["fields"] == [
+        {
+            "path": "when",
+            "after": {"event": "view", "where": {"page": "p"}, "count": 3, "within": "7d"},
+        },
+        {"path": "for", "after": "12h"},
+        {"path": "limit", "after": 2},
+        {"path": "controlShare", "after": 0.0},
+    ]
+
+
+def test_diff__history_of_a_segment__is_told_as_it_is_written() -> None:
+    before, after = (
+        payload(
+            segments=(
+                HistorySegment(
+                    "s", (HistoryCondition(EventRule("order", within_ms=ms), performed=False),)
+                ),
+            )
+        )
+        for ms in (60_000, 90_000)
+    )
+    (change,) = told(diff_manifests(before, after))
+    assert change["fields"] == [
+        {
+            "path": "history",
+            "before": [{"event": "order", "within": "1m", "performed": False}],
+            "after": [{"event": "order", "within": "90s", "performed": False}],
+        }
     ]
 
 

@@ -47,6 +47,8 @@ def served_facts(experiment: Experiment) -> dict[str, Any]:
         elif name == "variants":
             facts["variants"] = [variant["key"] for variant in value]
             facts |= _variant_facts(value)
+        elif name == "activation":
+            facts |= (_in_yaml(part, each) for part, each in value.items())
         elif name not in _IDENTITY:
             facts[name] = value
     return facts
@@ -76,10 +78,14 @@ def _variant_facts(variants: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str,
 
 def _in_yaml(name: str, value: Any) -> tuple[str, Any]:
     """A rate is a fraction there, a time has its unit."""
-    if name.endswith(_IN_MS) and isinstance(value, int):
-        return name.removesuffix(_IN_MS), write_duration(value)
     if name.endswith(_IN_BASIS_POINTS):
         return name.removesuffix(_IN_BASIS_POINTS), value / FULL_RATE_BP
+    if name.endswith(_IN_MS) and isinstance(value, int):
+        return name.removesuffix(_IN_MS), write_duration(value)
+    if name == "when":
+        return name, dict(_in_yaml(part, each) for part, each in value.items())
+    if name == "history":
+        return name, [dict(_in_yaml(part, each) for part, each in one.items()) for one in value]
     return name, value
 
 

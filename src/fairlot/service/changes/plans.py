@@ -1,13 +1,16 @@
 """The document of a plan: what would change, and who would move."""
 
+from collections.abc import Iterator
+
 from sqlalchemy import Connection
 
 from fairlot.engine import Manifest
+from fairlot.engine.needs import profile_needs
 from fairlot.manifest import manifest_from_json, manifest_to_json
 from fairlot.service.changes.applying import Planned
 from fairlot.service.effects import effects_of
 from fairlot.service.moves.known_subjects import KnownSubjects
-from fairlot.service.plan_document import PlanDocument
+from fairlot.service.plan_document import PlanDocument, PlanWarning
 from fairlot.service.publishing import refuse_newly_broken
 from fairlot.store.experiments import live_versions, newest_manifest, read_manifest
 from fairlot.store.tenants import ProjectRow
@@ -22,7 +25,8 @@ def describe_plan(
     tenant, after = prepared.before.tenant, prepared.after.manifest()
     newest = newest_manifest(connection, tenant.id)
     refuse_newly_broken(manifest_to_json(after), newest, prepared.documents.experiments)
-    effects = effects_of(_live_manifest(connection, tenant), after, known, now_ms=now_ms)
+    live = _live_manifest(connection, tenant)
+    effects = effects_of(live, after, known, now_ms=now_ms)
     return PlanDocument(
         org=tenant.organization_key,
         project=tenant.key,
@@ -30,10 +34,26 @@ def describe_plan(
         now_ms=now_ms,
         changes=prepared.changes,
         effects=effects.effects,
-        warnings=prepared.warnings,
+        warnings=(*prepared.warnings, *_crossings(live, after)),
         not_in_files=planned.not_in_files,
         known=effects.known,
     )
+
+
+def _crossings(before: Manifest, after: Manifest) -> Iterator[PlanWarning]:
+    """Experiments that clients could decide and no longer can, or the other way round."""
+    asked, will_ask = profile_needs(before).keys(), profile_needs(after).keys()
+    known = {each.key for each in before.experiments}
+    for key in sorted(known & {each.key for each in after.experiments}):
+        if key in will_ask and key not in asked:
+            sentence = (
+                "only the server decides it from now on: SDKs answer the default, so ask the"
+                " assignment API first"
+            )
+            yield PlanWarning(code="server_only", about=f"experiment:{key}", sentence=sentence)
+        elif key in asked and key not in will_ask:
+            sentence = "its rule, weights and payloads will be in the manifest, for all to read"
+            yield PlanWarning(code="now_public", about=f"experiment:{key}", sentence=sentence)
 
 
 def _live_manifest(connection: Connection, tenant: ProjectRow) -> Manifest:

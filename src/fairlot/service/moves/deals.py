@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from fairlot.engine import (
     Experiment,
+    HistorySegment,
     Manifest,
     Segment,
     Status,
@@ -20,10 +21,9 @@ from fairlot.engine import (
 )
 from fairlot.engine.audience import DEVICE, QUERY_PARAMS, RULE, URL_PATTERNS, VISITOR_STATUS
 from fairlot.engine.conditions import GROUP_OPERATORS
-from fairlot.engine.hashing import HOLDOUT, LAYER, SAMPLE, VARIANT, recipe_purpose
+from fairlot.engine.hashing import CONTROL, HOLDOUT, LAYER, SAMPLE, VARIANT, recipe_purpose
 from fairlot.engine.model import (
     BUCKETS,
-    Audience,
     Device,
     Reason,
     RuleSegment,
@@ -64,7 +64,8 @@ class Arm(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Deal:
     """A gate that lets everyone through is None. `diverted` goes to all whom `held_out` and
-    `layer` let through; nothing else is drawn then. `is_open` is False while the experiment is
+    `layer` let through; nothing else is drawn then. Of what events activate, `control` keeps the
+    control share out. `is_open` is False while the experiment is
     paused or out of its schedule, when it deals nothing."""
 
     unit: Unit
@@ -77,11 +78,12 @@ class Deal:
     diverted: str | None
     recheck_audience: bool
     adapter_is_randomised: bool
+    control: Gate | None = None
 
     @property
     def gates(self) -> tuple[Gate | None, ...]:
         """All that a subject without a memory passes before a variant is drawn."""
-        return self.held_out, self.layer, self.sample
+        return self.held_out, self.layer, self.sample, self.control
 
     @property
     def variant_draw(self) -> DrawKey:
@@ -112,7 +114,7 @@ def sides_of(manifest: Manifest, now_ms: int) -> dict[str, Side]:
         experiment.key: Side(
             experiment,
             deal_of(experiment, manifest, now_ms),
-            dict(_restricting(experiment.audience, segments)),
+            dict(_restricting(experiment, segments)),
         )
         for experiment in manifest.experiments
         if isinstance(experiment, Experiment)
@@ -139,6 +141,7 @@ def deal_of(experiment: Experiment, manifest: Manifest, now_ms: int) -> Deal:
         diverted=diverted,
         recheck_audience=experiment.recheck_audience,
         adapter_is_randomised=experiment.adapter_is_randomised,
+        control=None if diverted is not None else _control_gate(experiment),
     )
 
 
@@ -164,6 +167,7 @@ def own_facts(experiment: Experiment) -> Experiment:
         rollout=experiment.rollout,
         recheck_audience=experiment.recheck_audience,
         adapter_is_randomised=experiment.adapter_is_randomised,
+        activation=experiment.activation,
     )
 
 
@@ -185,6 +189,14 @@ def _layer_gate(experiment: Experiment, manifest: Manifest) -> Gate | None:
         return None
     salts = {layer.key: layer.salt for layer in manifest.layers}
     return _gate(DrawKey(experiment.unit, salts[owned.key], LAYER), owned.start, owned.end)
+
+
+def _control_gate(experiment: Experiment) -> Gate | None:
+    activation = experiment.activation
+    if activation is None:
+        return None
+    draw = DrawKey(experiment.unit, experiment.salt, CONTROL)
+    return _gate(draw, activation.control_share_bp, BUCKETS)
 
 
 def _gate(draw: DrawKey, start: int, end: int) -> Gate | None:
@@ -209,8 +221,9 @@ def _arms(experiment: Experiment) -> tuple[Arm, ...]:
 
 
 def _restricting(
-    audience: Audience, segments: Mapping[str, Segment]
+    experiment: Experiment, segments: Mapping[str, Segment]
 ) -> Iterator[tuple[str, object]]:
+    audience, activation = experiment.audience, experiment.activation
     if audience.url_patterns:
         yield URL_PATTERNS, frozenset(audience.url_patterns)
     if audience.query_params:
@@ -220,6 +233,8 @@ def _restricting(
     if audience.rule:
         yield RULE, audience.rule
     named = {*audience.segments, *_lists_named(audience.rule)}
+    if activation is not None:
+        named.update(_lists_named(activation.when.where))
     if named:
         yield SEGMENTS, _reached(named, segments)
     if audience.visitor_status is not VisitorStatus.ANY:
@@ -230,8 +245,12 @@ def _reached(named: set[str], segments: Mapping[str, Segment]) -> dict[str, Segm
     """Those segments, and the lists that their rules name."""
     reached = {key: segments[key] for key in named}
     for segment in list(reached.values()):
-        if isinstance(segment, RuleSegment):
-            reached |= {key: segments[key] for key in _lists_named(segment.rule)}
+        rules: list[object] = []
+        if isinstance(segment, RuleSegment | HistorySegment):
+            rules.append(segment.rule)
+        if isinstance(segment, HistorySegment):
+            rules += [condition.rule.where for condition in segment.conditions]
+        reached |= {key: segments[key] for key in _lists_named(rules)}
     return reached
 
 

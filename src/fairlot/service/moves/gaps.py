@@ -1,7 +1,9 @@
 """What the figures of an effect leave out, because the event log cannot tell it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from fairlot.engine import ActivationRule
 from fairlot.engine.audience import DEVICE, QUERY_PARAMS, RULE, URL_PATTERNS, VISITOR_STATUS
 from fairlot.service.moves.deals import PAGE_PARTS, PERSON_PARTS, SEGMENTS, Side
 from fairlot.service.moves.questions import Question, Tally
@@ -25,7 +27,8 @@ _SENTENCES = {
         "The rule changes: whom it lets in depends on attributes, which the log does not hold."
     ),
     NotCountableKind.SEGMENTS: (
-        "A segment changes: who is in it depends on attributes, which the log does not hold."
+        "A segment changes: who is in it depends on attributes or a history, which the log does not"
+        " hold."
     ),
     NotCountableKind.VISITOR_STATUS: (
         "The visitor status changes: who is new or returning is not in the log."
@@ -38,6 +41,9 @@ _SENTENCES = {
     ),
     NotCountableKind.DEVICE: (
         "The device changes: which devices a subject will use is not in the log."
+    ),
+    NotCountableKind.WHEN: (
+        "What activates it changes: who does that, and how often, is not in the log."
     ),
     NotCountableKind.RECHECK_AUDIENCE: (
         "Whether the audience is checked again changes: who of the remembered still matches it is"
@@ -58,6 +64,10 @@ _SENTENCES = {
         "The schedule opens or closes the experiment at other moments than this one: the figures"
         " are of this moment."
     ),
+    NotCountableKind.ACTIVATED: (
+        "Events activate it: for whom it is active, it stays as it is until it ends. The shares are"
+        " those of whom it is activated for from now on."
+    ),
     NotCountableKind.NO_LOG: "The event log was not read, so nobody is counted.",
     NotCountableKind.NOBODY_KNOWN: (
         "The log has seen nobody of whom this could be counted in the last {days} days."
@@ -74,7 +84,11 @@ def gaps_of(
     enters: bool,
 ) -> tuple[NotCountable, ...]:
     """`enters` says that some of the eligible have no variant now, and get one."""
-    kinds = [*_of_change(before, after), *_of_counting(question, tally)]
+    kinds = [
+        *_of_change(before, after),
+        *_of_activation(before, after),
+        *_of_counting(question, tally),
+    ]
     if enters and _needs_a_match(question) and not AUDIENCE_PARTS.intersection(kinds):
         kinds.append(NotCountableKind.ENTERING)
     if not kinds and tally is not None and not tally.by_draw and not tally.after_sticky:
@@ -107,6 +121,19 @@ def _of_change(before: Side | None, after: Side | None) -> Iterator[NotCountable
         yield NotCountableKind.RECHECK_AUDIENCE
     if before.experiment.schedule != after.experiment.schedule:
         yield NotCountableKind.SCHEDULE
+
+
+def _of_activation(before: Side | None, after: Side | None) -> Iterator[NotCountableKind]:
+    rules = [side.experiment.activation for side in (before, after) if side is not None]
+    if any(_without_share(rule) != _without_share(rules[0]) for rule in rules):
+        yield NotCountableKind.WHEN
+    if any(rule is not None for rule in rules):
+        yield NotCountableKind.ACTIVATED
+
+
+def _without_share(rule: ActivationRule | None) -> ActivationRule | None:
+    """Whom the control share is drawn from: that is told by the shares."""
+    return None if rule is None else replace(rule, control_share_bp=0)
 
 
 def _of_counting(question: Question | None, tally: Tally | None) -> Iterator[NotCountableKind]:

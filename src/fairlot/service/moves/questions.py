@@ -85,9 +85,12 @@ class Tally:
 
 
 def question_about(before: Side | None, after: Side | None) -> Question | None:
-    """None where there is nothing to ask: no side answers, or they hash different ids."""
+    """None where there is nothing to ask: no side answers, they hash different ids, or events
+    activate it, and when they did is not in the log."""
     sides = [side for side in (before, after) if side is not None]
     units = {side.deal.unit for side in sides}
+    if any(side.experiment.activation is not None for side in sides):
+        return None
     if len(units) != 1 or not any(side.deal.is_open for side in sides):
         return None
     experiment = sides[-1].experiment

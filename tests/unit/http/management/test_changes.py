@@ -33,6 +33,26 @@ def ask(bench: ControlBench, what: str, *texts: str, key: str = "admin", **field
     return bench.post(f"{ROOT}/{what}", {"files": files, **fields}, key)
 
 
+def test_plan__that_takes_an_experiment_from_clients__warns(bench: ControlBench) -> None:
+    new = HERO.replace("{segments: [gold]}", "{visitorStatus: new}")
+    hidden = "key: hidden\nname: Hidden\ndisplay: once\n" + HERO[HERO.index("variants") :]
+    shown = hidden.replace("display: once\n", "")
+    assert ask(bench, "apply", GOLD, HERO, hidden).status == 200
+    assert ask(bench, "plan", GOLD, HERO, hidden).json["warnings"] == []
+    warnings = ask(bench, "plan", GOLD, new, shown).json["warnings"]
+    assert [(each["code"], each["about"]) for each in warnings] == [
+        ("server_only", "experiment:hero"),
+        ("now_public", "experiment:hidden"),
+    ]
+    assert "SDKs answer the default" in warnings[0]["sentence"]
+    assert "for all to read" in warnings[1]["sentence"]
+
+
+def test_plan__of_what_is_new_and_hidden__warns_of_nothing(bench: ControlBench) -> None:
+    new = HERO.replace("{segments: [gold]}", "{visitorStatus: new}")
+    assert ask(bench, "plan", new).json["warnings"] == []
+
+
 def test_plan__of_new_files__says_what_would_be_and_changes_nothing(bench: ControlBench) -> None:
     answer = ask(bench, "plan", GOLD, HERO)
     assert answer.status == 200
