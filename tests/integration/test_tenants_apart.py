@@ -79,6 +79,7 @@ class Planted:
             "product": "sku-1",
             "number": "2",
             "version": "2",
+            "source": OWN,
             "id": self.token_id if "/tokens" in route.path else self.key_id,
         }
         return re.sub(r"\{(\w+)\}", lambda name: ids[name[1]], route.path)

@@ -101,6 +101,12 @@ class ChooseBench:
             )
         )
 
+    def refresh_feeds(self) -> None:
+        self.desk.services.feeds.refresh_now("prj_default")
+
+    def key_of(self, name: str) -> str:
+        return f"fx_key_{name}.{KEY_SECRET}"
+
     def pass_time(self, ms: int) -> None:
         self.desk.clock.now_ms += ms
 

@@ -27,20 +27,17 @@ from fairlot.http.asgi import Handler
 from fairlot.http.docs_page import docs_handler
 from fairlot.http.faces import (
     assignments,
-    choose,
     drafts,
+    intempt_routes,
     manifest,
     personalization,
     track_routes,
 )
 from fairlot.http.faces.assignment_wire import AssignmentRequest, InExperiment, OutOfExperiment
-from fairlot.http.faces.choose_wire import Choices, ChooseRequest
-from fairlot.http.faces.intempt import PATH as INTEMPT
 from fairlot.http.openapi import openapi_document, openapi_handler
-from fairlot.http.problems import PROBLEM_JSON, ProblemDetails, errors_reply, face_reply
+from fairlot.http.problems import PROBLEM_JSON, ProblemDetails, face_reply
 from fairlot.http.registry import Answer, Auth, Registry, Route
 from fairlot.http.services import Services
-from fairlot.service.actors import Scope as AccessScope
 
 _DECIDED = {
     200: Answer(
@@ -48,9 +45,6 @@ _DECIDED = {
         (InExperiment, OutOfExperiment),
         headers=("Cache-Control",),
     )
-}
-_CHOSEN = {
-    200: Answer("What is served; what is not is absent.", (Choices,), headers=("Cache-Control",))
 }
 _PERSONALIZED = {
     200: Answer(
@@ -125,18 +119,7 @@ ROUTES = (
         shape=face_reply,
         aliases=(assignments.PREFIX[:-1],),
     ),
-    Route(
-        "POST",
-        f"{INTEMPT}/optimization/choose-api",
-        "Decide experiments and personalizations for a profile, by name or group",
-        choose.choose,
-        _CHOSEN,
-        request=ChooseRequest,
-        scope=AccessScope.DECIDE,
-        auth=Auth.API_KEY,
-        errors=(400, 401, 403, 404, 413, 429, 503),
-        shape=errors_reply,
-    ),
+    *intempt_routes.ROUTES,
     Route(
         "POST",
         "/api/v1/experiments/personalization",

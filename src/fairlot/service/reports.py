@@ -1,0 +1,164 @@
+"""Record what a source reports: in the event log, in the catalog of products, in the profiles."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import msgspec
+
+from fairlot.events import Conversion, ReceivedBatch
+from fairlot.profiles import Claim, Happening, Identifier, Profile, subject_identifier
+from fairlot.profiles.attributes import updated_attributes
+from fairlot.service.feeds import Feeds, Incoming
+from fairlot.service.privacy import Rejections
+from fairlot.service.privacy.recording import GPC
+from fairlot.service.profiles import Profiles, Work
+from fairlot.warehouse.ports import Log
+
+_ROWS_AT_ONCE: Final = 1_000  # so that a large batch keeps no answers out of the event log
+SOURCE: Final = "track"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something that a user or an account did; `claim` without identifiers is the account alone.
+    `attributes` are what is said of the user beside."""
+
+    event_id: str
+    name: str
+    at_ms: int
+    claim: Claim
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    account_id: str | None = None
+    account_attributes: Mapping[str, Any] = field(default_factory=dict)
+    session_id: str | None = None
+
+
+class Reporting:
+    """Of who rejects nothing is recorded."""
+
+    def __init__(self, log: Log, profiles: Profiles, feeds: Feeds, privacy: Rejections) -> None:
+        self._log = log
+        self._profiles = profiles
+        self._feeds = feeds
+        self._privacy = privacy
+
+    async def record(
+        self,
+        project_id: str,
+        reports: Sequence[Report],
+        products: Sequence[Incoming],
+        now_ms: int,
+        *,
+        is_private: bool,
+    ) -> int:
+        """Return when all of it is on disk, each event id once; how many reports were recorded,
+        without those of people who reject. With `is_private` nothing is recorded but that they
+        happened.
+
+        Raises LogUnavailable and ProfilesUnavailable: then some of it may have been recorded, and
+        all of it may be sent again.
+        """
+        if products:
+            await self._feeds.put(project_id, products)
+        subjects = await self._subjects(project_id, reports)
+        kept = [
+            (subject_id, _without_details(each) if is_private else each)
+            for subject_id, each in zip(subjects, reports, strict=True)
+            if not self._privacy.rejects(project_id, subject_id)
+        ]
+        for start in range(0, len(kept), _ROWS_AT_ONCE):
+            some = kept[start : start + _ROWS_AT_ONCE]
+            conversions = [_conversion(project_id, *each, now_ms) for each in some]
+            for batch in ReceivedBatch.of_server((), conversions, (), now_ms):
+                await self._log.committed(self._log.record_batch(batch))
+        for start in range(0, len(kept), _ROWS_AT_ONCE):
+            some = kept[start : start + _ROWS_AT_ONCE]
+            await self._profiles.apply_all([_work(project_id, report) for _, report in some])
+        return len(kept)
+
+    async def _subjects(self, project_id: str, reports: Sequence[Report]) -> list[str]:
+        """Whom each is about, as the exposures of the same subject say; what an earlier one of them
+        names counts for the later ones."""
+        sought = {identifier for each in reports for identifier in _sought(each.claim)}
+        known = dict(await self._profiles.subject_ids(project_id, sought)) if sought else {}
+        found = []
+        for each in reports:
+            subject_id = await self._subject(project_id, each, known)
+            for identifier in _sought(each.claim):
+                known[identifier] = subject_id
+            found.append(subject_id)
+        return found
+
+    async def _subject(
+        self, project_id: str, report: Report, known: Mapping[Identifier, str]
+    ) -> str:
+        claim = report.claim
+        user = None if claim.user_id is None else subject_identifier(claim.user_id)
+        if user is not None and user in known:
+            return known[user]
+        device = next((known[each] for each in claim.find if each in known), None)
+        if device is None:
+            return next(iter(claim.subject_ids), report.account_id or "")
+        if claim.user_id is not None and not claim.merge:
+            profile = await self._profiles.find(project_id, claim.find)
+            if profile is not None and profile.user_id not in (None, claim.user_id):
+                return claim.user_id  # another user on the device
+        return device
+
+
+def _sought(claim: Claim) -> tuple[Identifier, ...]:
+    return (*claim.find, *claim.names)
+
+
+def _without_details(report: Report) -> Report:
+    return replace(report, properties=GPC, attributes={}, account_attributes={})
+
+
+def _conversion(project_id: str, subject_id: str, report: Report, now_ms: int) -> Conversion:
+    return Conversion(
+        report.event_id,
+        project_id,
+        subject_id,
+        report.name,
+        _value_of(report.properties),
+        report.at_ms,
+        now_ms,
+        tenant_id=report.account_id,
+        session_id=report.session_id,
+        source=SOURCE,
+        properties=report.properties or None,
+    )
+
+
+def _value_of(properties: Mapping[str, Any]) -> float | None:
+    value = properties.get("value")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value)
+
+
+def _work(project_id: str, report: Report) -> Work:
+    happening = Happening(
+        event_id=report.event_id,
+        name=report.name,
+        at_ms=report.at_ms,
+        properties=report.properties,
+    )
+
+    def with_attributes(profile: Profile) -> Profile:
+        attributes = updated_attributes(profile.attributes, report.attributes)
+        return msgspec.structs.replace(profile, attributes=attributes)
+
+    return Work(
+        project_id,
+        report.claim,
+        report.at_ms,
+        steps=(with_attributes,) if report.attributes else (),
+        happenings=(happening,),
+        session_id=report.session_id,
+        account_id=report.account_id,
+        account_attributes=report.account_attributes,
+        once=bool(report.claim.identifiers),
+    )
