@@ -34,6 +34,7 @@ from fairlot.service.decisions import Decisions
 from fairlot.service.feeds import FEEDS_SEEN_WITHIN_S, KnownFeeds, PublishedFeeds
 from fairlot.service.personalization.reactor import RuleReactor
 from fairlot.service.privacy import Rejections
+from fairlot.service.privacy.deleting import Deletions
 from fairlot.service.profiles import PROFILES_SEEN_WITHIN_S, KnownProfiles
 from fairlot.service.snapshot import load_snapshot
 from fairlot.service.store_waiting import open_when_there
@@ -190,6 +191,7 @@ class Application:
         while not self._stopping:
             try:
                 await asyncio.to_thread(services.profiles.follow)
+                await asyncio.to_thread(services.deletions.follow)
                 failing = False
             except Exception as error:  # noqa: BLE001 - the edge of the background worker
                 if not failing:
@@ -364,12 +366,22 @@ def _open_services(settings: Settings, store: Store) -> Services:
             rejections=rejections,
         )
         profiles.follow()  # who has rejected is known before anything is recorded
+        deletions = Deletions(
+            store=store,
+            profiles=profiles,
+            log=log,
+            events_dir=settings.events_dir,
+            own_file=log.path,
+            clock_ms=_now_ms,
+            forget=partial(_forget_subjects, decisions, log),
+        )
         return Services(
             decisions=decisions,
             store=store,
             profiles=profiles,
             feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), _now_ms),
             privacy=rejections,
+            deletions=deletions,
             store_generation=store.generation,
             log=log,
             counts=Counts(),
@@ -388,6 +400,11 @@ def _open_services(settings: Settings, store: Store) -> Services:
             profiles.close(0)
         log.close(0)
         raise
+
+
+def _forget_subjects(decisions: Decisions, log: EventLog) -> None:
+    decisions.holdouts.forget()
+    log.forget_answers()
 
 
 def _spare_collections() -> None:

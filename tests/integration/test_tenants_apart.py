@@ -77,6 +77,7 @@ class Planted:
             "project": project,
             "key": OWN,
             "product": "sku-1",
+            "subject": "visitor-1",
             "number": "2",
             "version": "2",
             "source": OWN,

@@ -19,6 +19,7 @@ from fairlot.service.actors import Scope
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.decisions import Decisions
 from fairlot.service.feeds import KnownFeeds, PublishedFeeds
+from fairlot.service.privacy.deleting import Deletions
 from fairlot.service.profiles import KnownProfiles
 from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import load_snapshot
@@ -83,6 +84,14 @@ def control_bench(
             profiles=profiles,
             feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), clock.ms),
             privacy=profiles.rejections,
+            deletions=Deletions(
+                store=store,
+                profiles=profiles,
+                log=log,
+                events_dir=tmp_path / "events",
+                own_file=None,
+                clock_ms=clock.ms,
+            ),
             store_generation=store.generation,
             log=log,
             counts=Counts(),

@@ -29,6 +29,7 @@ from fairlot.service.decisions import Decisions
 from fairlot.service.feeds import KnownFeeds, PublishedFeeds
 from fairlot.service.personalization.reactor import RuleReactor
 from fairlot.service.personalization.rules import compile_rules
+from fairlot.service.privacy.deleting import Deletions
 from fairlot.service.profiles import KnownProfiles
 from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Snapshot, Tenant
 from fairlot.store import Vault
@@ -236,6 +237,14 @@ def a_desk(
         profiles=profiles,
         feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), clock.ms),
         privacy=profiles.rejections,
+        deletions=Deletions(
+            store=NoStore(),
+            profiles=profiles,
+            log=log,
+            events_dir=events_dir,
+            own_file=log.path,
+            clock_ms=clock.ms,
+        ),
         store_generation=shelf.generation,
         log=log,
         counts=Counts(),

@@ -225,6 +225,21 @@ def test_access_log__request_with_a_key__is_one_line_without_it(
     assert "secret" not in out and token not in out
 
 
+def test_access_log__request_about_a_subject__is_one_line_without_its_name(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = "/api/v1/orgs/default/projects/default"
+    with AsgiClient(AccessLog(create_app(settings))) as client:
+        client.request("DELETE", f"{path}/profiles/ada%20lovelace")
+        client.get(f"{path}/profiles/ada%20lovelace/export")
+        client.get(f"{path}/accounts/acme")
+    out = capsys.readouterr().out
+    assert f"{path}/profiles/-" in out
+    assert f"{path}/profiles/-/export" in out
+    assert f"{path}/accounts/-" in out
+    assert "ada" not in out and "acme" not in out
+
+
 class Server:
     """`serve` in a process of its own."""
 

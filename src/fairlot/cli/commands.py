@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("fairlot.cli.demo:demo", "Serve the demo shop to simulated visitors."),
     "decide": ("fairlot.cli.decision:decide", "Decide for a subject, recording nothing."),
     "events": ("fairlot.cli.events:events", "Print the recorded events, and what was lost."),
+    "profiles": ("fairlot.cli.profiles:profiles", "Delete what is known of a subject."),
     "projects": ("fairlot.cli.projects:projects", "Create, list and update projects."),
     "token": ("fairlot.cli.token:token", "Show, create, list and revoke tokens."),
     "keys": ("fairlot.cli.keys:keys", "Create, list and revoke API keys."),

@@ -22,6 +22,7 @@ from fairlot.service.actors import Actor
 from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.decisions import Decisions
 from fairlot.service.feeds import KnownFeeds, PublishedFeeds
+from fairlot.service.privacy.deleting import Deletions
 from fairlot.service.profiles import KnownProfiles
 from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import EMPTY_SNAPSHOT, Snapshot, load_snapshot
@@ -127,6 +128,14 @@ def _services(
         profiles=profiles,
         feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), _now_ms),
         privacy=profiles.rejections,
+        deletions=Deletions(
+            store=store,
+            profiles=profiles,
+            log=log,
+            events_dir=settings.events_dir,
+            own_file=None,
+            clock_ms=_now_ms,
+        ),
         store_generation=store.generation,
         log=log,
         counts=Counts(),

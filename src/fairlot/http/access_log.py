@@ -1,11 +1,15 @@
-"""One log line a request, for who wants it: without the query string, which may hold a key."""
+"""One log line a request, for who wants it: without the query string, which may hold a key, and
+without the names of subjects and accounts in its path."""
 
+import re
 import time
+from typing import Final
 
 import structlog
 
 from fairlot.http.asgi import Asgi, Message, Receive, Scope, Send
 
+_NAMES: Final = re.compile(rb"(/projects/[^/]+/(?:profiles|accounts)/)[^/]+")
 _log = structlog.get_logger(__name__)
 
 
@@ -31,7 +35,7 @@ class AccessLog:
         _log.info(
             "http.request",
             method=scope["method"],
-            path=scope["raw_path"].decode("latin-1"),
+            path=_NAMES.sub(rb"\1-", scope["raw_path"]).decode("latin-1"),
             status=status,
             ms=round((time.perf_counter() - began) * 1000, 2),
         )

@@ -14,6 +14,7 @@ from fairlot.http.throttle import Policy, Throttle
 from fairlot.service.decisions import Decisions
 from fairlot.service.feeds import KnownFeeds
 from fairlot.service.privacy import Rejections
+from fairlot.service.privacy.deleting import Deletions
 from fairlot.service.profiles import Profiles
 from fairlot.service.uses import CredentialUses
 from fairlot.store import Store
@@ -42,6 +43,7 @@ class Services:
     profiles: Profiles
     feeds: KnownFeeds
     privacy: Rejections
+    deletions: Deletions
     store_generation: Callable[[], int]
     log: Log
     counts: Counts

@@ -74,7 +74,7 @@ class Decisions:
         self.durable = durable
         self._source = source
         self._rejects = rejects
-        self._holdouts = HoldoutsRecorded()
+        self.holdouts = HoldoutsRecorded()
         self._refreshing = threading.Lock()
         self.impressions = 0
         self.refused = 0
@@ -198,7 +198,7 @@ class Decisions:
     ) -> int | None:
         """What this process recorded lately it does not record again."""
         unit_id = unit_of(experiment, subject_id, context)
-        if self._holdouts.has(project, unit_id):
+        if self.holdouts.has(project, unit_id):
             return None
         exposure = holdout_exposure(
             project,
@@ -212,7 +212,7 @@ class Decisions:
         if exposure is None:
             return None
         ticket = self._log.record(exposure, None)
-        self._holdouts.add(exposure)
+        self.holdouts.add(exposure)
         return ticket
 
 

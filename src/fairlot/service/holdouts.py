@@ -66,15 +66,20 @@ class HoldoutsRecorded:
         self._remembered = remembered
         self._seen: dict[tuple[str, str, str], None] = {}
 
+    def forget(self) -> None:
+        """Some of these records are deleted."""
+        self._seen = {}
+
     def has(self, project: ProjectServing, unit_id: str) -> bool:
         """True also without a holdout: there is nothing to record."""
         holdout = project.compiled.manifest.holdout
         return holdout is None or (project.project_id, _key(holdout), unit_id) in self._seen
 
     def add(self, exposure: Exposure) -> None:
-        if len(self._seen) >= self._remembered:
-            del self._seen[next(iter(self._seen))]
-        self._seen[exposure.project_id, exposure.experiment_key, exposure.unit_id] = None
+        seen = self._seen  # another thread may forget them
+        if len(seen) >= self._remembered:
+            del seen[next(iter(seen))]
+        seen[exposure.project_id, exposure.experiment_key, exposure.unit_id] = None
 
 
 def _key(holdout: Holdout) -> str:

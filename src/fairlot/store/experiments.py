@@ -75,6 +75,14 @@ def experiments_of(connection: Connection, project_id: str) -> dict[str, Experim
     return {row["key"]: ExperimentRow(**row) for row in rows.mappings()}
 
 
+def experiment_ids_of(connection: Connection, project_id: str) -> frozenset[str]:
+    """Of deleted ones too."""
+    found = connection.execute(
+        select(experiments.c.id).where(experiments.c.project_id == project_id)
+    )
+    return frozenset(found.scalars())
+
+
 def find_experiment(connection: Connection, project_id: str, key: str) -> ExperimentRow | None:
     """Also a deleted one."""
     found = connection.execute(

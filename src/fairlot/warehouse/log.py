@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 _LAST_TRY_S = 0.2
+_FLUSH_PAUSE_S = 0.005
 _log = structlog.get_logger()
 
 
@@ -131,6 +133,21 @@ class EventLog:
             if ours is None or ours.variant_key != pending.variant_key:
                 found[self.path] = pending
         return sorted(found.values(), key=_assigned_at_ms)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Whether all that was accepted before is on disk; waits for it so long at most."""
+        give_up_at = time.monotonic() + timeout_s
+        stats = self._queue.stats()
+        accepted = stats.committed + stats.queued
+        while self._queue.stats().committed < accepted:
+            if time.monotonic() > give_up_at:
+                return False
+            time.sleep(_FLUSH_PAUSE_S)
+        return True
+
+    def forget_answers(self) -> None:
+        """Do not take answers for recorded that were: some are deleted."""
+        self._writer.forget_answers()
 
     def cap_pages(self, max_pages: int | None) -> None:
         """Another cap, or none; it holds from the next time that the file is opened.

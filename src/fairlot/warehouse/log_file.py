@@ -17,7 +17,7 @@ import structlog
 
 from fairlot.events import Assignment, Conversion, Exposure, Identity, ReceivedBatch
 from fairlot.warehouse.errors import UnusableLogFile
-from fairlot.warehouse.schema import SCHEMA_STEPS
+from fairlot.warehouse.schema import SCHEMA_STEPS, WITHOUT_TRACES
 
 _PAGE_BYTES = 4096
 _CACHE_KIB = 16 << 10
@@ -132,6 +132,8 @@ def _open(path: Path, max_pages: int | None) -> sqlite3.Connection:
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        # Else what is moved from page to page leaves copies, which no deletion would find.
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES_BEFORE_CHECKPOINT}")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
         _check_whole(connection, path)
@@ -164,8 +166,11 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
             f"schema {version} is newer than this version of Fairlot knows ({len(SCHEMA_STEPS)});"
             " run the newer version, or move the file away",
         )
+    if 0 < version < WITHOUT_TRACES:
+        connection.execute("VACUUM")
     for number, step in enumerate(SCHEMA_STEPS[version:], start=version + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _set_aside(path: Path, problem: str) -> None:

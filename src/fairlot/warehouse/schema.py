@@ -70,4 +70,14 @@ _WHAT_SENDERS_SEND = """
         PRIMARY KEY (project_id, sender_id, batch_seq)
     ) WITHOUT ROWID;
 """
-SCHEMA_STEPS = (_EXPOSURES_AND_ASSIGNMENTS, _WHAT_SENDERS_SEND)
+# The deletions of subjects that this file has made, and whether its write-ahead log, which held
+# what was deleted, was emptied since.
+_WHAT_WAS_ERASED = """
+    CREATE TABLE erased (
+        deletion_id TEXT PRIMARY KEY,
+        emptied INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID;
+"""
+SCHEMA_STEPS = (_EXPOSURES_AND_ASSIGNMENTS, _WHAT_SENDERS_SEND, _WHAT_WAS_ERASED)
+WITHOUT_TRACES = 3
+"""Files of an older schema hold traces of rows that were moved or deleted in them."""

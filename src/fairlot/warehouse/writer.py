@@ -39,6 +39,7 @@ class LogWriter:
         self._file = file
         self._gather_s = gather_s
         self._recent = RecentAnswers()
+        self._forgets = False
         self._failure: Exception | None = None
         self._thread = threading.Thread(
             target=self._run, name=f"event-log {file.path.stem}", daemon=True
@@ -49,6 +50,10 @@ class LogWriter:
         """Whether the thread has ended."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def forget_answers(self) -> None:
+        """Before the next commit."""
+        self._forgets = True
 
     def _run(self) -> None:
         while self._queue.wait_for_records():
@@ -97,6 +102,9 @@ class LogWriter:
         if self._failure is not None:
             self._recent.forget()
             self._file.reopen(damaged=is_damage(self._failure))
+        if self._forgets:
+            self._forgets = False
+            self._recent.forget()
         assignments = self._recent.unseen(batch.assignments.values())
         unstorable = 0
         try:

@@ -58,18 +58,22 @@ class Chooser:
         )
         bodies = [await self._body_of(profile, each, question) for each in outcomes.found]
         lost: frozenset[str] = frozenset()
-        if may_record:
+        if may_record and not self._rejects(profile):  # it may have been said meanwhile
             notes, given = noted(project, profile, outcomes.found, context, question)
             lost = await self._write(profile, notes, question)
             given = [each for each in given if each.experiment.id not in lost]
-            await self._recorder.record(
-                project, profile, given, outcomes.evaluated, context, question
-            )
+            if not self._rejects(profile):
+                await self._recorder.record(
+                    project, profile, given, outcomes.evaluated, context, question
+                )
         return [
             Chosen(each.decision, body)
             for each, body in zip(outcomes.found, bodies, strict=True)
             if each.candidate.experiment.id not in lost
         ]
+
+    def _rejects(self, profile: Profile) -> bool:
+        return self._privacy.rejects(profile.project_id, profile.subject_id)
 
     async def _body_of(self, profile: Profile, outcome: Outcome, question: Question) -> Any:
         variant = outcome.decision.variant

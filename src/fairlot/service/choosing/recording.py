@@ -9,7 +9,7 @@ from fairlot.profiles import KeptAssignment, Profile
 from fairlot.service.choosing.logins import flags_of
 from fairlot.service.choosing.question import DEFAULT_SESSION, Question
 from fairlot.service.decisions import Decisions
-from fairlot.service.holdouts import HoldoutsRecorded, holdout_exposure
+from fairlot.service.holdouts import holdout_exposure
 from fairlot.service.privacy.recording import GPC
 from fairlot.service.snapshot import ProjectServing
 from fairlot.warehouse.errors import LogUnavailable
@@ -33,7 +33,7 @@ class Recorder:
     def __init__(self, decisions: Decisions, log: Log) -> None:
         self._decisions = decisions
         self._log = log
-        self._holdouts_recorded = HoldoutsRecorded()
+        self._holdouts_recorded = decisions.holdouts
 
     async def record(
         self,

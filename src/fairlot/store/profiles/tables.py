@@ -5,6 +5,7 @@ What a profile is called may be long and personal: indexes hold its SHA-256, its
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Index,
     Integer,
@@ -137,5 +138,18 @@ rejections = Table(
     Column("digest", LargeBinary(32), primary_key=True),
     Column("until_ms", BigInteger, nullable=False),
     Column("change_no", BigInteger, nullable=False),
+    Index(None, "change_no"),
+)
+
+# Who was deleted lately: by digests, 32 bytes each, one after the other.
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("id", String(30), primary_key=True),
+    Column("project_id", String(30), nullable=False),
+    Column("digests", LargeBinary, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("change_no", BigInteger, nullable=False),
+    Column("emptied", Boolean, nullable=False),
     Index(None, "change_no"),
 )

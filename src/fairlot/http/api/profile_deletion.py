@@ -1,0 +1,93 @@
+"""Deleting a subject. It is begun in a transaction and finished after it: files take time."""
+
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from fairlot.engine.errors import FairlotError
+from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope
+from fairlot.http.management.callers import Caller, admit, caller_in, demand, demand_still_live
+from fairlot.http.management.tenants import tenant_of
+from fairlot.http.registry import Answer, Auth, Route
+from fairlot.http.services import Services
+from fairlot.http.statuses import refused
+from fairlot.service.actors import Scope as AccessScope
+from fairlot.service.privacy.deleting import Begun, Why
+
+_PATH: Final = "/api/v1/orgs/{org}/projects/{project}/profiles/{subject}"
+
+
+class LeftOver(msgspec.Struct, frozen=True):
+    """A file that may still hold something. `why` is `not_erased` or `wal_not_emptied`: the server
+    finishes it by itself; or `set_aside`: it was damaged once, and only you can delete it."""
+
+    file: str
+    why: Why
+
+
+class DeletedProfile(msgspec.Struct, frozen=True):
+    """`found`: there was a profile. `complete`: nothing of the subject is left in any file. `id` is
+    that of the record in the audit log."""
+
+    id: str
+    found: bool
+    complete: bool
+    left: tuple[LeftOver, ...]
+
+
+def delete_profile(services: Services) -> Handler:
+    """DELETE /api/v1/orgs/{org}/projects/{project}/profiles/{subject}"""
+
+    async def answer(scope: Scope, _receive: Receive) -> Reply:
+        names = scope["path_params"]
+        caller = caller_in(services, scope, names["org"])
+        demand(services, caller, AccessScope.ADMIN, whole=False)
+        admit(services, caller, names["org"], names["project"])
+        try:
+            found = await services.in_control_thread(partial(_delete, services, caller, names))
+        except FairlotError as error:
+            raise refused(error) from error
+        return Reply(200, msgspec.json.encode(found), (JSON, NO_STORE))
+
+    return answer
+
+
+def _delete(services: Services, caller: Caller, names: dict[str, str]) -> DeletedProfile:
+    begun = _begin(services, caller, names)
+    left = services.deletions.finish(begun.id)
+    return DeletedProfile(
+        begun.id,
+        begun.found,
+        not left,
+        tuple(LeftOver(each.file, each.why) for each in left),
+    )
+
+
+def _begin(services: Services, caller: Caller, names: dict[str, str]) -> Begun:
+    with services.store.writing() as connection:
+        _, project = tenant_of(services, connection, caller, names)
+        if project is None:
+            raise LookupError("the path of this route names a project")
+        demand_still_live(connection, caller, services.clock_ms())
+        return services.deletions.begin(connection, project, names["subject"], caller.actor)
+
+
+ROUTES: Final = (
+    Route(
+        "DELETE",
+        _PATH,
+        "Delete a subject: its profile, its events and its assignments",
+        delete_profile,
+        {
+            200: Answer(
+                "It is deleted, or there was nothing of it.",
+                (DeletedProfile,),
+                headers=("Cache-Control",),
+            )
+        },
+        auth=Auth.API_KEY,
+        scope=AccessScope.ADMIN,
+        errors=(401, 403, 404, 429, 503),
+    ),
+)

@@ -1,0 +1,287 @@
+"""Deleting a subject: from the profiles at once, then from every file of the event log and from the
+memory of every process.
+
+A deletion is a row that all processes follow. Each of them writes out what it has queued, deletes
+from its own file and from those that nobody holds, and notes it there; so whoever asked can see
+when all have. What cannot be done yet is done later, by whoever is there.
+"""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection
+
+from fairlot.events import new_ulid
+from fairlot.profiles import Claim, subject_identifier
+from fairlot.service.actors import Actor
+from fairlot.service.audit import record
+from fairlot.service.profiles import KnownProfiles, Work
+from fairlot.store import Store
+from fairlot.store.experiments import experiment_ids_of
+from fairlot.store.profiles import rows
+from fairlot.store.profiles.deletions import (
+    KEPT_MS,
+    DeletionRow,
+    add_deletion,
+    erase_profiles,
+    forget_deletions,
+    forget_withdrawn,
+    names_of,
+    newest_deletion,
+    note_emptied,
+    profile_called,
+    read_deletions,
+    subject_ids_of,
+)
+from fairlot.store.tenants import ProjectRow
+from fairlot.warehouse import erasing
+from fairlot.warehouse.erasing import Erasure, empty_wal, erase, erased_in
+from fairlot.warehouse.files import bring_up_to_date, files_set_aside, worker_files
+from fairlot.warehouse.ports import Log
+from fairlot.warehouse.slots import claim_file
+
+FINISHED_WITHIN_S: Final = 10.0
+_FLUSH_WITHIN_S: Final = 5.0
+_WAL_WITHIN_S: Final = 1.0
+_PAUSE_S: Final = 0.05
+_NOTHING: Final = Work("", Claim(()), 0, makes=False, is_seen=False)
+
+
+class Why(StrEnum):
+    """Why something of a deleted subject may still be in a file. `NOT_ERASED`: the process that
+    holds the file has not come to it. `WAL_NOT_EMPTIED`: its rows are deleted, but somebody reads
+    the file, and its write-ahead log holds old pages. Both are finished later. `SET_ASIDE`: the
+    file was damaged and renamed; only you can delete it."""
+
+    NOT_ERASED = "not_erased"
+    WAL_NOT_EMPTIED = "wal_not_emptied"
+    SET_ASIDE = "set_aside"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    file: str
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """`found` says that there was a profile."""
+
+    id: str
+    found: bool
+
+
+class Deletions:
+    """Of one process. `own_file` is the file of the event log that it writes, if any; `forget`
+    drops from memory what is kept there of events."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        profiles: KnownProfiles,
+        log: Log,
+        events_dir: Path,
+        own_file: Path | None,
+        clock_ms: Callable[[], int],
+        forget: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store = store
+        self._profiles = profiles
+        self._log = log
+        self._events_dir = events_dir
+        self._own_file = own_file
+        self._clock_ms = clock_ms
+        self._forget = forget
+        self._sweeping = threading.Lock()
+        self._heard = 0
+        self._began_at: int | None = None
+        self._unfinished = True
+
+    def begin(
+        self, connection: Connection, tenant: ProjectRow, subject_id: str, actor: Actor
+    ) -> Begun:
+        """Delete the profile, and put on record that it was done, in the transaction of the control
+        plane. Call `finish` after it."""
+        now_ms = self._clock_ms()
+        given = subject_identifier(subject_id)
+        deletion_id = f"del_{new_ulid(now_ms)}"
+        _put_on_record(connection, tenant, subject_id, deletion_id, actor, now_ms)
+        with self._profiles.store.writing() as writing:
+            change_no = rows.next_change(writing)
+            profile = profile_called(writing, tenant.id, given.digest())
+            digests = subject_ids_of(profile, given)
+            erase_profiles(writing, tenant.id, digests, change_no)
+            forget_withdrawn(writing, tenant.id, names_of(profile, given), now_ms)
+            forget_deletions(writing, now_ms - KEPT_MS)
+            emptied = not self._has_file
+            add_deletion(
+                writing,
+                DeletionRow(deletion_id, tenant.id, digests, now_ms, change_no, emptied),
+            )
+        return Begun(deletion_id, profile is not None)
+
+    def finish(self, deletion_id: str, within_s: float = FINISHED_WITHIN_S) -> list[Left]:
+        """Wait until every file has been seen to, and say what is left. Blocks."""
+        give_up_at = time.monotonic() + within_s
+        self._profiles.follow()
+        while True:
+            self.sweep()
+            left = self.left_of(deletion_id)
+            if time.monotonic() > give_up_at or all(each.why is Why.SET_ASIDE for each in left):
+                return left
+            time.sleep(_PAUSE_S)
+
+    def follow(self) -> None:
+        """Do what others have begun, and what is left over. Blocks, mostly for one look-up."""
+        with self._profiles.store.reading() as connection:
+            newest = newest_deletion(connection)
+            if self._began_at is None:
+                self._began_at = rows.newest_change(connection)
+        if newest and (newest != self._heard or self._unfinished):
+            self.sweep()
+
+    def sweep(self) -> None:
+        with self._sweeping:
+            with self._profiles.store.reading() as connection:
+                deletions = read_deletions(connection)
+            if not deletions:
+                return
+            newest = max(each.change_no for each in deletions)
+            if newest != self._heard and not self._hear(deletions):
+                return
+            self._heard = newest
+            self._see_to_files(deletions)
+            self._empty_profiles(deletions)
+            self._unfinished = any(self.left_of(each.id) for each in deletions)
+
+    def left_of(self, deletion_id: str) -> list[Left]:
+        left = [Left(each.name, Why.SET_ASIDE) for each in files_set_aside(self._events_dir)]
+        for path in worker_files(self._events_dir):
+            emptied = erased_in(path).get(deletion_id)
+            if not emptied:
+                why = Why.NOT_ERASED if emptied is None else Why.WAL_NOT_EMPTIED
+                left.append(Left(path.name, why))
+        with self._profiles.store.reading() as connection:
+            deletions = read_deletions(connection)
+        if any(each.id == deletion_id and not each.emptied for each in deletions):
+            left.append(Left(str(self._profiles.store.place), Why.WAL_NOT_EMPTIED))
+        return left
+
+    @property
+    def _has_file(self) -> bool:
+        return isinstance(self._profiles.store.place, Path)
+
+    def _hear(self, deletions: Sequence[DeletionRow]) -> bool:
+        """Whether all that this process had queued before is written. What was queued of a profile
+        has made it anew; it is deleted again."""
+        asyncio.run(self._profiles.apply(_NOTHING))
+        began_at = self._began_at
+        fresh = [
+            each
+            for each in deletions
+            if began_at is not None and each.change_no > max(self._heard, began_at)
+        ]
+        with self._profiles.store.reading() as connection:
+            back = [
+                each
+                for each in fresh
+                if any(profile_called(connection, each.project_id, one) for one in each.digests)
+            ]
+        if back:
+            with self._profiles.store.writing() as connection:
+                change_no = rows.next_change(connection)
+                for each in back:
+                    erase_profiles(connection, each.project_id, each.digests, change_no)
+        self._profiles.follow()
+        return self._log.flush(_FLUSH_WITHIN_S)
+
+    def _see_to_files(self, deletions: Sequence[DeletionRow]) -> None:
+        erasures = self._erasures(deletions)
+        for path in worker_files(self._events_dir):
+            if _is_done(path, erasures):
+                continue
+            if path == self._own_file:
+                _see_to(path, erasures)
+                self._forget()
+            elif (slot := claim_file(path)) is not None:
+                try:
+                    bring_up_to_date(path)
+                    _see_to(path, erasures)
+                finally:
+                    slot.release()
+
+    def _erasures(self, deletions: Sequence[DeletionRow]) -> list[Erasure]:
+        with self._store.reading() as connection:
+            experiment_ids = {
+                project_id: experiment_ids_of(connection, project_id)
+                for project_id in {each.project_id for each in deletions}
+            }
+        return [
+            Erasure(
+                each.id,
+                each.project_id,
+                each.digests,
+                experiment_ids[each.project_id],
+                each.at_ms,
+            )
+            for each in deletions
+        ]
+
+    def _empty_profiles(self, deletions: Sequence[DeletionRow]) -> None:
+        place = self._profiles.store.place
+        if all(each.emptied for each in deletions) or not isinstance(place, Path):
+            return
+        if empty_wal(place, _WAL_WITHIN_S):
+            with self._profiles.store.writing() as connection:
+                note_emptied(connection)
+
+
+def _is_done(path: Path, erasures: Sequence[Erasure]) -> bool:
+    known = erased_in(path)
+    return all(known.get(each.id, False) for each in erasures)
+
+
+def _see_to(path: Path, erasures: Sequence[Erasure]) -> None:
+    known = erased_in(path)
+    wanted = [each for each in erasures if each.id not in known]
+    if wanted:
+        erase(path, wanted, _digest_of, since=min(each.id for each in erasures))
+    if empty_wal(path, _WAL_WITHIN_S):
+        erasing.note_emptied(path)
+
+
+def _digest_of(subject_id: str) -> bytes:
+    return subject_identifier(subject_id).digest()
+
+
+def _put_on_record(
+    connection: Connection,
+    tenant: ProjectRow,
+    subject_id: str,
+    deletion_id: str,
+    actor: Actor,
+    now_ms: int,
+) -> None:
+    """Whoever has the id can find the record of its deletion; nobody can read the id in it."""
+    salt = os.urandom(16)
+    digest = sha256(salt + subject_id.encode("utf-8", "surrogatepass")).hexdigest()
+    record(
+        connection,
+        tenant.organization_id,
+        actor,
+        "profile.delete",
+        now_ms=now_ms,
+        project=tenant.key,
+        target=f"deletion:{deletion_id}",
+        details={"salt": salt.hex(), "sha256": digest},
+    )

@@ -1,0 +1,137 @@
+"""Which subjects were deleted, as rows, and the deletion itself."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, delete, func, select
+
+from fairlot.profiles import Identifier, IdentifierKind, Profile
+from fairlot.store.profiles.rows import empty_profiles, read_profiles
+from fairlot.store.profiles.tables import (
+    deletions,
+    profile_events,
+    profile_identifiers,
+    rejections,
+)
+
+KEPT_MS: Final = 90 * 86_400_000
+"""So long who was away learns who was deleted."""
+_DIGEST_BYTES: Final = 32
+_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionRow:
+    """`digests` of all ids of the subject, `change_no` of the transaction that deleted it.
+    `emptied`: the write-ahead log of the profiles was emptied since."""
+
+    id: str
+    project_id: str
+    digests: frozenset[bytes]
+    at_ms: int
+    change_no: int
+    emptied: bool
+
+
+def add_deletion(connection: Connection, row: DeletionRow) -> None:
+    connection.execute(
+        deletions.insert().values(
+            id=row.id,
+            project_id=row.project_id,
+            digests=b"".join(sorted(row.digests)),
+            at_ms=row.at_ms,
+            change_no=row.change_no,
+            emptied=row.emptied,
+        )
+    )
+
+
+def read_deletions(connection: Connection) -> list[DeletionRow]:
+    """The earliest first."""
+    rows = connection.execute(select(deletions).order_by(deletions.c.id))
+    return [
+        DeletionRow(
+            row.id,
+            row.project_id,
+            frozenset(_digests_in(bytes(row.digests))),
+            row.at_ms,
+            row.change_no,
+            row.emptied,
+        )
+        for row in rows
+    ]
+
+
+def newest_deletion(connection: Connection) -> int:
+    """The number of the change; 0 without any."""
+    return connection.execute(select(func.max(deletions.c.change_no))).scalar() or 0
+
+
+def note_emptied(connection: Connection) -> None:
+    connection.execute(deletions.update().values(emptied=True))
+
+
+def forget_deletions(connection: Connection, before_ms: int) -> None:
+    connection.execute(delete(deletions).where(deletions.c.at_ms < before_ms))
+
+
+def names_of(profile: Profile | None, given: Identifier) -> frozenset[bytes]:
+    """The digests of all that a subject is called."""
+    known = () if profile is None else profile.identifiers
+    return frozenset(each.digest() for each in (given, *known))
+
+
+def subject_ids_of(profile: Profile | None, given: Identifier) -> frozenset[bytes]:
+    """Of those that events may know it by."""
+    known = () if profile is None else profile.identifiers
+    subjects = (each for each in known if each.kind is IdentifierKind.SUBJECT)
+    return frozenset(each.digest() for each in (given, *subjects))
+
+
+def erase_profiles(
+    connection: Connection, project_id: str, digests: Iterable[bytes], change_no: int
+) -> Sequence[str]:
+    """All that is called so, with its events; the ids of the profiles. Only these ids stay, so that
+    other processes see that they are gone."""
+    owned = connection.execute(
+        select(profile_identifiers.c.profile_id).where(
+            profile_identifiers.c.project_id == project_id,
+            profile_identifiers.c.digest.in_(list(digests)),
+        )
+    )
+    ids = sorted(set(owned.scalars()))
+    for start in range(0, len(ids), _AT_ONCE):
+        some = ids[start : start + _AT_ONCE]
+        for table in (profile_events, profile_identifiers):
+            connection.execute(delete(table).where(table.c.profile_id.in_(some)))
+    empty_profiles(connection, ids, change_no)
+    return ids
+
+
+def forget_withdrawn(
+    connection: Connection, project_id: str, digests: Iterable[bytes], now_ms: int
+) -> None:
+    """That they once had rejected. What is in force stays: who rejected and asked to be forgotten
+    is not to be recorded again."""
+    connection.execute(
+        delete(rejections).where(
+            rejections.c.project_id == project_id,
+            rejections.c.digest.in_(list(digests)),
+            rejections.c.until_ms <= now_ms,
+        )
+    )
+
+
+def profile_called(connection: Connection, project_id: str, digest: bytes) -> Profile | None:
+    owner = connection.execute(
+        select(profile_identifiers.c.profile_id).where(
+            profile_identifiers.c.project_id == project_id,
+            profile_identifiers.c.digest == digest,
+        )
+    ).scalar_one_or_none()
+    return None if owner is None else read_profiles(connection, (owner,)).get(owner)
+
+
+def _digests_in(joined: bytes) -> list[bytes]:
+    return [joined[start : start + _DIGEST_BYTES] for start in range(0, len(joined), _DIGEST_BYTES)]

@@ -1,0 +1,198 @@
+"""Deleting what a file of the log holds of subjects, so that no byte of it is left.
+
+Who is meant is told by digests of ids: what is to be deleted need not be kept to be found. Rows
+that were received well after a deletion stay: whoever comes back begins anew.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from fairlot.warehouse.readers import open_read_only
+
+RECEIVED_LATER_MS: Final = 5_000
+"""What is received so long after a deletion, or later, is no part of it: by then every process has
+heard of it, and their clocks may differ."""
+_ROWS_AT_ONCE: Final = 500
+_WRITTEN_AT_ONCE: Final = 200
+_EVENTS: Final = ("exposures", "conversions", "identities")
+_BUSY_TIMEOUT_S: Final = 5.0
+_PAUSE_S: Final = 0.001
+_DELETE_ASSIGNMENT: Final = "DELETE FROM assignments WHERE experiment_id = ? AND unit_id = ?"
+_NOTE_ERASED: Final = "INSERT OR IGNORE INTO erased (deletion_id) VALUES (?)"
+
+Digest = Callable[[str], bytes]
+"""Of a subject id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """One deletion: `digests` of all ids of the subject in its project, whose `experiment_ids` say
+    which assignments are the project's."""
+
+    id: str
+    project_id: str
+    digests: frozenset[bytes]
+    experiment_ids: frozenset[str]
+    at_ms: int
+
+
+class _Who(msgspec.Struct, frozen=True, gc=False):
+    subject_id: str
+    unit_id: str | None = None
+    user_id: str | None = None
+
+    def ids(self) -> tuple[str | None, ...]:
+        return (self.subject_id, self.unit_id, self.user_id)
+
+
+_decode: Final = msgspec.json.Decoder(list[_Who]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    events: dict[str, list[int]]
+    assignments: list[tuple[str, str]]
+
+
+def erase(path: Path, erasures: Sequence[Erasure], digest_of: Digest, *, since: str) -> None:
+    """All of them, noted as done, in a file of the newest schema; whoever writes it may go on. Then
+    `empty_wal` is still to be called. Notes of deletions with lower ids than `since` are dropped.
+    Raises sqlite3.Error."""
+    with closing(open_read_only(path)) as reading:
+        found = _find(reading, erasures, digest_of)
+    with closing(_open(path)) as writing:
+        for table, seqs in found.events.items():
+            _write(writing, f"DELETE FROM {table} WHERE seq = ?", [(seq,) for seq in seqs])  # noqa: S608
+        _write(writing, _DELETE_ASSIGNMENT, found.assignments)
+        _write(writing, "DELETE FROM erased WHERE deletion_id < ?", [(since,)])
+        _write(writing, _NOTE_ERASED, [(each.id,) for each in erasures])
+
+
+def empty_wal(path: Path, within_s: float) -> bool:
+    """Write back what the write-ahead log of any SQLite file holds, and cut it to nothing: until
+    then it has the old pages. False when who reads the file did not let us within that time."""
+    give_up_at = time.monotonic() + within_s
+    with closing(_open(path)) as connection:
+        while not _is_emptied(connection):
+            if time.monotonic() > give_up_at:
+                return False
+            time.sleep(0.05)
+    return True
+
+
+def note_emptied(path: Path) -> None:
+    """That the write-ahead log of a file was, since its deletions."""
+    with closing(_open(path)) as connection:
+        connection.execute("UPDATE erased SET emptied = 1 WHERE NOT emptied")
+
+
+def erased_in(path: Path) -> dict[str, bool]:
+    """The ids of the deletions that a file has made, each with whether its write-ahead log was
+    emptied since."""
+    with closing(open_read_only(path)) as connection:
+        try:
+            rows = connection.execute("SELECT deletion_id, emptied FROM erased")
+        except (
+            sqlite3.OperationalError
+        ):  # of an older schema: whoever opens it brings it up to date
+            return {}
+        return {deletion_id: bool(emptied) for deletion_id, emptied in rows}
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=_BUSY_TIMEOUT_S,
+        isolation_level=None,
+    )
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _write(
+    connection: sqlite3.Connection, statement: str, rows: Sequence[Sequence[object]]
+) -> None:
+    """In short transactions: whoever writes events waits for no more than one of them."""
+    for start in range(0, len(rows), _WRITTEN_AT_ONCE):
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(statement, rows[start : start + _WRITTEN_AT_ONCE])
+        connection.execute("COMMIT")
+
+
+def _is_emptied(connection: sqlite3.Connection) -> bool:
+    busy, in_wal, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy and in_wal == 0
+
+
+def _find(log: sqlite3.Connection, erasures: Sequence[Erasure], digest_of: Digest) -> _Found:
+    found = _Found({table: [] for table in _EVENTS}, [])
+    for project_id in {each.project_id for each in erasures}:
+        meant = _Meant([each for each in erasures if each.project_id == project_id], digest_of)
+        for table in _EVENTS:
+            found.events[table] += _events_of(log, table, project_id, meant)
+        found.assignments.extend(_assignments_of(log, meant))
+    return found
+
+
+class _Meant:
+    """Who is meant in one project."""
+
+    def __init__(self, erasures: Iterable[Erasure], digest_of: Digest) -> None:
+        self._digest_of = digest_of
+        self._until_ms: dict[bytes, int] = {}
+        self.experiment_ids: frozenset[str] = frozenset()
+        for each in erasures:
+            self.experiment_ids |= each.experiment_ids
+            until_ms = each.at_ms + RECEIVED_LATER_MS
+            for digest in each.digests:
+                self._until_ms[digest] = max(until_ms, self._until_ms.get(digest, 0))
+        self.until_ms = max(self._until_ms.values(), default=0)
+
+    def holds(self, who: str | None, at_ms: int) -> bool:
+        return who is not None and at_ms < self._until_ms.get(self._digest_of(who), 0)
+
+
+def _events_of(
+    log: sqlite3.Connection, table: str, project_id: str, meant: _Meant
+) -> Iterator[int]:
+    last = log.execute(f"SELECT max(seq) FROM {table}").fetchone()[0] or 0  # noqa: S608 - our name
+    statement = (
+        "SELECT json_group_array(seq), json_group_array(received_at_ms),"  # noqa: S608 - our names
+        f" '[' || group_concat(CAST(body AS TEXT)) || ']' FROM {table}"
+        " WHERE seq > ? AND seq <= ? AND project_id = ? AND received_at_ms < ?"
+    )
+    for begin in range(0, last, _ROWS_AT_ONCE):
+        asked = (begin, begin + _ROWS_AT_ONCE, project_id, meant.until_ms)
+        seqs, received, bodies = log.execute(statement, asked).fetchone()
+        if bodies is None:
+            continue
+        rows = zip(_numbers(seqs), _numbers(received), _decode(bodies), strict=True)
+        for seq, at_ms, who in rows:
+            if any(meant.holds(each, at_ms) for each in who.ids()):
+                yield seq
+        time.sleep(_PAUSE_S)  # decisions go on beside it
+
+
+def _assignments_of(log: sqlite3.Connection, meant: _Meant) -> Iterator[tuple[str, str]]:
+    for experiment_id in sorted(meant.experiment_ids):
+        rows = log.execute(
+            "SELECT unit_id, assigned_at_ms FROM assignments WHERE experiment_id = ?",
+            (experiment_id,),
+        )
+        while some := rows.fetchmany(_ROWS_AT_ONCE):
+            for unit_id, at_ms in some:
+                if meant.holds(unit_id, at_ms):
+                    yield experiment_id, unit_id
+            time.sleep(_PAUSE_S)
+
+
+_numbers: Final = msgspec.json.Decoder(list[int]).decode
