@@ -42,6 +42,7 @@ FILES = (
     f"kind: segment\nkey: {OWN}\nname: {WORDS} segment\nrule: {{tier: pro}}\n",
     f"kind: metric\nkey: {OWN}\nname: {WORDS} metric\ntype: sum\neventName: paid\n",
     f"kind: feed\nkey: {OWN}\nname: {WORDS} feed\nalgorithm: newest\n",
+    f"kind: property\nkey: {OWN}\nname: {WORDS} property\nwhen: {{event: paid}}\ntake: count\n",
     f"kind: holdout\nkey: {OWN}\nname: {WORDS} holdout\nrate: 0.01\n",
     f"""
 key: {OWN}
@@ -149,6 +150,7 @@ def needles_in(bench: ControlBench) -> frozenset[str]:
     kinds = (
         "feed",
         "product",
+        "property",
         "layer",
         "segment",
         "metric",

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "segments": ("fairlot.cli.definitions:segments", "List segments, show and revert them."),
     "metrics": ("fairlot.cli.definitions:metrics", "List metrics, show and revert them."),
     "holdouts": ("fairlot.cli.definitions:holdouts", "Show the holdout, and revert it."),
+    "properties": ("fairlot.cli.definitions:properties", "List properties, show and revert them."),
     "feeds": ("fairlot.cli.feeds:feeds", "List, show and refresh feeds of products."),
     "products": ("fairlot.cli.products:products", "Import, list and delete products."),
     "serve": ("fairlot.cli.server:serve", "Run the decision server."),

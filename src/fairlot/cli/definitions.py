@@ -1,4 +1,5 @@
-"""`fairlot layers`, `segments`, `metrics` and `holdouts`: what experiments name."""
+"""`fairlot layers`, `segments`, `metrics`, `holdouts` and `properties`: what stands beside
+experiments."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,6 +12,7 @@ from fairlot.cli.documents import Noun, add_document_commands
 from fairlot.cli.moments import to_the_minute
 from fairlot.cli.options import json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_table
+from fairlot.manifest.definitions import DocumentKind
 
 _COLUMNS: Final = ("key", "revision", "updated", "salt")
 
@@ -24,7 +26,7 @@ def _title(found: Mapping[str, Any]) -> str:
 
 
 def definition_noun(singular: str) -> Noun:
-    return Noun(singular, f"{singular}s", _COLUMNS, _row, _title)
+    return Noun(singular, DocumentKind(singular).plural, _COLUMNS, _row, _title)
 
 
 def _group(singular: str, summary: str) -> click.Group:
@@ -53,3 +55,4 @@ layers = _group("layer", "Layers: experiments that own ranges of one never share
 segments = _group("segment", "Segments: audiences by name.")
 metrics = _group("metric", "Metrics: what is measured.")
 holdouts = _group("holdout", "The holdout: subjects kept out of every experiment.")
+properties = _group("property", "Properties: what is taken of the events of a subject.")

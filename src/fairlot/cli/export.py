@@ -13,7 +13,7 @@ from fairlot.cli.output import print_json
 from fairlot.engine.checks import EXPERIMENT_KEY
 from fairlot.manifest.definitions import DocumentKind
 
-_PLURALS: Final = {kind.value: f"{kind.value}s" for kind in DocumentKind}
+_PLURALS: Final = {kind.value: kind.plural for kind in DocumentKind}
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""One YAML document of a layer, a segment, the holdout, a metric or a feed."""
+"""One YAML document of a layer, a segment, the holdout, a metric, a feed or a property."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,6 +14,7 @@ from fairlot.manifest.definitions import (
     LayerDefinition,
     MetricDefinition,
     MetricType,
+    PropertyDefinition,
     SegmentDefinition,
 )
 from fairlot.manifest.document_kind import KIND
@@ -25,6 +26,7 @@ from fairlot.manifest.metric_reader import EVENT_NAME, METRIC_TYPE_SAYS
 from fairlot.manifest.names import Names
 from fairlot.manifest.nodes import MapNode, Node, Scalar, shown
 from fairlot.manifest.problems import Problems
+from fairlot.manifest.property_reader import PROPERTY_ALSO, PROPERTY_FIELDS, read_property_fields
 from fairlot.manifest.shapes import (
     KEY_SHAPE,
     MAX_NAME_CHARS,
@@ -124,6 +126,11 @@ _HOLDOUT_TABLE: Final = Table((*_COMMON, _RATE, _HOLDOUT_SALT), "The holdout of 
 _METRIC_TABLE: Final = Table((*_COMMON, _TYPE, EVENT_NAME), "A metric.")
 _NOT_OF_LISTS: Final = ("rule", "history", "segments")
 _FEED_TABLE: Final = Table((*_COMMON, *FEED_FIELDS), "A feed: a list of products.")
+_PROPERTY_TABLE: Final = Table(
+    (*_COMMON, *PROPERTY_FIELDS),
+    "A property: a value of a subject, of its events.",
+    also=PROPERTY_ALSO,
+)
 _ABSENT: Final[JsonSchema] = {"type": "null"}
 _SEGMENT_TABLE: Final = Table(
     (*_COMMON, RULE, _HISTORY, SEGMENTS, _VALUES, _ATTRIBUTE, _PUBLIC, _VALUES_SALT),
@@ -145,6 +152,7 @@ DEFINITION_TABLES: Final[Mapping[DocumentKind, Table]] = {
     DocumentKind.HOLDOUT: _HOLDOUT_TABLE,
     DocumentKind.METRIC: _METRIC_TABLE,
     DocumentKind.FEED: _FEED_TABLE,
+    DocumentKind.PROPERTY: _PROPERTY_TABLE,
 }
 
 
@@ -181,6 +189,10 @@ def _read_metric(top: Fields, names: Names) -> MetricDefinition:
 def _read_feed(top: Fields, names: Names) -> FeedDefinition:
     common = _read_common(top)
     return FeedDefinition(**common, **read_feed_fields(top, names, common["key"]))
+
+
+def _read_property(top: Fields, names: Names) -> PropertyDefinition:
+    return PropertyDefinition(**_read_common(top), **read_property_fields(top, names))
 
 
 def _read_segment(top: Fields, names: Names) -> SegmentDefinition:
@@ -262,4 +274,5 @@ _READERS: Final[Mapping[DocumentKind, Callable[[Fields, Names], Definition]]] = 
     DocumentKind.HOLDOUT: _read_holdout,
     DocumentKind.METRIC: _read_metric,
     DocumentKind.FEED: _read_feed,
+    DocumentKind.PROPERTY: _read_property,
 }

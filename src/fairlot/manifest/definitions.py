@@ -1,4 +1,5 @@
-"""What a project's experiments refer to: layers, segments, the holdout, metrics and feeds.
+"""What stands beside a project's experiments: layers, segments, the holdout, metrics, feeds and
+properties.
 
 The JSON of these structs is what the database keeps and the API answers.
 """
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fairlot.engine import FeedAlgorithm
+from fairlot.engine import EventRule, FeedAlgorithm, Take
 from fairlot.manifest.errors import UnreadableDefinition
 
 
@@ -23,6 +24,11 @@ class DocumentKind(StrEnum):
     HOLDOUT = "holdout"
     METRIC = "metric"
     FEED = "feed"
+    PROPERTY = "property"
+
+    @property
+    def plural(self) -> str:
+        return "properties" if self is DocumentKind.PROPERTY else f"{self.value}s"
 
 
 DEFINITION_KINDS: Final = tuple(
@@ -63,7 +69,7 @@ class LayerDefinition(_Definition, frozen=True):
     salt: str | None = None
 
 
-class HistoryConditionDefinition(
+class EventRuleDefinition(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
@@ -71,13 +77,21 @@ class HistoryConditionDefinition(
     omit_defaults=True,
     forbid_unknown_fields=True,
 ):
-    """What a subject did, or with `performed` false did not: `event`, each time with properties
-    that satisfy `where`, `count` times within the last `within_ms`, ever without."""
+    """What a subject did: `event`, each time with properties that satisfy `where`, `count` times
+    within the last `within_ms`, ever without."""
 
     event: str
     where: Mapping[str, Any] = {}
     count: int = 1
     within_ms: int | None = None
+
+    def rule(self) -> EventRule:
+        return EventRule(self.event, self.where, self.count, self.within_ms)
+
+
+class HistoryConditionDefinition(EventRuleDefinition, frozen=True, kw_only=True):
+    """What a subject did, or with `performed` false did not."""
+
     performed: bool = True
 
 
@@ -139,8 +153,22 @@ class FeedDefinition(_Definition, frozen=True):
     limit: int | None = None
 
 
+class PropertyDefinition(_Definition, frozen=True):
+    """A scalar of a subject: `take` of the values at the path `value` of the events that satisfy
+    `when`."""
+
+    when: EventRuleDefinition
+    value: str | None = None
+    take: Take = Take.LAST
+
+
 Definition = (
-    LayerDefinition | SegmentDefinition | HoldoutDefinition | MetricDefinition | FeedDefinition
+    LayerDefinition
+    | SegmentDefinition
+    | HoldoutDefinition
+    | MetricDefinition
+    | FeedDefinition
+    | PropertyDefinition
 )
 
 _encoder: Final = msgspec.json.Encoder()

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from fairlot.engine import (
     BrokenExperiment,
-    EventRule,
     Experiment,
     Feed,
     HistoryCondition,
@@ -26,9 +25,12 @@ from fairlot.manifest.definitions import (
     HistoryConditionDefinition,
     HoldoutDefinition,
     LayerDefinition,
+    PropertyDefinition,
     SegmentDefinition,
 )
 from fairlot.manifest.segment_graph import closure_of
+
+_Defined = TypeVar("_Defined", PropertyDefinition, FeedDefinition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +57,23 @@ def manifest_parts(
     segments = {each.key: each for each in defined if isinstance(each, SegmentDefinition)}
     layers = {each.key: each for each in defined if isinstance(each, LayerDefinition)}
     holdout = next((each for each in defined if isinstance(each, HoldoutDefinition)), None)
+    properties = _by_key(each for each in defined if isinstance(each, PropertyDefinition))
     closed = tuple(with_closure(experiment, segments) for experiment in experiments)
     sound = [each for each in closed if isinstance(each, Experiment)]
     return ManifestParts(
         experiments=closed,
         holdout=None if holdout is None else holdout_of(holdout, project),
         layers=_used_layers(sound, layers),
-        segments=_used_segments(sound, segments),
+        segments=_used_segments(sound, properties, segments),
+        properties=tuple(map(property_of, properties)),
         feeds=tuple(
-            feed_of(each)
-            for each in sorted(defined, key=lambda each: each.key)
-            if isinstance(each, FeedDefinition)
+            map(feed_of, _by_key(each for each in defined if isinstance(each, FeedDefinition)))
         ),
     )
+
+
+def _by_key(definitions: Iterable[_Defined]) -> list[_Defined]:
+    return sorted(definitions, key=lambda each: each.key)
 
 
 def with_closure(
@@ -105,8 +111,7 @@ def segment_of(definition: SegmentDefinition) -> Segment:
 
 
 def condition_of(written: HistoryConditionDefinition) -> HistoryCondition:
-    rule = EventRule(written.event, written.where, written.count, written.within_ms)
-    return HistoryCondition(rule, written.performed)
+    return HistoryCondition(written.rule(), written.performed)
 
 
 def feed_of(definition: FeedDefinition) -> Feed:
@@ -128,6 +133,10 @@ def feed_of(definition: FeedDefinition) -> Feed:
         fields=definition.fields,
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     )
+
+
+def property_of(definition: PropertyDefinition) -> PropertyRule:
+    return PropertyRule(definition.key, definition.when.rule(), definition.value, definition.take)
 
 
 def groups_named(rule: Any) -> Iterator[str]:
@@ -154,9 +163,11 @@ def _used_layers(
 
 
 def _used_segments(
-    experiments: Iterable[Experiment], segments: Mapping[str, SegmentDefinition]
+    experiments: Iterable[Experiment],
+    properties: Iterable[PropertyDefinition],
+    segments: Mapping[str, SegmentDefinition],
 ) -> tuple[Segment, ...]:
-    used: set[str] = set()
+    used = {key for each in properties for key in groups_named(each.when.where)}
     for experiment in experiments:
         used.update(experiment.audience.segments, groups_named(experiment.audience.rule))
         if experiment.activation is not None:

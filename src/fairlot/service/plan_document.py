@@ -22,6 +22,7 @@ class ChangedKind(StrEnum):
     HOLDOUT = "holdout"
     METRIC = "metric"
     FEED = "feed"
+    PROPERTY = "property"
 
 
 class ChangeAction(StrEnum):

@@ -89,7 +89,7 @@ def test_kind__of_null__is_an_experiment() -> None:
             "segmnt",
             (
                 '1: kind: "segmnt": write one of experiment, layer, segment, holdout, metric, '
-                "feed; did you mean segment?"
+                "feed, property; did you mean segment?"
             ),
         ),
         ("1", '1: kind: 1: write a text; quote it, as in "1"'),

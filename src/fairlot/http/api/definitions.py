@@ -1,4 +1,4 @@
-"""Layers, segments, metrics, holdouts and feeds."""
+"""Layers, segments, metrics, holdouts, feeds and properties."""
 
 from functools import partial
 from typing import Any, Final
@@ -72,7 +72,7 @@ def _find(
 
 
 def _routes(kind: DocumentKind) -> tuple[Route, ...]:
-    noun = Noun(kind.value, f"{kind}s", partial(_find, kind), _document, DefinitionDocument)
+    noun = Noun(kind.value, kind.plural, partial(_find, kind), _document, DefinitionDocument)
     return (
         read(
             noun.list_path,

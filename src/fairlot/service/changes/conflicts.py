@@ -7,7 +7,7 @@ from typing import NamedTuple
 from fairlot.engine import Experiment, LayerRange
 from fairlot.engine.bindings import feeds_bound
 from fairlot.engine.model import Status
-from fairlot.manifest.definitions import FeedDefinition, SegmentDefinition
+from fairlot.manifest.definitions import FeedDefinition, PropertyDefinition, SegmentDefinition
 from fairlot.manifest.parts import groups_named
 from fairlot.service.assembly import Stored, StoredDefinition
 from fairlot.service.lifecycle import OVER
@@ -98,6 +98,9 @@ def _named_by(each: Stored) -> Iterator[tuple[Name, str]]:
             yield (SEGMENT, key), "audience.segments"
         for key in groups_named(experiment.audience.rule):
             yield (SEGMENT, key), "audience.rule"
+        if experiment.activation is not None:
+            for key in groups_named(experiment.activation.when.where):
+                yield (SEGMENT, key), "when.where"
         for variant in experiment.variants:
             for key in feeds_bound(variant.payload):
                 yield (FEED, key), f"variants.{variant.key}.payload"
@@ -112,6 +115,12 @@ def _needed_by(each: StoredDefinition) -> Iterator[tuple[Name, str]]:
             yield (SEGMENT, key), "segments"
         for key in groups_named(each.definition.rule):
             yield (SEGMENT, key), "rule"
+        for condition in each.definition.history:
+            for key in groups_named(condition.where):
+                yield (SEGMENT, key), "history"
+    if isinstance(each.definition, PropertyDefinition):
+        for key in groups_named(each.definition.when.where):
+            yield (SEGMENT, key), "when.where"
     if isinstance(each.definition, FeedDefinition):
         for key in each.definition.fill_up:
             yield (FEED, key), "fillUp"
