@@ -14,17 +14,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlot.engine import (
-    Audience,
-    EventRule,
-    Experiment,
-    Holdout,
-)
 from fairlot.profiles import claim_of_subject
 from fairlot.service.profiles import Work
 from fairlot.service.snapshot import ProjectServing
 from support.batches import a_batch, conversion_row
-from support.personalization_bench import a_personalization, a_property, a_ruled_project
+from support.personalization_bench import a_written_project
 from support.serving import (
     KEY_SECRET,
     NOW_MS,
@@ -32,10 +26,9 @@ from support.serving import (
     Desk,
     a_desk,
     a_snapshot,
-    a_variant,
     an_api_key,
 )
-from support.week_model import DAY_MS, HELD_BP, HOUR_MS, MINUTE_MS, Event, WeekModel
+from support.week_model import DAY_MS, HOUR_MS, MINUTE_MS, Event, WeekModel
 
 pytestmark = pytest.mark.slow
 
@@ -44,39 +37,41 @@ SUBJECTS = tuple(f"visitor-{number}" for number in range(15))
 EDGE = "edge-1"
 """Who does things at the last moment that counts, and at the first that does not."""
 KILLED_MS = NOW_MS + 5 * DAY_MS
+HELP = """
+key: help
+name: Help
+type: personalization
+when: {event: view, where: {page: /pricing}, count: 3, within: 1h}
+for: 6h
+controlShare: 0.25
+variants: [{key: tour, name: Tour}]
+"""
+RULES = """
+key: upsell
+name: Upsell
+type: personalization
+when: {event: order, where: {total: {$gte: 100}}}
+for: 2d
+limit: 2
+priority: 10
+audience: {rule: {plan: free}, sampleRate: 0.8}
+variants: [{key: small, name: Small, weight: 7000}, {key: big, name: Big, weight: 3000}]
+---
+kind: property
+key: last_category
+when: {event: view}
+value: category
+---
+kind: holdout
+key: all
+rate: 0.15
+salt: holdout.all
+"""
 KEYS = {"ingest00": an_api_key("ingest")}
 
 
 def the_rules(*, killed: bool) -> ProjectServing:
-    experiments = [upsell()] if killed else [a_help(), upsell()]
-    return a_ruled_project(
-        *experiments,
-        properties=(a_property("last_category", "view", "category"),),
-        holdout=Holdout("all", "holdout.all", HELD_BP),
-    )
-
-
-def a_help() -> Experiment:
-    return a_personalization(
-        "help",
-        when=EventRule("view", {"page": "/pricing"}, count=3, within_ms=HOUR_MS),
-        for_ms=6 * HOUR_MS,
-        control_share_bp=2500,
-        variants=(a_variant("tour"),),
-    )
-
-
-def upsell() -> Experiment:
-    return a_personalization(
-        "upsell",
-        when=EventRule("order", {"total": {"$gte": 100}}),
-        for_ms=2 * DAY_MS,
-        limit=2,
-        control_share_bp=1000,
-        priority=10,
-        audience=Audience(rule={"plan": "free"}, sample_rate_bp=8000),
-        variants=(a_variant("small", weight=7000), a_variant("big", weight=3000)),
-    )
+    return a_written_project(RULES if killed else f"{RULES}---{HELP}")
 
 
 def at_the_edges() -> Iterator[Event]:

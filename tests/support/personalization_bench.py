@@ -19,9 +19,12 @@ from fairlot.engine import (
     compile_manifest,
 )
 from fairlot.engine.needs import all_of, profile_needs
+from fairlot.manifest.parts import manifest_parts
+from fairlot.manifest.spec import ExperimentSpec
 from fairlot.service.personalization.reactor import RuleReactor
 from fairlot.service.personalization.rules import compile_rules
 from fairlot.service.snapshot import ProjectServing, Snapshot
+from support.experiment_texts import read_text
 from support.profile_bench import PROJECT, ProfileBench, profile_bench
 from support.serving import a_project, a_snapshot, a_variant
 
@@ -78,6 +81,28 @@ def a_ruled_project(
         history_wanted=all_of(needs.values()),
         rules=compile_rules(compiled, needs),
     )
+
+
+def a_written_project(text: str) -> ProjectServing:
+    """Of documents in YAML. Ids are made of keys."""
+    documents, problems = read_text(text)
+    assert list(map(str, problems)) == []
+    definitions = [each.definition for each in documents.definitions]
+    parts = manifest_parts(map(_with_ids, documents.experiments), definitions, "default")
+    experiments = [each for each in parts.experiments if isinstance(each, Experiment)]
+    return a_ruled_project(
+        *experiments,
+        properties=parts.properties,
+        segments=parts.segments,
+        layers=parts.layers,
+        holdout=parts.holdout,
+    )
+
+
+def _with_ids(spec: ExperimentSpec) -> Experiment:
+    experiment = spec.experiment
+    variants = tuple(replace(each, id=f"var_{each.key}") for each in experiment.variants)
+    return replace(experiment, id=f"exp_{experiment.key}", variants=variants)
 
 
 class RuledBench(ProfileBench):

@@ -1,5 +1,6 @@
 """The personalization face over real profiles, on both databases."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +24,11 @@ from support.personalization_bench import (
     a_personalization,
     a_property,
     a_ruled_project,
+    a_written_project,
 )
 from support.serving import NOW_MS, TOKEN, Desk, a_desk, a_snapshot, a_variant
 
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "personalization.md"
 PATH = "/api/v1/experiments/personalization"
 NOTHING = {"success": True, "personalizations": [], "properties": {}}
 BIG_SPENDERS = HistorySegment("big", (HistoryCondition(EventRule("buy"), performed=False),))
@@ -186,3 +189,28 @@ def test_personalization__database_away__is_503_and_may_be_tried_again(tmp_path:
         "error": "the profiles cannot be read now; try again",
     }
     assert answer.headers["retry-after"] == "1"
+
+
+def test_page__its_example__is_what_happens(tmp_path: Path) -> None:
+    page = PAGE.read_text()
+    (written,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (answered,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    project = a_written_project(written)
+    with a_desk(tmp_path, a_snapshot(project)) as desk:
+        for minute in (-20, -10, 0):
+            at_ms = NOW_MS + minute * 60_000
+            happen_to(desk, "ada", at_ms, page="pricing", category="shoes")
+        expected = msgspec.json.decode(answered)
+        found = ask(desk, "ada").json
+    for each in (*expected["personalizations"], *found["personalizations"]):
+        del each["experiment_id"], each["variant_id"]
+    assert found == expected
+
+
+def happen_to(desk: Desk, subject: str, at_ms: int, **properties: str) -> None:
+    happening = Happening(
+        event_id=f"{subject}-{at_ms}", name="viewed_page", at_ms=at_ms, properties=properties
+    )
+    claim = claim_of_subject(subject)
+    work = Work(PROJECT.project_id, claim, at_ms, happenings=(happening,))
+    desk.client.run(desk.services.profiles.apply(work))
