@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from fairlot.engine import (
     BrokenExperiment,
     Experiment,
+    Feed,
     Holdout,
     Manifest,
     Segment,
@@ -65,6 +66,7 @@ def a_project(
     version: int = 3,
     holdout: Holdout | None = None,
     segments: tuple[Segment, ...] = (),
+    feeds: tuple[Feed, ...] = (),
     **fields: Any,
 ) -> ProjectServing:
     manifest = Manifest(
@@ -75,6 +77,7 @@ def a_project(
         experiments,
         holdout,
         segments=segments,
+        feeds=feeds,
     )
     needs, compiled = profile_needs(manifest), compile_manifest(manifest)
     plain = ProjectServing(

@@ -16,11 +16,13 @@ from fairlot.http.problems import (
     FaceError,
     FaceErrors,
     IngestError,
+    OfrepError,
     ProblemCode,
     ProblemDetails,
     errors_reply,
     face_reply,
     ingest_reply,
+    ofrep_reply,
 )
 from fairlot.http.registry import Answer, Auth, Route
 from fairlot.http.statuses import known_codes
@@ -128,6 +130,7 @@ _FACES: dict[ErrorShape, tuple[type, tuple[int, ...] | None]] = {
     face_reply: (FaceError, ()),
     ingest_reply: (IngestError, (429,)),
     errors_reply: (FaceErrors, None),
+    ofrep_reply: (OfrepError, None),
 }
 _Requirements = list[dict[str, list[str]]]
 _NOTHING: _Requirements = [{}]

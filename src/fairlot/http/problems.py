@@ -98,6 +98,14 @@ class IngestError(FaceError, frozen=True, omit_defaults=True):
     limit: int | msgspec.UnsetType = msgspec.UNSET
 
 
+class OfrepError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """The error of the OpenFeature routes; `key` is of the flag that was asked for."""
+
+    error_code: str
+    error_details: str
+    key: str | msgspec.UnsetType = msgspec.UNSET
+
+
 def problem_reply(problem: Problem) -> Reply:
     """The error shape of our own API."""
     details = ProblemDetails(
@@ -130,6 +138,16 @@ def ingest_reply(problem: Problem) -> Reply:
     final = problem.status < 500 and problem.status != 429
     retry = (_DO_NOT_RETRY,) if final else ()
     return Reply(problem.status, body, (JSON, NO_STORE, *retry, *problem.headers))
+
+
+def ofrep_reply(problem: Problem) -> Reply:
+    """The error shape of the OpenFeature routes. What is not theirs to name is GENERAL."""
+    error = OfrepError(
+        error_code=problem.extra.get("errorCode", "GENERAL"),
+        error_details=problem.detail,
+        key=problem.extra.get("key", msgspec.UNSET),
+    )
+    return Reply(problem.status, msgspec.json.encode(error), (JSON, NO_STORE, *problem.headers))
 
 
 def not_found(what: str) -> Refused:

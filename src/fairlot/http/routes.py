@@ -31,6 +31,7 @@ from fairlot.http.faces import (
     drafts,
     intempt_routes,
     manifest,
+    ofrep_routes,
     personalization,
     track_routes,
 )
@@ -195,6 +196,7 @@ ROUTES = (
         errors=(401, 404, 429, 503),
     ),
     *track_routes.ROUTES,
+    *ofrep_routes.ROUTES,
     *experiments.ROUTES,
     *definitions.ROUTES,
     *feeds.ROUTES,

@@ -99,18 +99,27 @@ class Decisions:
         track: bool,
         private: bool = False,
         properties: Mapping[str, Any] | None = None,
+        source: str | None = None,
     ) -> Decision:
         """Decide at `context.now_ms`, remember a drawn variant, and record the impression.
 
         A variant that had to be looked up is put into `context.sticky`. Without `track` no
         exposure is recorded, but the variant is remembered all the same. With `private` it is
-        recorded without the URL, and with no properties but that. Raises LogUnavailable
-        when the event log cannot take what must be recorded.
+        recorded without the URL, and with no properties but that. `source` is who asked, in place
+        of the usual one. Raises LogUnavailable when the event log cannot take what must be
+        recorded.
         """
         try:
             decision = await self.decide_remembering(project, experiment_key, subject_id, context)
             ticket = self._record(
-                project, decision, subject_id, context, track, private, properties
+                project,
+                decision,
+                subject_id,
+                context,
+                track,
+                private,
+                properties,
+                source or self._source,
             )
             if ticket is not None and self.durable:
                 await self._log.committed(ticket)
@@ -118,6 +127,30 @@ class Decisions:
             self.refused += 1
             raise
         return decision
+
+    async def decide_all(
+        self, project: ProjectServing, subject_id: str, context_of: Callable[[str], Context]
+    ) -> list[Decision]:
+        """Decide every experiment, each with a context of its own, and remember the drawn variants
+        in one commit. No exposure is recorded: nobody was shown anything yet. Raises
+        LogUnavailable."""
+        found, kept = [], []
+        for key in project.compiled.experiments:
+            context = context_of(key)
+            decision = await self.decide_remembering(project, key, subject_id, context)
+            found.append(decision)
+            assignment = _assignment_of(project, decision, subject_id, context)
+            if assignment is not None:
+                kept.append(assignment)
+        if kept and not self._rejects(project.project_id, subject_id):
+            try:
+                ticket = self._log.record_all((), kept)
+                if self.durable:
+                    await self._log.committed(ticket)
+            except LogUnavailable:
+                self.refused += 1
+                raise
+        return found
 
     async def decide_remembering(
         self, project: ProjectServing, experiment_key: str, subject_id: str, context: Context
@@ -139,6 +172,7 @@ class Decisions:
         track: bool,
         private: bool,
         properties: Mapping[str, Any] | None,
+        source: str,
     ) -> int | None:
         """The ticket of the last thing that was recorded, None when nothing had to be."""
         experiment, variant, reason = decision.experiment, decision.variant, decision.reason
@@ -148,11 +182,13 @@ class Decisions:
             return None  # it was recorded when it was activated
         ticket = None
         if track:
-            ticket = self._record_holdout(project, decision, experiment, subject_id, context)
+            ticket = self._record_holdout(
+                project, decision, experiment, subject_id, context, source
+            )
         if variant is None or reason is Reason.PREVIEW or not (track or decision.store):
             return ticket
         unit_id = unit_of(experiment, subject_id, context)
-        exposure = assignment = None
+        exposure = None
         if track:
             exposure = Exposure(
                 new_event_id(context.now_ms),
@@ -170,19 +206,11 @@ class Decisions:
                 context.now_ms,
                 device=context.device,
                 url=context.url,
-                source=self._source,
+                source=source,
                 properties=properties,
             )
             exposure = without_details(exposure) if private else exposure
-        if decision.store:
-            assignment = Assignment(
-                experiment.id,
-                experiment.key,
-                unit_id,
-                variant.key,
-                project.version,
-                context.now_ms,
-            )
+        assignment = _assignment_of(project, decision, subject_id, context)
         ticket = self._log.record(exposure, assignment)
         if track:
             self.impressions += 1
@@ -195,6 +223,7 @@ class Decisions:
         experiment: Experiment,
         subject_id: str,
         context: Context,
+        source: str,
     ) -> int | None:
         """What this process recorded lately it does not record again."""
         unit_id = unit_of(experiment, subject_id, context)
@@ -207,13 +236,32 @@ class Decisions:
             unit_id=unit_id,
             at_ms=context.now_ms,
             received_at_ms=context.now_ms,
-            source=self._source,
+            source=source,
         )
         if exposure is None:
             return None
         ticket = self._log.record(exposure, None)
         self.holdouts.add(exposure)
         return ticket
+
+
+def _assignment_of(
+    project: ProjectServing, decision: Decision, subject_id: str, context: Context
+) -> Assignment | None:
+    """What has to be remembered of a decision, if anything."""
+    experiment, variant = decision.experiment, decision.variant
+    if experiment is None or variant is None or not decision.store:
+        return None
+    if experiment.activation is not None:
+        return None
+    return Assignment(
+        experiment.id,
+        experiment.key,
+        unit_of(experiment, subject_id, context),
+        variant.key,
+        project.version,
+        context.now_ms,
+    )
 
 
 def unit_of(experiment: Experiment, subject_id: str, context: Context) -> str:

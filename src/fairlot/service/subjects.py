@@ -1,6 +1,9 @@
-"""What is known of a subject, for an experiment that asks about it."""
+"""What is known of a subject, for the experiments that ask about it."""
 
+from collections.abc import Callable
 from contextlib import suppress
+
+import msgspec
 
 from fairlot.engine import Context
 from fairlot.profiles import Profile, claim_of_subject, subject_identifier
@@ -27,6 +30,25 @@ async def subject_context(
     wanted = project.history_wanted if needs else {}
     known = await known_context(profiles, project.project_id, profile, context, wanted)
     return known, profile
+
+
+async def all_contexts(
+    profiles: Profiles, project: ProjectServing, subject_id: str, context: Context
+) -> tuple[Callable[[str], Context], Profile | None]:
+    """What `subject_context` gives, by the key of any experiment: the profile is read once, if any
+    of them asks about it. Raises ProfilesUnavailable."""
+    if not project.profile_needs:
+        return lambda _key: msgspec.structs.replace(context), None
+    profile = await profiles.find(project.project_id, (subject_identifier(subject_id),))
+    known = await known_context(
+        profiles, project.project_id, profile, context, project.history_wanted
+    )
+
+    def context_of(experiment_key: str) -> Context:
+        asks = experiment_key in project.profile_needs
+        return msgspec.structs.replace(known if asks else context)
+
+    return context_of, profile
 
 
 def note_seen(

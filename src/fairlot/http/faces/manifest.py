@@ -6,6 +6,7 @@ import msgspec
 
 from fairlot.http.asgi import Handler, Receive, Reply, Scope, header
 from fairlot.http.auth import bearer_of, live_key, may, project_of_token
+from fairlot.http.etags import is_known
 from fairlot.http.problems import not_found
 from fairlot.http.services import Services
 from fairlot.service.actors import Scope as AccessScope
@@ -96,17 +97,9 @@ def _cached(scope: Scope, document: bytes, etag: str, media: str, control: str) 
     """The document, or 304 when the client has it."""
     tag = etag if etag.startswith('"') else f'"{etag}"'
     headers = ((b"etag", tag.encode()), (b"cache-control", control.encode()))
-    if _has(header(scope, b"if-none-match"), tag):
+    if is_known(header(scope, b"if-none-match"), tag):
         return Reply(304, b"", headers)
     return Reply(200, document, ((b"content-type", media.encode()), *headers))
-
-
-def _has(if_none_match: bytes | None, tag: str) -> bool:
-    """The weak comparison of RFC 9110 section 13.1.2."""
-    if if_none_match is None:
-        return False
-    tags = [part.strip().removeprefix("W/") for part in if_none_match.decode("latin-1").split(",")]
-    return "*" in tags or tag in tags
 
 
 def _etag_of(document: bytes) -> str:
