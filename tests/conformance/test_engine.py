@@ -12,7 +12,9 @@ from fairlot.engine import (
     AdapterCall,
     Context,
     Device,
+    History,
     InvalidExperiment,
+    Occurrence,
     Overrides,
     VisitorStatus,
     bucket_of,
@@ -29,7 +31,7 @@ from fairlot.manifest import manifest_from_json
 
 from .loader import disagreements, file_params, kinds_in
 
-AREAS = ("hashing", "audience", "decide")
+AREAS = ("hashing", "audience", "decide", "server")
 FILES = file_params(*AREAS)
 Case = Mapping[str, Any]
 ENVELOPE = {
@@ -70,7 +72,16 @@ def context_of(spelled: Case) -> Context:
         now_ms=spelled.get("now", 0),
         sticky=spelled.get("sticky"),
         overrides=overrides if given else None,
+        history=history_of(spelled["history"]) if "history" in spelled else None,
+        activations=spelled.get("activations"),
     )
+
+
+def history_of(spelled: Case) -> History:
+    return {
+        event: [Occurrence(each["at"], each.get("properties", {})) for each in times]
+        for event, times in spelled.items()
+    }
 
 
 def decided(manifest: Case, experiment: str, subject: str, context: Case) -> dict[str, Any]:

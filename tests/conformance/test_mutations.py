@@ -33,6 +33,23 @@ MUTATIONS = {
         *(ENGINE, "engine/schedule.py"),
         *("now_ms < schedule.start_ms", "now_ms <= schedule.start_ms"),
     ),
+    "window edge": (ENGINE, "engine/history.py", "each.at_ms > since_ms", "each.at_ms >= since_ms"),
+    "the moment itself": (
+        *(ENGINE, "engine/history.py"),
+        *("each.at_ms <= until_ms", "each.at_ms < until_ms"),
+    ),
+    "once too often": (
+        *(ENGINE, "engine/history.py"),
+        *("if holds(each.properties)) >= count", "if holds(each.properties)) > count"),
+    ),
+    "no history": (
+        *(ENGINE, "engine/audience.py"),
+        *("if history is None or (", "history = history or {}\n        if ("),
+    ),
+    "control share served": (
+        *(ENGINE, "engine/steps.py"),
+        *("active.get(activations[key] or", "active.get(activations[key] or 'one' or"),
+    ),
     "seeded prefix": (
         *(ENGINE, "engine/hashing.py"),
         *("{salt}:{purpose}:{unit_id}", "{salt}{purpose}:{unit_id}"),
@@ -88,6 +105,16 @@ def test_decision_table__two_steps_swapped__breaks_a_vector(
     table = list(steps.DECISION_TABLE)
     table[at], table[at + 1] = table[at + 1], table[at]
     monkeypatch.setattr(steps, "DECISION_TABLE", tuple(table))
+    assert broken_vectors()
+
+
+@pytest.mark.parametrize("at", range(len(steps.TRIGGERED_TABLE) - 1))
+def test_triggered_table__two_steps_swapped__breaks_a_vector(
+    at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = list(steps.TRIGGERED_TABLE)
+    table[at], table[at + 1] = table[at + 1], table[at]
+    monkeypatch.setattr(steps, "TRIGGERED_TABLE", tuple(table))
     assert broken_vectors()
 
 

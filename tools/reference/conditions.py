@@ -13,8 +13,10 @@ LOGIC = ("$and", "$or", "$nor")
 
 @dataclass(frozen=True)
 class Scope:
+    """Without an account, `account` is an attribute like any other."""
+
     attributes: Mapping[str, Any]
-    account: Mapping[str, Any]
+    account: Mapping[str, Any] | None
     segments: Mapping[str, Mapping[str, Any]]
 
 
@@ -45,7 +47,7 @@ def deep_equal(a: Any, b: Any) -> bool:
 def read_path(scope: Scope, path: str) -> Any:
     first, *rest = path.split(".")
     current: Any = scope.attributes
-    if first == "account" and rest:
+    if first == "account" and rest and scope.account is not None:
         current = scope.account
     else:
         rest = [first, *rest]

@@ -41,7 +41,23 @@ def decide(manifest: Json, key: str, subject: str, context: Json) -> Answer:
         unit = context.get("accountId") or ""
         if not unit:
             return answer("no_unit")
+    if "activation" in experiment:
+        return decide_activated(manifest, experiment, subject, context)
     return decide_for_unit(manifest, experiment, subject, unit, context)
+
+
+def decide_activated(manifest: Json, experiment: Json, subject: str, context: Json) -> Answer:
+    """C7: what an event activated, as long as the audience holds."""
+    active = context.get("activations", {})
+    if not person_holds(manifest, experiment.get("audience", {}), subject, context):
+        return answer("audience")
+    if experiment["key"] not in active:
+        return answer("audience")
+    diverted = experiment.get("rollout" if experiment["status"] == "completed" else "divertTo")
+    if diverted is not None:
+        return answer("divert", diverted)
+    variant = active[experiment["key"]]
+    return answer("sticky", variant) if has(experiment, variant) else answer("audience")
 
 
 def decide_for_unit(
@@ -147,17 +163,34 @@ def person_holds(manifest: Json, audience: Json, subject: str, context: Json) ->
     scope = Scope(context.get("attributes", {}), context.get("account", {}), segments)
     if not rule_holds(audience.get("rule", {}), scope):
         return False
-    if not all(in_segment(segments[name], subject, scope) for name in audience.get("segments", [])):
-        return False
+    for name in audience.get("segments", []):
+        if not in_segment(segments[name], subject, scope):
+            return False
+        if not all(done(one, context, scope) for one in segments[name].get("history", [])):
+            return False
     wanted = audience.get("visitorStatus", "any")
     return bool(wanted == "any" or context.get("visitorStatus") == wanted)
 
 
 def in_segment(segment: Json, subject: str, scope: Scope) -> bool:
-    if "rule" in segment:
-        return rule_holds(segment["rule"], scope)
+    if "rule" in segment or "history" in segment:
+        return rule_holds(segment.get("rule", {}), scope)
     path = segment.get("attribute")
     return is_member(subject if path is None else read_path(scope, path), segment)
+
+
+def done(condition: Json, context: Json, scope: Scope) -> bool:
+    """C7: one condition of a history."""
+    if "history" not in context:
+        return False
+    now, since = context.get("now", 0), condition.get("withinMs")
+    times = 0
+    for one in context["history"].get(condition["event"], []):
+        recent = since is None or one["at"] > now - since
+        properties = Scope(one.get("properties", {}), None, scope.segments)
+        if one["at"] <= now and recent and rule_holds(condition.get("where", {}), properties):
+            times += 1
+    return bool((times >= condition.get("count", 1)) is condition.get("performed", True))
 
 
 def in_layer(manifest: Json, experiment: Json, unit: str) -> bool:

@@ -15,6 +15,7 @@ VERSIONS = ("$veq", "$vne", "$vgt", "$vgte", "$vlt", "$vlte")
 GROUPS = ("$inGroup", "$notInGroup")
 PLAIN = ("$eq", "$ne", "$exists", "$type", "$size", "$elemMatch", "$not")
 OPERATORS = frozenset(ORDER + LISTS + REGEX + VERSIONS + GROUPS + PLAIN)
+LONGEST_MS = 400 * 24 * 3600 * 1000
 STATUSES = ("running", "paused", "completed")
 Json = Mapping[str, Any]
 
@@ -49,6 +50,27 @@ def check_experiment(experiment: Json, manifest: Json) -> None:
         require(0 <= layer["start"] < layer["end"] <= 10000, "bad layer range")
     check_schedule(experiment.get("schedule", {}))
     check_audience(experiment.get("audience", {}), manifest)
+    if "activation" in experiment:
+        check_activation(experiment, manifest)
+
+
+def check_activation(experiment: Json, manifest: Json) -> None:
+    activation = experiment["activation"]
+    segments = {one["key"]: one for one in manifest.get("segments", [])}
+    check_event(activation["when"], segments)
+    require(1 <= activation.get("forMs", 1) <= LONGEST_MS, "forMs out of range")
+    require(1 <= activation.get("limit", 1) <= 1_000_000, "limit out of range")
+    check_rate(activation["controlShareBp"], "controlShareBp")
+    require(experiment.get("type") == "personalization", "activated without being personalization")
+    keys = [one["key"] for one in experiment["variants"]]
+    require("control" not in keys, "a variant called control")
+
+
+def check_event(rule: Json, segments: Mapping[str, Json]) -> None:
+    require(isinstance(rule["event"], str), "an event has a name")
+    require(1 <= rule.get("count", 1) <= 1000, "count out of range")
+    require(1 <= rule.get("withinMs", 1) <= LONGEST_MS, "withinMs out of range")
+    check_rule(rule.get("where", {}), segments)
 
 
 def check_variants(experiment: Json) -> None:
@@ -106,6 +128,8 @@ def check_audience(audience: Json, manifest: Json) -> None:
         require(name in segments, "unknown segment")
         require(not segments[name].get("serverOnly"), "segment that only the server knows")
         check_rule(segments[name].get("rule", {}), segments)
+        for condition in segments[name].get("history", []):
+            check_event(condition, segments)
 
 
 def check_rule(rule: Any, segments: Mapping[str, Json]) -> None:
