@@ -22,6 +22,8 @@ import psycopg
 import pytest
 
 from fairlot.store import open_store
+from fairlot.store.profiles import open_profile_store
+from fairlot.store.profiles.tables import metadata as profiles_metadata
 from fairlot.store.tables import metadata
 from support.processes import free_port
 
@@ -39,6 +41,7 @@ _OWNER = "fairlot_owner"  # no superuser, as in production
 _SUPERUSER = "super"
 _TEMPLATE = "fairlot_template"
 _LEAST_VERSION = 15  # of the tests: collations of ICU, and databases that are copied as files
+_EMPTIED = [*metadata.tables, *(profiles_metadata.tables.keys() - {"profile_schema"})]
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -206,8 +209,9 @@ def _empty(cluster: Cluster, name: str) -> None:
     cluster.administer(
         # also of the audit log, whose triggers refuse it, and in any order
         "SET session_replication_role = replica",
-        *(f"DELETE FROM {table}" for table in metadata.tables),  # noqa: S608 - names of ours
+        *(f"DELETE FROM {table}" for table in _EMPTIED),  # noqa: S608 - names of ours
         "INSERT INTO serving VALUES (1, 0)",
+        "UPDATE profile_schema SET change_no = 0",
         database=name,
     )
 
@@ -215,6 +219,7 @@ def _empty(cluster: Cluster, name: str) -> None:
 def _make_template(cluster: Cluster, directory: Path) -> None:
     url = cluster.create(_TEMPLATE)
     open_store(directory / "template", None, url).close()
+    open_profile_store(directory / "template", url).close()
     cluster.administer("DELETE FROM vault_check", database=_TEMPLATE)
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairlot.events import Exposure, Identity
-from fairlot.profiles import Claim, Happening, claim_of_subject
+from fairlot.profiles import Claim, Happening, Identifier, Profile, claim_of_subject
 from fairlot.service.profiles import Applied, KnownProfiles, Reactor, Work
+from fairlot.service.profiles.cache import PROFILES_KEPT
+from fairlot.service.profiles.writer import QUEUE_BOUND
 from fairlot.service.reactions import NO_RULES
 from fairlot.store.profiles import open_profile_store
+from fairlot.store.profiles.rows import find_profile
 from fairlot.warehouse.log import EventLog, read_exposures, read_identities
 
 PROJECT = "prj_1"
@@ -23,18 +26,27 @@ class ProfileBench:
     events_dir: Path
     now_ms: int = NOW_MS
 
-    async def happen(
+    def work(
         self, claim: Claim | str, *names: str, at_ms: int | None = None, **fields: object
-    ) -> Applied:
+    ) -> Work:
         """Events called so, each with an id of its own: its name and its instant."""
         moment = self.now_ms if at_ms is None else at_ms
         happenings: Sequence[Happening] = [
             Happening(event_id=f"{name}-{moment}", name=name, at_ms=moment) for name in names
         ]
         who = claim_of_subject(claim) if isinstance(claim, str) else claim
-        return await self.profiles.apply(
-            Work(PROJECT, who, moment, happenings=happenings, **fields)  # type: ignore[arg-type]
-        )
+        return Work(PROJECT, who, moment, happenings=happenings, **fields)  # type: ignore[arg-type]
+
+    async def happen(
+        self, claim: Claim | str, *names: str, at_ms: int | None = None, **fields: object
+    ) -> Applied:
+        return await self.profiles.apply(self.work(claim, *names, at_ms=at_ms, **fields))
+
+    def stored(self, identifier: Identifier) -> Profile | None:
+        """As the database has it."""
+        with self.profiles.store.reading() as connection:
+            found = find_profile(connection, PROJECT, [identifier]).profile
+        return None if found is None else found.profile
 
     def exposures(self) -> list[Exposure]:
         return list(read_exposures(self.events_dir))
@@ -45,12 +57,19 @@ class ProfileBench:
 
 @contextmanager
 def profile_bench(
-    tmp_path: Path, database_url: str | None, reactor: Reactor = NO_RULES
+    tmp_path: Path,
+    database_url: str | None,
+    reactor: Reactor = NO_RULES,
+    *,
+    kept: int = PROFILES_KEPT,
+    bound: int = QUEUE_BOUND,
 ) -> Iterator[ProfileBench]:
     log = EventLog.open(tmp_path / "events")
     store = open_profile_store(tmp_path, database_url)
     bench = ProfileBench(
-        KnownProfiles(store, log, reactor, lambda: bench.now_ms), log, tmp_path / "events"
+        KnownProfiles(store, log, reactor, lambda: bench.now_ms, kept=kept, bound=bound),
+        log,
+        tmp_path / "events",
     )
     try:
         yield bench

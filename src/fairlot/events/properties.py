@@ -17,32 +17,36 @@ EXCLUDED: Final = "fairlot.excluded"
 """Of who left by logging in, where the experiment says so."""
 _encode = msgspec.json.Encoder().encode
 
-_TOO_LARGE: Final = f"over {MAX_PROPERTIES_BYTES} bytes as JSON; send fewer of them"
 _TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels; flatten them"
 _UNSOUND: Final = "a text holds U+0000 or half a surrogate pair; send whole characters"
 _NO_NUMBER: Final = "NaN or an infinite number; send null, or leave it out"
 
 
 def properties_problem(properties: Mapping[str, Any]) -> str | None:
-    """What is wrong with them and what to do, if anything.
-
-    They are looked through only when their JSON says that there may be something to find.
-    """
+    """What is wrong with them and what to do, if anything."""
     for name in properties:
         if name.startswith(RESERVED):
             return f"{name[:80]!r}: names that begin with {RESERVED} are the server's; rename it"
+    return content_problem(properties, MAX_PROPERTIES_BYTES)
+
+
+def content_problem(members: Mapping[str, Any], max_bytes: int) -> str | None:
+    """What is wrong with the members of an object that is kept as JSON, if anything.
+
+    They are looked through only when their JSON says that there may be something to find.
+    """
     try:
-        encoded = _encode(properties)
+        encoded = _encode(members)
     except RecursionError:
         return _TOO_DEEP
     except UnicodeEncodeError:
         return _UNSOUND
-    if len(encoded) > MAX_PROPERTIES_BYTES:
-        return _TOO_LARGE
+    if len(encoded) > max_bytes:
+        return f"over {max_bytes} bytes as JSON; send fewer of them"
     nested = encoded.count(b"{") + encoded.count(b"[") > MAX_DEPTH
     # the encoder writes NaN and infinity as null
     if nested or b"\\u0000" in encoded or b"null" in encoded:
-        return _problem_in(properties, MAX_DEPTH)
+        return _problem_in(members, MAX_DEPTH)
     return None
 
 

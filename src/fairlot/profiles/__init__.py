@@ -1,9 +1,10 @@
 """What is known of a subject, and what its happenings change of it: pure functions over records."""
 
 from fairlot.engine import History, Occurrence
+from fairlot.profiles.attributes import MAX_ATTRIBUTES_BYTES
 from fairlot.profiles.claims import Claim, claim_of_source, claim_of_subject
 from fairlot.profiles.happenings import Happening
-from fairlot.profiles.merging import Merged, merged
+from fairlot.profiles.merging import Merged, Switch, merged
 from fairlot.profiles.products import PRODUCT_EVENTS, ProductEvents, Sighting
 from fairlot.profiles.records import (
     Account,
@@ -22,6 +23,7 @@ from fairlot.profiles.records import (
 )
 
 __all__ = [
+    "MAX_ATTRIBUTES_BYTES",
     "PRODUCT_EVENTS",
     "Account",
     "Activation",
@@ -40,6 +42,7 @@ __all__ = [
     "Property",
     "Sessions",
     "Sighting",
+    "Switch",
     "Viewed",
     "claim_of_source",
     "claim_of_subject",

@@ -3,12 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 CUSTOM: Final = "custom_properties"
 MAX_ATTRIBUTES: Final = 1_000
 """Of one profile, and as many custom properties beside. What is new beyond that is left out: a
 sender that puts ids into names would else make a profile that grows for ever."""
 
+MAX_ATTRIBUTES_BYTES: Final = 64 << 10
+"""Of all attributes of one profile, or one account, as JSON."""
+
 _NOTHING: Final = (None, "")
+_encode: Final = msgspec.json.Encoder(enc_hook=dict).encode
 
 
 def updated_attributes(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,6 +39,27 @@ def completed_attributes(known: Mapping[str, Any], given: Mapping[str, Any]) -> 
     custom = _custom(known)
     new = {name: value for name, value in _custom(given).items() if name not in custom}
     return _with_custom(found, custom, new)
+
+
+def attributes_size(attributes: Mapping[str, Any]) -> int:
+    """In bytes, as JSON."""
+    return len(_encode(attributes))
+
+
+def joined_attributes(first: Mapping[str, Any], others: Mapping[str, Any]) -> Mapping[str, Any]:
+    """All of `first`; and those of `others`, by name, as far as they find room."""
+    joined = {**others, **first}
+    if len(joined) == len(first):
+        return first
+    if attributes_size(joined) <= MAX_ATTRIBUTES_BYTES:
+        return joined
+    joined, left = dict(first), MAX_ATTRIBUTES_BYTES - attributes_size(first)
+    for name in sorted(others.keys() - first.keys()):
+        left -= attributes_size({name: others[name]})
+        if left < 0:
+            break
+        joined[name] = others[name]
+    return joined
 
 
 def _with_custom(

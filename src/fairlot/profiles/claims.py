@@ -17,8 +17,9 @@ class Claim:
     All of `find` and `names` are then its identifiers. `user_id`, which `names` or `find` holds
     too, identifies it. A profile that one of them names already is merged with it, unless both
     have a user id and they differ: then the request is about the user, and the other identifiers
-    are the user's from now on. With `merge` (an alias) they are merged all the same. `also` become
-    its identifiers if they are nobody's.
+    are the user's from now on. What another profile is drawn or identified by stays that one's.
+    With `merge` (an alias) they are merged all the same. `also` become its identifiers if they are
+    nobody's.
     """
 
     find: tuple[Identifier, ...]
@@ -31,7 +32,8 @@ class Claim:
     @property
     def identifiers(self) -> tuple[Identifier, ...]:
         """All that it looks up or takes."""
-        subjects = (subject_identifier(each) for each in self.subject_ids)
+        user = () if self.user_id is None else (self.user_id,)
+        subjects = (subject_identifier(each) for each in (*self.subject_ids, *user))
         return (*self.find, *self.names, *self.also, *subjects)
 
 

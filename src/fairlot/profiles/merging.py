@@ -1,10 +1,11 @@
 """Two profiles turn out to be one subject: the older one stays."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
+from fairlot.profiles.attributes import joined_attributes
 from fairlot.profiles.consents import joined_consents
 from fairlot.profiles.products import joined_views
 from fairlot.profiles.properties import joined_property
@@ -14,40 +15,48 @@ from fairlot.profiles.records import (
     KeptAssignment,
     Profile,
     Property,
-    Sessions,
 )
+from fairlot.profiles.sessions import joined_sessions
 
-T = TypeVar("T")
+
+class Switch(NamedTuple):
+    """An experiment in which the profile that is gone had another variant than the one that stays.
+    A variant None is the control share of a personalization."""
+
+    experiment_id: str
+    experiment_key: str
+    from_variant: str | None
+    to_variant: str | None
 
 
 class Merged(NamedTuple):
-    """`switched` are the experiment ids for which `gone` had another variant than what stays, or
-    was activated in another arm."""
+    """`gone` is what the younger one was."""
 
     profile: Profile
     gone: Profile
-    switched: tuple[str, ...]
+    switched: tuple[Switch, ...]
 
 
 def merged(one: Profile, other: Profile) -> Merged:
     """The older one wins wherever both say something, but for what is newer by its nature."""
     older, younger = sorted((one, other), key=_age)
-    kept = tuple(_differing(older.assignments, younger.assignments))
-    switched = (*kept, *_differing(older.activations, younger.activations))
-    latest = older if older.last_seen_at_ms >= younger.last_seen_at_ms else younger
+    switched = (
+        *_switched(older.assignments, younger.assignments),
+        *_switched(older.activations, younger.activations),
+    )
     profile = msgspec.structs.replace(
         older,
-        last_seen_at_ms=latest.last_seen_at_ms,
+        last_seen_at_ms=max(older.last_seen_at_ms, younger.last_seen_at_ms),
         identifiers=tuple(dict.fromkeys((*older.identifiers, *younger.identifiers))),
         user_id=older.user_id or younger.user_id,
         identified_at_ms=_earliest(older.identified_at_ms, younger.identified_at_ms),
         account_id=older.account_id or younger.account_id,
-        attributes={**younger.attributes, **older.attributes},
-        sessions=_joined_sessions(older.sessions, younger.sessions),
+        attributes=joined_attributes(older.attributes, younger.attributes),
+        sessions=joined_sessions(older.sessions, younger.sessions),
         properties=_joined_properties(older.properties, younger.properties),
         activations=_joined_activations(older.activations, younger.activations),
         displays=_joined_displays(older.displays, younger.displays),
-        assignments=_joined_assignments(older, younger, kept),
+        assignments=_joined_assignments(older.assignments, younger.assignments),
         viewed=joined_views(older.viewed, younger.viewed),
         consents=joined_consents(older.consents, younger.consents),
     )
@@ -58,14 +67,20 @@ def _age(profile: Profile) -> tuple[int, str]:
     return profile.created_at_ms, profile.id
 
 
+def _switched(
+    older: Mapping[str, KeptAssignment] | Mapping[str, Activation],
+    younger: Mapping[str, KeptAssignment] | Mapping[str, Activation],
+) -> tuple[Switch, ...]:
+    return tuple(
+        Switch(each, theirs.experiment_key, theirs.variant_key, older[each].variant_key)
+        for each, theirs in younger.items()
+        if each in older and older[each].variant_key != theirs.variant_key
+    )
+
+
 def _earliest(one: int | None, other: int | None) -> int | None:
     known = [each for each in (one, other) if each is not None]
     return min(known, default=None)
-
-
-def _joined_sessions(older: Sessions, younger: Sessions) -> Sessions:
-    latest = max(older, younger, key=lambda each: each.last_at_ms)
-    return msgspec.structs.replace(latest, count=older.count + younger.count)
 
 
 def _joined_properties(
@@ -75,26 +90,16 @@ def _joined_properties(
     return {**younger, **older, **both}
 
 
-def _differing(
-    older: Mapping[str, KeptAssignment] | Mapping[str, Activation],
-    younger: Mapping[str, KeptAssignment] | Mapping[str, Activation],
-) -> list[str]:
-    """The ids of the experiments that both have, with another variant."""
-    both = [each for each in younger if each in older]
-    return [each for each in both if older[each].variant_key != younger[each].variant_key]
-
-
 def _joined_activations(
     older: Mapping[str, Activation], younger: Mapping[str, Activation]
 ) -> dict[str, Activation]:
     """The latest one, in the arm of the older profile."""
     joined = {**younger, **older}
     for key in older.keys() & younger.keys():
-        latest = max(older[key], younger[key], key=lambda each: each.at_ms)
+        ours, theirs = older[key], younger[key]
+        latest = max(ours, theirs, key=lambda each: each.at_ms)
         joined[key] = msgspec.structs.replace(
-            latest,
-            variant_key=older[key].variant_key,
-            times=older[key].times + younger[key].times,
+            latest, variant_key=ours.variant_key, times=ours.times + theirs.times
         )
     return joined
 
@@ -110,9 +115,15 @@ def _joined_displays(
 
 
 def _joined_assignments(
-    older: Profile, younger: Profile, switched: Sequence[str]
+    older: Mapping[str, KeptAssignment], younger: Mapping[str, KeptAssignment]
 ) -> dict[str, KeptAssignment]:
-    joined = {**younger.assignments, **older.assignments}
-    for experiment_id in switched:
-        joined[experiment_id] = msgspec.structs.replace(joined[experiment_id], switched=True)
+    """The older one's. Whatever leaves the analysis in one of them does so in both."""
+    joined = {**younger, **older}
+    for key in older.keys() & younger.keys():
+        ours, theirs = older[key], younger[key]
+        joined[key] = msgspec.structs.replace(
+            ours,
+            switched=ours.switched or theirs.switched or ours.variant_key != theirs.variant_key,
+            excluded=ours.excluded or theirs.excluded,
+        )
     return joined

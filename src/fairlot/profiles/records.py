@@ -6,7 +6,7 @@ The JSON of these structs is what the database keeps.
 from collections.abc import Mapping
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -136,10 +136,16 @@ class Account(_Record, frozen=True):
     updated_at_ms: int = 0
 
 
+MAX_IDENTIFIERS: Final = 200
+"""Of one profile. More than a person has; as many as an application may send that names everybody
+`undefined`."""
+
+
 class Profile(_Record, frozen=True):
-    """One subject. `subject_id` is what Choose draws by: fixed at first sight. `user_id` is the
-    latest user id that it was identified with. Activations, displays and assignments are by
-    experiment id, consents by category. `viewed` are the products of late, the latest first."""
+    """One subject. `subject_id` is what Choose draws by: fixed at first sight, and always one of
+    its identifiers. `user_id` is the latest user id that it was identified with. Activations,
+    displays and assignments are by experiment id, consents by category. `viewed` are the products
+    of late, the latest first."""
 
     id: str
     project_id: str
@@ -158,3 +164,8 @@ class Profile(_Record, frozen=True):
     assignments: Mapping[str, KeptAssignment] = {}
     consents: Mapping[str, Consent] = {}
     viewed: tuple[Viewed, ...] = ()
+
+    def is_called(self, identifier: Identifier) -> bool:
+        """Whether it is drawn or identified by that, so that nobody else may have it."""
+        is_subject = identifier.kind is IdentifierKind.SUBJECT
+        return is_subject and identifier.value in (self.subject_id, self.user_id)

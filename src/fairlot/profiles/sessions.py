@@ -30,6 +30,15 @@ def is_news(profile: Profile, at_ms: int, session_id: str | None) -> bool:
     return at_ms - sessions.last_at_ms >= SEEN_EVERY_MS or not _goes_on(sessions, at_ms, session_id)
 
 
+def joined_sessions(older: Sessions, younger: Sessions) -> Sessions:
+    """Of a profile that two became. Visits that overlap are one: somebody logs in during it."""
+    latest = max(younger, older, key=lambda each: each.last_at_ms)
+    count = older.count + younger.count
+    if older.count and younger.count and _overlap(older, younger):
+        count -= 1
+    return msgspec.structs.replace(latest, count=count)
+
+
 def visitor_status(profile: Profile | None) -> VisitorStatus:
     """New throughout the first session, returning from the second on."""
     is_new = profile is None or profile.sessions.count <= 1
@@ -38,7 +47,7 @@ def visitor_status(profile: Profile | None) -> VisitorStatus:
 
 def _next(sessions: Sessions, at_ms: int, session_id: str | None) -> Sessions:
     if _goes_on(sessions, at_ms, session_id):
-        return msgspec.structs.replace(sessions, last_at_ms=at_ms)
+        return msgspec.structs.replace(sessions, id=sessions.id or session_id, last_at_ms=at_ms)
     return Sessions(count=sessions.count + 1, id=session_id, started_at_ms=at_ms, last_at_ms=at_ms)
 
 
@@ -48,3 +57,10 @@ def _goes_on(sessions: Sessions, at_ms: int, session_id: str | None) -> bool:
     if session_id is not None and sessions.id is not None:
         return session_id == sessions.id
     return at_ms - sessions.last_at_ms <= SESSION_GAP_MS
+
+
+def _overlap(one: Sessions, other: Sessions) -> bool:
+    return (
+        one.started_at_ms <= other.last_at_ms + SESSION_GAP_MS
+        and other.started_at_ms <= one.last_at_ms + SESSION_GAP_MS
+    )

@@ -26,12 +26,12 @@ class SqliteStore(SqlStore):
     def __init__(self, path: Path, engine: Engine, vault: Vault) -> None:
         super().__init__(path, engine, writing(engine), vault)
         self._path = path
-        self._identity = _identity_of(path)
+        self._identity = identity_of(path)
 
     def generation(self) -> int:
         """Also fails when another file has taken the database's place: what we hold open is then
         not what others write to."""
-        if _identity_of(self._path) != self._identity:
+        if identity_of(self._path) != self._identity:
             problem = "was deleted or replaced while it was open"
             raise StoreUnusable(self._path, problem, "restart the server")
         return super().generation()
@@ -69,7 +69,7 @@ def create_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _identity_of(path: Path) -> tuple[int, int] | None:
+def identity_of(path: Path) -> tuple[int, int] | None:
     """Which file a path names; None when there is none."""
     try:
         found = path.stat()

@@ -127,7 +127,7 @@ def test_personalization__asked__records_nothing(desk: Desk) -> None:
     ask(desk, "bert")
     assert desk.exposures() == before
     assert desk.client.run(desk.services.profiles.find(PROJECT.project_id, [])) is None
-    assert desk.services.profiles.queued == 0  # type: ignore[attr-defined]
+    assert desk.services.profiles.queued == 0
     assert ask(desk, "bert").json == NOTHING
 
 

@@ -32,7 +32,7 @@ def test_merge__both_were_activated__the_latest_in_the_arm_of_the_older() -> Non
     younger = a_profile(2, activations={"exp_offer": an_activation(None, 200, 1)})
     result = merged(younger, older)
     assert result.profile.activations == {"exp_offer": an_activation("banner", 200, 3)}
-    assert result.switched == ("exp_offer",)
+    assert [each.experiment_id for each in result.switched] == ["exp_offer"]
 
 
 def test_merge__same_arm_or_one_alone__nothing_has_switched() -> None:
@@ -60,5 +60,5 @@ def test_merge__another_variant_and_another_arm__both_have_switched() -> None:
         activations={"exp_offer": an_activation(None, 1, 1)},
     )
     result = merged(older, younger)
-    assert result.switched == ("exp_hero", "exp_offer")
+    assert [each.experiment_id for each in result.switched] == ["exp_hero", "exp_offer"]
     assert result.profile.assignments["exp_hero"].switched

@@ -26,7 +26,7 @@ from fairlot.service.audit import record
 from fairlot.service.profiles import KnownProfiles, Work
 from fairlot.store import Store
 from fairlot.store.experiments import experiment_ids_of
-from fairlot.store.profiles import rows
+from fairlot.store.profiles.changes import newest_change, next_change
 from fairlot.store.profiles.deletions import (
     KEPT_MS,
     DeletionRow,
@@ -117,10 +117,10 @@ class Deletions:
         deletion_id = f"del_{new_ulid(now_ms)}"
         _put_on_record(connection, tenant, subject_id, deletion_id, actor, now_ms)
         with self._profiles.store.writing() as writing:
-            change_no = rows.next_change(writing)
+            change_no = next_change(writing)
             profile = profile_called(writing, tenant.id, given.digest())
             digests = subject_ids_of(profile, given)
-            erase_profiles(writing, tenant.id, digests, change_no)
+            erase_profiles(writing, tenant.id, digests, change_no, now_ms)
             forget_withdrawn(writing, tenant.id, names_of(profile, given), now_ms)
             forget_deletions(writing, now_ms - KEPT_MS)
             emptied = not self._has_file
@@ -146,7 +146,7 @@ class Deletions:
         with self._profiles.store.reading() as connection:
             newest = newest_deletion(connection)
             if self._began_at is None:
-                self._began_at = rows.newest_change(connection)
+                self._began_at = newest_change(connection)
         if newest and (newest != self._heard or self._unfinished):
             self.sweep()
 
@@ -199,9 +199,11 @@ class Deletions:
             ]
         if back:
             with self._profiles.store.writing() as connection:
-                change_no = rows.next_change(connection)
+                change_no = next_change(connection)
                 for each in back:
-                    erase_profiles(connection, each.project_id, each.digests, change_no)
+                    erase_profiles(
+                        connection, each.project_id, each.digests, change_no, self._clock_ms()
+                    )
         self._profiles.follow()
         return self._log.flush(_FLUSH_WITHIN_S)
 

@@ -82,15 +82,35 @@ class Reactor(Protocol):
         """
 
 
+@dataclass(slots=True)
+class WriterFigures:
+    """`switched` counts the experiments in which a merged profile had another variant, `failures`
+    commits that did not go through, `refused` works that could never be stored."""
+
+    written: int = 0
+    switched: int = 0
+    failures: int = 0
+    refused: int = 0
+
+
 class Profiles(Protocol):
     """The profiles of all projects, for one process.
 
     What one process writes, the others see within PROFILES_SEEN_WITHIN_S. Raises
-    ProfilesUnavailable when the database fails or too much work waits.
+    ProfilesUnavailable when the database fails or too much work waits, and ChangeRefused for what
+    can never be stored.
     """
 
+    @property
+    def queued(self) -> int:
+        """How many works wait to be written."""
+
+    @property
+    def figures(self) -> WriterFigures:
+        """Of this process."""
+
     def in_memory(self, project_id: str, identifiers: Sequence[Identifier]) -> Profile | None:
-        """The profile that the first of them which is known in memory names; never blocks."""
+        """What `find` would give, if memory is enough to tell; never blocks."""
 
     async def find(self, project_id: str, identifiers: Sequence[Identifier]) -> Profile | None:
         """The profile that the first known one names."""
@@ -110,7 +130,7 @@ class Profiles(Protocol):
         """Durable when it returns."""
 
     async def apply_all(self, works: Sequence[Work]) -> list[Applied]:
-        """In their order, in one commit."""
+        """In their order, in one commit: all of them or none."""
 
     def post(self, work: Work) -> None:
         """Apply it soon, without waiting for it."""

@@ -3,161 +3,185 @@
 import asyncio
 import threading
 import time
-from asyncio import AbstractEventLoop, Future, get_running_loop
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from fairlot.engine.errors import FairlotError
 from fairlot.events import ReceivedBatch
 from fairlot.profiles import PRODUCT_EVENTS, ProductEvents
 from fairlot.service.privacy.rejections import Rejections
+from fairlot.service.profiles.account_cache import AccountCache
 from fairlot.service.profiles.cache import ProfileCache
-from fairlot.service.profiles.errors import ProfilesUnavailable
+from fairlot.service.profiles.errors import (
+    ChangeRefused,
+    ProfilesUnavailable,
+    ProfilesUnconfirmed,
+)
+from fairlot.service.profiles.queue import Task, WorkQueue, awaited_task
 from fairlot.service.profiles.session import Recorded, Session
-from fairlot.service.profiles.work import Applied, Reactor, Work
-from fairlot.store.profiles import ProfileStore, rows
+from fairlot.service.profiles.work import Applied, Reactor, Work, WriterFigures
+from fairlot.store.errors import CommitUnanswered, StoreFailed, StoreUnusable
+from fairlot.store.profiles import ProfileStore
+from fairlot.store.profiles.changes import next_change
+from fairlot.store.profiles.rows import StoredProfile
+from fairlot.warehouse.errors import LogTrouble, LogUnavailable
 from fairlot.warehouse.ports import Log
 
-_WORKS_PER_COMMIT: Final = 1_000
-_GATHER_S: Final = 0.002
+QUEUE_BOUND: Final = 50_000
 _RETRY_S: Final = 0.2
+_LAST_TRY_S: Final = 1.0
+_TRIES: Final = 3
+_CONFIRM_WITHIN_S: Final = 10.0
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class _Task:
-    """Works that belong together; without a future nobody waits for them."""
+class _TaskFailed(Exception):
+    """One of the works could not be applied; nothing of the transaction was written."""
 
-    works: Sequence[Work]
-    loop: AbstractEventLoop | None = None
-    future: "Future[list[Applied]] | None" = None
+    def __init__(self, task: Task, error: Exception) -> None:
+        self.task = task
+        self.error = error
+
+
+class _Written(NamedTuple):
+    """What a transaction has written, before it is committed."""
+
+    session: Session
+    applied: list[list[Applied]]
+    profiles: list[StoredProfile]
+    change_no: int
+    receipt: str
 
 
 class ProfileWriter:
-    """`bound` is how many works may wait. What nobody waits for is tried again until `close`."""
+    """What nobody waits for is tried again until `close`, as long as the database is away."""
 
     def __init__(
         self,
         store: ProfileStore,
-        cache: ProfileCache,
+        profiles: ProfileCache,
+        accounts: AccountCache,
         log: Log,
         reactor: Reactor,
         clock_ms: Callable[[], int],
         rejections: Rejections,
         *,
-        bound: int = 50_000,
+        bound: int = QUEUE_BOUND,
         product_events: ProductEvents = PRODUCT_EVENTS,
     ) -> None:
         self._store = store
-        self._cache = cache
+        self._profiles = profiles
+        self._accounts = accounts
         self._log = log
         self._reactor = reactor
         self._clock_ms = clock_ms
         self._rejections = rejections
-        self._bound = bound
         self._product_events = product_events
-        self._wake_up = threading.Condition()
-        self._waiting: list[_Task] = []
-        self._queued = 0
-        self._closing = False
-        self.failures = 0
+        self._queue = WorkQueue(bound, time.monotonic)
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._failing = False
+        self.figures = WriterFigures()
 
     @property
     def queued(self) -> int:
-        return self._queued
+        return self._queue.length
 
     async def apply(self, works: Sequence[Work]) -> list[Applied]:
-        loop = get_running_loop()
-        future: Future[list[Applied]] = loop.create_future()
-        self._put(_Task(works, loop, future))
+        task, future = awaited_task(works)
+        self._put(task)
         return await future
 
     def post(self, work: Work) -> None:
-        self._put(_Task((work,)))
+        self._put(Task((work,)))
 
     def close(self, timeout_s: float) -> None:
         """Write what waits, for so long at most."""
-        with self._wake_up:
-            self._closing = True
-            self._wake_up.notify()
+        self._queue.close(timeout_s)
         if self._thread is not None:
-            self._thread.join(timeout_s)
-        if self._queued:
-            _log.error("profiles.closed_with_work_queued", queued=self._queued)
+            self._thread.join(timeout_s + _LAST_TRY_S)
+        if self.queued:
+            _log.error("profiles.closed_with_work_queued", queued=self.queued)
 
-    def _put(self, task: _Task) -> None:
-        with self._wake_up:
-            if self._closing:
-                raise ProfilesUnavailable("they are closed")
-            if self._queued and self._queued + len(task.works) > self._bound:
-                raise ProfilesUnavailable("too much waits to be written")
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="profiles", daemon=True)
-                self._thread.start()
-            self._waiting.append(task)
-            self._queued += len(task.works)
-            self._wake_up.notify()
+    def _put(self, task: Task) -> None:
+        self._queue.put(task)
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    thread = threading.Thread(target=self._run, name="profiles", daemon=True)
+                    thread.start()
+                    self._thread = thread
 
     def _run(self) -> None:
-        with asyncio.Runner() as runner:
-            while tasks := self._take():
-                if not self._write(tasks, runner):
-                    if self._closing:
-                        return
-                    time.sleep(_RETRY_S)
-
-    def _take(self) -> list[_Task]:
-        """Empty once closing with nothing left."""
-        with self._wake_up:
-            while not self._waiting and not self._closing:
-                self._wake_up.wait()
-            if len(self._waiting) == 1 and not self._closing:
-                self._wake_up.wait(_GATHER_S)
-            count = works = 0
-            for task in self._waiting:
-                if count and works + len(task.works) > _WORKS_PER_COMMIT:
-                    break
-                count, works = count + 1, works + len(task.works)
-            taken, self._waiting = self._waiting[:count], self._waiting[count:]
-            return taken
-
-    def _write(self, tasks: list[_Task], runner: asyncio.Runner) -> bool:
-        """Whether the database took them. One that cannot be applied does not stop the others."""
         try:
-            self._commit(tasks, runner)
-        except Exception as error:  # noqa: BLE001 - the edge of the background worker
-            if len(tasks) > 1:
-                written = [self._write([task], runner) for task in tasks]
-                return all(written)
-            return self._failed(tasks[0], error)
-        return True
+            with asyncio.Runner() as runner:
+                self._write_all(runner)
+        finally:
+            self._queue.close(0)
+            self._queue.abandon()
 
-    def _commit(self, tasks: list[_Task], runner: asyncio.Runner) -> None:
-        works = [work for task in tasks for work in task.works]
-        with self._store.writing() as connection:
-            change_no = rows.next_change(connection)
-            session = Session(
-                connection,
-                self._reactor,
-                self._clock_ms(),
-                self._rejections,
-                self._product_events,
-            )
-            session.read(works)
-            applied = [session.apply(work) for work in works]
-            changed = session.write(change_no)
-            self._record(session.recorded, runner)
-        self._rejections.note(session.rejected)
-        self._cache.forget(session.gone)
-        self._cache.put(changed, change_no)
-        for (project_id, digest), account in session.changed_accounts.items():
-            self._cache.put_account(project_id, digest, account.attributes, change_no)
-        self._done(tasks, applied)
+    def _write_all(self, runner: asyncio.Runner) -> None:
+        while tasks := self._queue.take():
+            again = self._write(tasks, runner)
+            if again:
+                self._queue.put_back(again)
+                if self._queue.is_over:
+                    return
+                self._queue.nap(_RETRY_S)
+
+    def _write(self, tasks: list[Task], runner: asyncio.Runner) -> list[Task]:
+        """Those that have to be tried again. One that cannot be applied does not stop the rest."""
+        while tasks:
+            try:
+                written = self._commit(tasks, runner)
+            except _TaskFailed as failed:
+                self._refuse(failed.task, failed.error)
+                tasks = [task for task in tasks if task is not failed.task]
+            except Exception as error:  # noqa: BLE001 - the edge of the background worker
+                return self._failed(tasks, error, runner)
+            else:
+                self._remember(tasks, written)
+                return []
+        return []
+
+    def _commit(self, tasks: Sequence[Task], runner: asyncio.Runner) -> _Written:
+        self._store.check_in_place()
+        written: _Written | None = None
+        try:
+            with self._store.writing() as connection:
+                change_no = next_change(connection)
+                receipt = self._store.receipt(connection)
+                session = self._session(connection)
+                session.read([work for task in tasks for work in task.works])
+                applied = [_applied(session, task) for task in tasks]
+                profiles = session.write(change_no)
+                self._record(session.recorded, runner)
+                written = _Written(session, applied, profiles, change_no, receipt)
+        except CommitUnanswered as error:
+            if written is None or not self._is_confirmed(written.receipt):
+                raise StoreFailed(error.place, error.problem) from None
+        return written
+
+    def _session(self, connection: Connection) -> Session:
+        return Session(
+            connection, self._reactor, self._clock_ms(), self._rejections, self._product_events
+        )
+
+    def _is_confirmed(self, receipt: str) -> bool:
+        """The connection broke while it was committing. Raises CommitUnanswered when the database
+        does not tell for too long."""
+        give_up_at = time.monotonic() + _CONFIRM_WITHIN_S
+        while True:
+            try:
+                return self._store.was_committed(receipt)
+            except StoreFailed as error:
+                if self._queue.is_over or time.monotonic() > give_up_at:
+                    raise CommitUnanswered(self._store.place, error.problem) from None
+            time.sleep(_RETRY_S)
 
     def _record(self, recorded: Recorded, runner: asyncio.Runner) -> None:
         """Durably: the profile of whoever was activated says so only when the log does."""
@@ -170,34 +194,75 @@ class ProfileWriter:
         if tickets:
             runner.run(self._log.committed(tickets[-1]))
 
-    def _done(self, tasks: Iterable[_Task], applied: Sequence[Applied]) -> None:
-        start = 0
-        for task in tasks:
-            end = start + len(task.works)
-            self._settle(task, applied[start:end])
-            start = end
+    def _remember(self, tasks: Sequence[Task], written: _Written) -> None:
+        if self._failing:
+            _log.info("profiles.written_again")
+        self._failing = False
+        session, change_no = written.session, written.change_no
+        self._rejections.note(session.rejected)
+        self._profiles.put_written(written.profiles, session.gone, change_no)
+        self._accounts.put_written(session.accounts.changed, change_no)
+        figures = self.figures
+        figures.written += sum(len(task.works) for task in tasks)
+        figures.switched += sum(
+            len(merged.switched)
+            for of_task in written.applied
+            for each in of_task
+            for merged in each.merged
+        )
+        self._queue.settle(zip(tasks, written.applied, strict=True))
 
-    def _settle(self, task: _Task, outcome: Sequence[Applied] | Exception) -> None:
-        with self._wake_up:
-            self._queued -= len(task.works)
-        if task.loop is None or task.future is None:
-            return
-        with suppress(RuntimeError):  # the loop was closed while its task waited
-            task.loop.call_soon_threadsafe(_resolve, task.future, outcome)
-
-    def _failed(self, task: _Task, error: Exception) -> bool:
-        """Whether to go on at once."""
-        self.failures += 1
-        known = isinstance(error, FairlotError)
-        if self.failures == 1 or not known:
+    def _failed(self, tasks: list[Task], error: Exception, runner: asyncio.Runner) -> list[Task]:
+        """Those that have to be tried again. What works for none is nobody's fault; what may be
+        the fault of one is looked for by halves."""
+        self.figures.failures += 1
+        if self._may_be_of_one(error):
+            if len(tasks) > 1:
+                half = len(tasks) // 2
+                first = self._write(tasks[:half], runner)
+                return first + self._write(tasks[half:], runner)
+            tasks[0].tries += 1
+            if tasks[0].tries >= _TRIES or not isinstance(error, StoreFailed):
+                self._refuse(tasks[0], error)
+                return []
+        if not self._failing:
             _log.error("profiles.write_failed", kind=type(error).__name__, error=_said(error))
-        if task.future is not None or not known:
-            problem = str(error) if known else "a change could not be made; the log says why"
-            self._settle(task, ProfilesUnavailable(problem))
-            return not known
-        with self._wake_up:
-            self._waiting.insert(0, task)
-        return False
+        self._failing = True
+        told = _told(error)
+        self._queue.settle((task, told) for task in tasks if task.future is not None)
+        return [task for task in tasks if task.future is None]
+
+    def _may_be_of_one(self, error: Exception) -> bool:
+        if isinstance(error, LogUnavailable):
+            return error.reason is LogTrouble.UNSTORABLE
+        if isinstance(error, StoreUnusable):
+            return False
+        return not isinstance(error, StoreFailed) or self._can_write()
+
+    def _can_write(self) -> bool:
+        try:
+            with self._store.writing() as connection:
+                next_change(connection)
+        except StoreFailed:
+            return False
+        return True
+
+    def _refuse(self, task: Task, error: Exception) -> None:
+        """It can never be stored."""
+        self.figures.refused += len(task.works)
+        if not isinstance(error, ChangeRefused):
+            _log.error("profiles.change_failed", kind=type(error).__name__, error=_said(error))
+            error = ProfilesUnavailable("a change could not be made; the log says why")
+        self._queue.settle([(task, error)])
+
+
+def _applied(session: Session, task: Task) -> list[Applied]:
+    try:
+        return [session.apply(work) for work in task.works]
+    except SQLAlchemyError:
+        raise
+    except Exception as error:
+        raise _TaskFailed(task, error) from error
 
 
 def _said(error: Exception) -> str:
@@ -205,10 +270,7 @@ def _said(error: Exception) -> str:
     return str(error) if isinstance(error, FairlotError) else ""
 
 
-def _resolve(future: "Future[list[Applied]]", outcome: Sequence[Applied] | Exception) -> None:
-    if future.done():
-        return
-    if isinstance(outcome, Exception):
-        future.set_exception(outcome)
-    else:
-        future.set_result(list(outcome))
+def _told(error: Exception) -> ProfilesUnavailable:
+    if isinstance(error, CommitUnanswered):
+        return ProfilesUnconfirmed(error.problem)
+    return ProfilesUnavailable(str(error))

@@ -90,7 +90,11 @@ def subject_ids_of(profile: Profile | None, given: Identifier) -> frozenset[byte
 
 
 def erase_profiles(
-    connection: Connection, project_id: str, digests: Iterable[bytes], change_no: int
+    connection: Connection,
+    project_id: str,
+    digests: Iterable[bytes],
+    change_no: int,
+    now_ms: int,
 ) -> Sequence[str]:
     """All that is called so, with its events; the ids of the profiles. Only these ids stay, so that
     other processes see that they are gone."""
@@ -105,7 +109,7 @@ def erase_profiles(
         some = ids[start : start + _AT_ONCE]
         for table in (profile_events, profile_identifiers):
             connection.execute(delete(table).where(table.c.profile_id.in_(some)))
-    empty_profiles(connection, ids, change_no)
+    empty_profiles(connection, ids, change_no, now_ms)
     return ids
 
 

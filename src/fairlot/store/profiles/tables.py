@@ -33,7 +33,7 @@ profile_schema = Table(
     Column("change_no", BigInteger, nullable=False),
 )
 
-# Without a body, what was deleted or merged into another.
+# Without a body, what was deleted or merged into another, and when.
 profiles = Table(
     "profiles",
     metadata,
@@ -42,8 +42,15 @@ profiles = Table(
     Column("body", LargeBinary),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("change_no", BigInteger, nullable=False),
+    Column("gone_at_ms", BigInteger),
     Index(None, "change_no"),
     Index(None, "project_id", "created_at_ms", "id"),
+)
+Index(
+    "ix_profiles_gone_at_ms",
+    profiles.c.gone_at_ms,
+    sqlite_where=profiles.c.gone_at_ms.is_not(None),
+    postgresql_where=profiles.c.gone_at_ms.is_not(None),
 )
 
 profile_identifiers = Table(
@@ -65,6 +72,7 @@ profile_events = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("properties", LargeBinary),
     Index(None, "profile_id", "name", "at_ms"),
+    Index(None, "at_ms"),
 )
 
 accounts = Table(

@@ -7,7 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fairlot.profiles import Claim, Happening, claim_of_subject, subject_identifier
+from fairlot.profiles import (
+    Claim,
+    Happening,
+    claim_of_source,
+    claim_of_subject,
+    source_identifier,
+    subject_identifier,
+)
 from fairlot.profiles.consents import FOR_EVER_MS, GENERAL, consented
 from fairlot.service.privacy import Rejections
 from fairlot.service.profiles import Applied, Step, Work
@@ -119,14 +126,15 @@ def test_writer__another_user_on_a_device_of_who_rejected__does_not_reject(
     tmp_path: Path, database_url: str | None
 ) -> None:
     with profile_bench(tmp_path, database_url) as bench:
-        asyncio.run(say(bench, claim_of_subject("tv", user_id="ada"), False))
+        asyncio.run(say(bench, claim_of_source("home", "tv", user_id="ada"), False))
 
-        asyncio.run(bench.happen(claim_of_subject("tv", user_id="bo"), "login"))
+        asyncio.run(bench.happen(claim_of_source("home", "tv", user_id="bo"), "login"))
 
         rejections = bench.profiles.rejections
         assert rejections.rejects(PROJECT, "ada")
         assert not rejections.rejects(PROJECT, "bo")
-        assert not rejections.rejects(PROJECT, "tv")
+        assert not rejections.rejects_as(PROJECT, source_identifier("home", "tv"))
+        assert rejections.rejects(PROJECT, "tv")  # by which ada is drawn
 
 
 def test_writer__of_who_rejects__nothing_is_kept(tmp_path: Path, database_url: str | None) -> None:

@@ -1,0 +1,51 @@
+"""What can be stored of a subject: whatever else is refused before it is queued."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from fairlot.events.properties import content_problem
+from fairlot.events.rows import is_sound
+from fairlot.events.sent import MAX_INTEGER, MAX_NAME_CHARS, MAX_SUBJECT_CHARS
+from fairlot.profiles import MAX_ATTRIBUTES_BYTES
+from fairlot.service.profiles.errors import ChangeRefused
+from fairlot.service.profiles.work import Work
+
+MAX_IDENTIFIER_CHARS: Final = 3 * MAX_SUBJECT_CHARS
+"""As it is kept: an identifier of a source is two texts in JSON."""
+_EVENT_ID_CHARS: Final = 36
+
+
+def attributes_problem(attributes: Mapping[str, Any]) -> str | None:
+    """What is wrong with the attributes of a profile or an account, all together, if anything."""
+    return content_problem(attributes, MAX_ATTRIBUTES_BYTES)
+
+
+def check_work(work: Work) -> None:
+    """Raises ChangeRefused. The attributes are checked when they are known: when it is applied."""
+    for field, text, most in _texts(work):
+        if not 1 <= len(text) <= most:
+            raise ChangeRefused(field, f"use 1 to {most} characters")
+        if not is_sound(text):
+            raise ChangeRefused(field, "holds U+0000 or half a surrogate pair; send whole ones")
+    for field, moment in _moments(work):
+        if not 0 <= moment <= MAX_INTEGER:
+            raise ChangeRefused(field, "is no moment in milliseconds since the epoch")
+
+
+def _texts(work: Work) -> Iterator[tuple[str, str, int]]:
+    """Field, text, and how long it may be."""
+    for identifier in work.claim.identifiers:
+        yield identifier.kind.value, identifier.value, MAX_IDENTIFIER_CHARS
+    if work.account_id is not None:
+        yield "account_id", work.account_id, MAX_SUBJECT_CHARS
+    if work.session_id is not None:
+        yield "session_id", work.session_id, MAX_SUBJECT_CHARS
+    for happening in work.happenings:
+        yield "event_id", happening.event_id, _EVENT_ID_CHARS
+        yield "event_name", happening.name, MAX_NAME_CHARS
+
+
+def _moments(work: Work) -> Iterator[tuple[str, int]]:
+    yield "at", work.at_ms
+    for happening in work.happenings:
+        yield "at", happening.at_ms
