@@ -1,10 +1,22 @@
 """Products, and what happened to them, as rows."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Float, Integer, column, func, select, values
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    FromClause,
+    Integer,
+    MetaData,
+    Table,
+    column,
+    func,
+    select,
+    values,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fairlot.store.profiles.catalogs import next_product_change
@@ -174,11 +186,7 @@ def popular_products(
     are not known."""
     if not factors:
         return []
-    decay = (
-        values(column("day", Integer), column("factor", Float), name="given")
-        .data(sorted(factors.items()))
-        .cte("decay")
-    )
+    decay = _DECAYS[connection.dialect.name](connection, factors)
     counted = (
         product_days.c.views * weights.view
         + product_days.c.carts * weights.cart
@@ -193,6 +201,34 @@ def popular_products(
     # Rounded, since databases may add up in another order.
     scores = [(-round(row.score, 9), row.product_id) for row in connection.execute(query)]
     return [product_id for score, product_id in sorted(scores) if score < 0]
+
+
+def _decay_as_table(connection: Connection, factors: Mapping[int, float]) -> FromClause:
+    """With its days as keys: SQLite looks through a list for every row."""
+    _decay.create(connection, checkfirst=True)
+    connection.execute(_decay.delete())
+    connection.execute(
+        _decay.insert(), [{"day": day, "factor": each} for day, each in factors.items()]
+    )
+    return _decay
+
+
+def _decay_as_list(_connection: Connection, factors: Mapping[int, float]) -> FromClause:
+    """PostgreSQL hashes it, and makes no table in a transaction that only reads."""
+    columns = column("day", Integer), column("factor", Float)
+    return values(*columns, name="given").data(sorted(factors.items())).cte("decay")
+
+
+_DECAYS: Final[Mapping[str, Callable[[Connection, Mapping[int, float]], FromClause]]] = {
+    "sqlite": _decay_as_table,
+    "postgresql": _decay_as_list,
+}
+_decay: Final = Table(
+    "decay",
+    MetaData(schema="temp"),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("factor", Float, nullable=False),
+)
 
 
 def forget_old_days(connection: Connection, project_id: str, before_day: int) -> None:
