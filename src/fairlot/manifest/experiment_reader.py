@@ -138,7 +138,7 @@ class _ExperimentReader:
         """The variants; `divert_to` and `rollout` must each name one."""
         before = len(self.problems)
         triggered = is_triggered(self.top)
-        variants = read_variants(self.top, has_control=not triggered)
+        variants = read_variants(self.top, self.names.feeds, has_control=not triggered)
         with_variants = replace(SOUND, type=kind, variants=variants)
         if triggered:
             with_variants = replace(with_variants, type=PERSONALIZATION, activation=SOME_ACTIVATION)

@@ -1,13 +1,14 @@
 """The variants of an experiment."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from fairlot.engine import Variant
 from fairlot.engine.checks import MAX_VARIANTS, VARIANT_KEY
 from fairlot.engine.model import BUCKETS, FULL_RATE_BP
+from fairlot.manifest.binding_reader import check_bindings
 from fairlot.manifest.fields import Field, Fields, JsonSchema, Shape, Table
 from fairlot.manifest.nodes import Node, shown, shown_value
 from fairlot.manifest.shapes import (
@@ -136,9 +137,12 @@ VARIANTS: Final = Field(
 )
 
 
-def read_variants(top: Fields, *, has_control: bool) -> tuple[Variant, ...]:
-    """The variants of the experiment whose fields are `top`, of which one is its control."""
+def read_variants(top: Fields, feeds: Collection[str], *, has_control: bool) -> tuple[Variant, ...]:
+    """The variants of the experiment whose fields are `top`, of which one is its control. Their
+    payloads may bind `feeds`."""
     readers = top.read(VARIANTS) or ()
+    for fields in readers:
+        check_bindings(fields, _PAYLOAD.name, feeds)
     variants = [_read_variant(fields) for fields in readers]
     marked = [index for index, variant in enumerate(variants) if variant.is_control]
     for index in marked[1:]:

@@ -95,7 +95,7 @@ class KnownFeeds:
                 profile,
                 fields=payload.get("fields"),
                 limit=payload.get("limit"),
-                offset=payload.get("offset", 0),
+                offset=payload.get("offset") or 0,
                 product_id=product_id,
             )
         except UnknownFeed:

@@ -38,7 +38,7 @@ class Rankings:
         self._connection = connection
         self._project_id = project_id
         self._today = now_ms // DAY_MS
-        self._known: dict[tuple[object, ...], Sequence[str]] = {}
+        self._known: dict[tuple[Weights, int], Sequence[str]] = {}
 
     def parts_of(self, sources: Sequence[Feed]) -> tuple[Part, ...]:
         """Of the first of the sources, filled up with the others. Raises InvalidExperiment for a
@@ -77,24 +77,23 @@ class Rankings:
         yield from source.pin
         yield from self._ranked(source)
 
-    def _ranked(self, source: Feed) -> Sequence[str]:
+    def _ranked(self, source: Feed) -> Iterable[str]:
         if source.algorithm is FeedAlgorithm.RECENTLY_VIEWED:
             return ()
-        weights = Weights(source.view_weight, source.cart_weight, source.order_weight)
-        is_newest = source.algorithm is FeedAlgorithm.NEWEST
-        key = (source.algorithm,) if is_newest else (*weights, source.half_life_ms)
-        if key not in self._known:
-            self._known[key] = (
-                newest_products(self._connection, self._project_id)
-                if is_newest
-                else popular_products(
-                    self._connection,
-                    self._project_id,
-                    weights,
-                    factors_of(self._today, source.half_life_ms),
-                )
+        if source.algorithm is FeedAlgorithm.NEWEST:
+            return newest_products(self._connection, self._project_id)
+        return self._popular(
+            Weights(source.view_weight, source.cart_weight, source.order_weight),
+            source.half_life_ms,
+        )
+
+    def _popular(self, weights: Weights, half_life_ms: int) -> Sequence[str]:
+        if (weights, half_life_ms) not in self._known:
+            factors = factors_of(self._today, half_life_ms)
+            self._known[weights, half_life_ms] = popular_products(
+                self._connection, self._project_id, weights, factors
             )
-        return self._known[key]
+        return self._known[weights, half_life_ms]
 
 
 def factors_of(today: int, half_life_ms: int) -> dict[int, float]:

@@ -15,14 +15,17 @@ from sqlalchemy import (
     column,
     func,
     select,
+    tuple_,
     values,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateTable
 
 from fairlot.store.profiles.catalogs import next_product_change
 from fairlot.store.profiles.tables import product_days, products
 
 _IDS_AT_ONCE: Final = 500
+_NEWEST_AT_ONCE: Final = 2_000
 _INSERTS: Final[Mapping[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -150,13 +153,20 @@ def changed_products(connection: Connection, project_id: str, change_no: int) ->
     return list(connection.execute(query).scalars())
 
 
-def newest_products(connection: Connection, project_id: str) -> list[str]:
-    """The ids of all, the last to come first."""
-    query = select(products.c.product_id, products.c.created_at_ms).where(
-        products.c.project_id == project_id, products.c.body.is_not(None)
+def newest_products(connection: Connection, project_id: str) -> Iterator[str]:
+    """The ids of all, the last to come first; read as they are asked for."""
+    place = tuple_(products.c.created_at_ms, products.c.product_id)
+    first = (
+        select(products.c.product_id, products.c.created_at_ms)
+        .where(products.c.project_id == project_id, products.c.body.is_not(None))
+        .order_by(products.c.created_at_ms.desc(), products.c.product_id.desc())
+        .limit(_NEWEST_AT_ONCE)
     )
-    rows = [(-row.created_at_ms, row.product_id) for row in connection.execute(query)]
-    return [product_id for _, product_id in sorted(rows)]
+    query = first
+    while rows := connection.execute(query).fetchall():
+        yield from (product_id for product_id, _ in rows)
+        last_id, last_created_at_ms = rows[-1]
+        query = first.where(place < tuple_(last_created_at_ms, last_id))
 
 
 def add_day_counts(
@@ -199,13 +209,14 @@ def popular_products(
         .group_by(product_days.c.product_id)
     )
     # Rounded, since databases may add up in another order.
-    scores = [(-round(row.score, 9), row.product_id) for row in connection.execute(query)]
+    rows = connection.execute(query).fetchall()
+    scores = [(-round(score, 9), product_id) for product_id, score in rows]
     return [product_id for score, product_id in sorted(scores) if score < 0]
 
 
 def _decay_as_table(connection: Connection, factors: Mapping[int, float]) -> FromClause:
     """With its days as keys: SQLite looks through a list for every row."""
-    _decay.create(connection, checkfirst=True)
+    connection.execute(CreateTable(_decay, if_not_exists=True))
     connection.execute(_decay.delete())
     connection.execute(
         _decay.insert(), [{"day": day, "factor": each} for day, each in factors.items()]

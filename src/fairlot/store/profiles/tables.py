@@ -97,7 +97,7 @@ products = Table(
     Column("updated_at_ms", BigInteger, nullable=False),
     Column("change_no", BigInteger, nullable=False),
     Index(None, "project_id", "change_no"),
-    Index(None, "project_id", "created_at_ms"),
+    Index(None, "project_id", "created_at_ms", "product_id"),
 )
 
 # What happened to a product on one day (days since the epoch, UTC), whether or not it is known.
