@@ -22,7 +22,6 @@ from fairlot.cli.options import json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_note, print_table
 from fairlot.engine import Experiment, Manifest, compile_manifest
 from fairlot.manifest import manifest_from_json, verify_manifest
-from fairlot.manifest.base64url import from_base64url
 from fairlot.manifest.problems import printable
 
 VERSION_COLUMNS: Final = ("version", "published", "author", "note", "revoked")
@@ -56,6 +55,9 @@ def show_versions(client: ControlClient, limit: int, org: str, project: str, as_
 @manifest.command()
 @click.argument("version", type=click.IntRange(min=0), required=False)
 @click.option("--signed", is_flag=True, help="Print the newest document as it is served.")
+@click.option(
+    "--whole", is_flag=True, help="With what only the server decides by, which no client gets."
+)
 @org_option
 @project_option
 @controlled
@@ -64,22 +66,23 @@ def show(
     client: ControlClient,
     version: int | None,
     signed: bool,
+    whole: bool,
     org: str,
     project: str,
     as_json: bool,
 ) -> None:
     """Print the newest manifest of a project, or VERSION of it; with --json all of it."""
-    if version is not None and signed:
-        raise click.UsageError("--signed prints the newest version; leave VERSION out")
+    if signed and (version is not None or whole):
+        raise click.UsageError("--signed prints the newest version, as it is served")
     if version is None:
-        document = _newest(client, org, project)["manifest"]
-        payload = json.loads(from_base64url(document["payload"]))
-    else:
-        path = project_path(org, project, "manifests", str(version))
-        payload = client.request("GET", path).json["manifest"]
-    if signed:
-        click.echo(json.dumps(document, separators=(",", ":")))
-        return
+        newest = _newest(client, org, project)
+        if signed:
+            click.echo(json.dumps(newest["manifest"], separators=(",", ":")))
+            return
+        version = newest["version"]
+    path = project_path(org, project, "manifests", str(version))
+    stored = client.request("GET", path).json
+    payload = stored["server"] if whole and stored["server"] is not None else stored["manifest"]
     if as_json:
         print_json(payload)
         return

@@ -19,7 +19,8 @@ class DifferenceKind(StrEnum):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one experiment, layer or segment, or of the holdout. `fields` are of what is in both."""
+    """Of one experiment, layer, segment, property or feed, or of the holdout. `fields` are of what
+    is in both."""
 
     kind: ChangedKind
     key: str
@@ -35,11 +36,13 @@ class ManifestDiff(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     keys_removed: tuple[str, ...]
 
 
+# What is only in the payload that the server decides by.
+_OF_THE_SERVER: Final = {ChangedKind.PROPERTY: "properties", ChangedKind.FEED: "feeds"}
 _NO_MANIFEST: Final = b'{"experiments":[]}'
 
 
 def diff_manifests(before: bytes | None, after: bytes) -> ManifestDiff:
-    """Of two payloads; None is before the first version."""
+    """Of two payloads that the server decides by; None is before the first version."""
     old, new = (msgspec.json.decode(each or _NO_MANIFEST) for each in (before, after))
     old_keys, new_keys = (each.get("keys", []) for each in (old, new))
     return ManifestDiff(
@@ -48,6 +51,11 @@ def diff_manifests(before: bytes | None, after: bytes) -> ManifestDiff:
             *_differences(ChangedKind.LAYER, _listed(old, "layers"), _listed(new, "layers")),
             *_differences(ChangedKind.SEGMENT, _listed(old, "segments"), _listed(new, "segments")),
             *_differences(ChangedKind.HOLDOUT, _holdout(old), _holdout(new)),
+            *(
+                difference
+                for kind, name in _OF_THE_SERVER.items()
+                for difference in _differences(kind, _listed(old, name), _listed(new, name))
+            ),
         ),
         keys_added=tuple(key for key in new_keys if key not in old_keys),
         keys_removed=tuple(key for key in old_keys if key not in new_keys),

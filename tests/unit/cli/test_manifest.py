@@ -5,6 +5,8 @@ import pytest
 
 from support.commands import Run
 
+ONCE = "key: once\nname: Once\ndisplay: once\nvariants: [{key: a, name: A}, {key: b, name: B}]\n"
+
 
 @pytest.fixture
 def document(shop: Run) -> Path:
@@ -20,6 +22,31 @@ def test_manifest__shown__names_the_experiments(shop: Run) -> None:
     payload = shop("manifest", "show", "--json").json
     assert payload["schema"] == "fairlot.manifest/1"
     assert len(payload["experiments"]) == 4
+
+
+def test_manifest__shown_whole__has_what_only_the_server_decides_by(
+    shop: Run, tmp_path: Path
+) -> None:
+    assert shop("manifest", "show", "--whole", "--json").json == (
+        shop("manifest", "show", "--json").json
+    )
+    text = (
+        "key: once\nname: Once\ndisplay: once\nvariants: [{key: a, name: A}, {key: b, name: B}]\n"
+    )
+    (tmp_path / "once").mkdir()
+    (tmp_path / "once" / "once.yaml").write_text(text, "utf-8")
+    assert shop("apply", "once", "--yes").code == 0
+    served, whole = (
+        {
+            each["key"]: each
+            for each in shop("manifest", "show", *words, "--json").json["experiments"]
+        }
+        for words in ((), ("--whole",))
+    )
+    assert served["once"]["serverOnly"] is True
+    assert whole["once"]["display"] == "once"
+    assert shop("manifest", "show", 2, "--whole", "--json").json["version"] == 2
+    assert shop("manifest", "show", "--signed", "--whole").code == 2
 
 
 def test_manifest__published_one__verifies(shop: Run) -> None:

@@ -9,6 +9,8 @@ import pytest
 from fairlot.engine import (
     ActivationRule,
     EventRule,
+    Feed,
+    FeedAlgorithm,
     HistoryCondition,
     HistorySegment,
     Holdout,
@@ -16,6 +18,7 @@ from fairlot.engine import (
     LayerRange,
     ListSegment,
     Manifest,
+    PropertyRule,
     RuleSegment,
     Status,
 )
@@ -97,6 +100,33 @@ def test_diff__history_of_a_segment__is_told_as_it_is_written() -> None:
             "before": [{"event": "order", "within": "1m", "performed": False}],
             "after": [{"event": "order", "within": "90s", "performed": False}],
         }
+    ]
+
+
+def test_diff__properties_and_feeds__are_told_too() -> None:
+    before = payload(
+        properties=(PropertyRule("page", EventRule("view"), "page"),),
+        feeds=(Feed("top", FeedAlgorithm.NEWEST),),
+    )
+    after = payload(
+        properties=(PropertyRule("page", EventRule("view", within_ms=1000), "page"),),
+        feeds=(Feed("new", FeedAlgorithm.NEWEST),),
+    )
+    assert told(diff_manifests(before, after)) == [
+        {
+            "kind": "property",
+            "key": "page",
+            "change": "changed",
+            "fields": [
+                {
+                    "path": "when",
+                    "before": {"event": "view"},
+                    "after": {"event": "view", "within": "1s"},
+                }
+            ],
+        },
+        {"kind": "feed", "key": "new", "change": "added", "fields": []},
+        {"kind": "feed", "key": "top", "change": "removed", "fields": []},
     ]
 
 
