@@ -48,8 +48,11 @@ class _Who(msgspec.Struct, frozen=True, gc=False):
     unit_id: str | None = None
     user_id: str | None = None
 
-    def ids(self) -> tuple[str | None, ...]:
-        return (self.subject_id, self.unit_id, self.user_id)
+    def ids(self) -> tuple[str, ...]:
+        """Mostly the unit is the subject."""
+        if self.user_id is None and self.unit_id in (None, self.subject_id):
+            return (self.subject_id,)
+        return tuple(each for each in (self.subject_id, self.unit_id, self.user_id) if each)
 
 
 _decode: Final = msgspec.json.Decoder(list[_Who]).decode
@@ -157,8 +160,8 @@ class _Meant:
                 self._until_ms[digest] = max(until_ms, self._until_ms.get(digest, 0))
         self.until_ms = max(self._until_ms.values(), default=0)
 
-    def holds(self, who: str | None, at_ms: int) -> bool:
-        return who is not None and at_ms < self._until_ms.get(self._digest_of(who), 0)
+    def holds(self, who: str, at_ms: int) -> bool:
+        return at_ms < self._until_ms.get(self._digest_of(who), 0)
 
 
 def _events_of(

@@ -101,7 +101,7 @@ def test_ingest__private__keeps_that_it_happened_and_nothing_more(
     log: EventLog, tmp_path: Path
 ) -> None:
     rows = [
-        conversion_row("a", properties={"page": "/x"}),
+        conversion_row("a", value=9.5, properties={"page": "/x"}),
         exposure_row("c", url="https://shop.example/x", properties={"page": "/x"}),
         identity_row("d"),
     ]
@@ -111,5 +111,5 @@ def test_ingest__private__keeps_that_it_happened_and_nothing_more(
     (exposure,) = read_exposures(tmp_path)
     (conversion,) = read_conversions(tmp_path)
     (identity,) = read_identities(tmp_path)
-    assert exposure.url is None
+    assert (exposure.url, conversion.value) == (None, None)
     assert exposure.properties == conversion.properties == identity.properties == {"gpc": True}

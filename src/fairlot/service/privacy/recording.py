@@ -40,7 +40,11 @@ def recordable(batch: ReceivedBatch, rejects: Rejects, *, private: bool) -> Reco
 def without_details(event: E) -> E:
     """Of who sent the Global Privacy Control: that it happened, and nothing more of it."""
     event = msgspec.structs.replace(event, properties=GPC)
-    return msgspec.structs.replace(event, url=None) if isinstance(event, Exposure) else event
+    if isinstance(event, Exposure):
+        return msgspec.structs.replace(event, url=None)
+    if isinstance(event, Conversion):
+        return msgspec.structs.replace(event, value=None)
+    return event
 
 
 def _kept(events: Iterable[E], rejects: Rejects, private: bool) -> list[E]:

@@ -240,6 +240,18 @@ def test_delete__files_of_workers_that_are_gone__are_seen_to_as_well(site: Site)
     assert site.traces(ADA) == set()
 
 
+def test_delete__who_asked_died__is_finished_by_the_next_that_starts(site: Site) -> None:
+    gone = site.open()
+    gone.record(site.project.id, ADA)
+    gone.log.close(2)
+    site.begin(site.command())
+    assert site.traces(ADA)
+
+    site.open()
+
+    assert site.traces(ADA) == set()
+
+
 def test_delete__events_that_another_worker_had_queued__are_removed_too(site: Site) -> None:
     here, there = site.open(), site.open()
     begun = site.begin(here.deletions)
