@@ -86,6 +86,7 @@ class Application:
         self._polling: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._following_profiles: asyncio.Task[None] | None = None
+        self._following_deletions: asyncio.Task[None] | None = None
         self._tending_feeds: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,6 +110,7 @@ class Application:
         self._polling = asyncio.create_task(self._poll(self._services, self._store))
         self._following = asyncio.create_task(self._store.follow(self._changed.set))
         self._following_profiles = asyncio.create_task(self._follow_profiles(self._services))
+        self._following_deletions = asyncio.create_task(self._follow_deletions(self._services))
         self._tending_feeds = asyncio.create_task(self._tend_feeds(self._services))
 
     async def stop(self) -> None:
@@ -135,6 +137,7 @@ class Application:
             self._polling,
             self._following,
             self._following_profiles,
+            self._following_deletions,
             self._tending_feeds,
         )
         tasks = [task for task in background if task is not None]
@@ -191,11 +194,24 @@ class Application:
         while not self._stopping:
             try:
                 await asyncio.to_thread(services.profiles.follow)
-                await asyncio.to_thread(services.deletions.follow)
                 failing = False
             except Exception as error:  # noqa: BLE001 - the edge of the background worker
                 if not failing:
                     _log.error("server.profiles_not_followed", kind=type(error).__name__)
+                failing = True
+            await asyncio.sleep(PROFILES_SEEN_WITHIN_S)
+
+    async def _follow_deletions(self, services: Services) -> None:
+        """Delete what others were asked to. It may take its time: by itself. A background edge, as
+        `_poll` is."""
+        failing = False
+        while not self._stopping:
+            try:
+                await asyncio.to_thread(services.deletions.follow)
+                failing = False
+            except Exception as error:  # noqa: BLE001 - the edge of the background worker
+                if not failing:
+                    _log.error("server.deletions_not_followed", kind=type(error).__name__)
                 failing = True
             await asyncio.sleep(PROFILES_SEEN_WITHIN_S)
 
@@ -375,6 +391,7 @@ def _open_services(settings: Settings, store: Store) -> Services:
             clock_ms=_now_ms,
             forget=partial(_forget_subjects, decisions, log),
         )
+        deletions.begin_to_follow()
         return Services(
             decisions=decisions,
             store=store,

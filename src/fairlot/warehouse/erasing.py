@@ -98,15 +98,13 @@ def note_emptied(path: Path) -> None:
 
 def erased_in(path: Path) -> dict[str, bool]:
     """The ids of the deletions that a file has made, each with whether its write-ahead log was
-    emptied since."""
-    with closing(open_read_only(path)) as connection:
-        try:
-            rows = connection.execute("SELECT deletion_id, emptied FROM erased")
-        except (
-            sqlite3.OperationalError
-        ):  # of an older schema: whoever opens it brings it up to date
-            return {}
-        return {deletion_id: bool(emptied) for deletion_id, emptied in rows}
+    emptied since; none of a file that is older than that, or cannot be read."""
+    try:
+        with closing(open_read_only(path)) as connection:
+            rows = connection.execute("SELECT deletion_id, emptied FROM erased").fetchall()
+    except sqlite3.DatabaseError:
+        return {}
+    return {deletion_id: bool(emptied) for deletion_id, emptied in rows}
 
 
 def _open(path: Path) -> sqlite3.Connection:

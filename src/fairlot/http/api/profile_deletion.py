@@ -13,7 +13,8 @@ from fairlot.http.registry import Answer, Auth, Route
 from fairlot.http.services import Services
 from fairlot.http.statuses import refused
 from fairlot.service.actors import Scope as AccessScope
-from fairlot.service.privacy.deleting import Begun, Why
+from fairlot.service.privacy.deleting import Begun
+from fairlot.service.privacy.log_files import Why
 
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}/profiles/{subject}"
 

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -23,6 +22,7 @@ from fairlot.events import new_ulid
 from fairlot.profiles import Claim, subject_identifier
 from fairlot.service.actors import Actor
 from fairlot.service.audit import record
+from fairlot.service.privacy.log_files import WAL_WITHIN_S, Left, LogFiles, Why
 from fairlot.service.profiles import KnownProfiles, Work
 from fairlot.store import Store
 from fairlot.store.experiments import experiment_ids_of
@@ -42,34 +42,13 @@ from fairlot.store.profiles.deletions import (
     subject_ids_of,
 )
 from fairlot.store.tenants import ProjectRow
-from fairlot.warehouse import erasing
-from fairlot.warehouse.erasing import Erasure, empty_wal, erase, erased_in
-from fairlot.warehouse.files import bring_up_to_date, files_set_aside, worker_files
+from fairlot.warehouse.erasing import Erasure, empty_wal
 from fairlot.warehouse.ports import Log
-from fairlot.warehouse.slots import claim_file
 
 FINISHED_WITHIN_S: Final = 10.0
 _FLUSH_WITHIN_S: Final = 5.0
-_WAL_WITHIN_S: Final = 1.0
 _PAUSE_S: Final = 0.05
 _NOTHING: Final = Work("", Claim(()), 0, makes=False, is_seen=False)
-
-
-class Why(StrEnum):
-    """Why something of a deleted subject may still be in a file. `NOT_ERASED`: the process that
-    holds the file has not come to it. `WAL_NOT_EMPTIED`: its rows are deleted, but somebody reads
-    the file, and its write-ahead log holds old pages. Both are finished later. `SET_ASIDE`: the
-    file was damaged and renamed; only you can delete it."""
-
-    NOT_ERASED = "not_erased"
-    WAL_NOT_EMPTIED = "wal_not_emptied"
-    SET_ASIDE = "set_aside"
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    file: str
-    why: Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +77,17 @@ class Deletions:
         self._store = store
         self._profiles = profiles
         self._log = log
-        self._events_dir = events_dir
-        self._own_file = own_file
+        self._files = LogFiles(events_dir, own_file, forget)
         self._clock_ms = clock_ms
-        self._forget = forget
         self._sweeping = threading.Lock()
         self._heard = 0
         self._began_at: int | None = None
         self._unfinished = True
+
+    def begin_to_follow(self) -> None:
+        """Before this process takes anything in: what was deleted earlier is not in its queues."""
+        with self._profiles.store.reading() as connection:
+            self._began_at = newest_change(connection)
 
     def begin(
         self, connection: Connection, tenant: ProjectRow, subject_id: str, actor: Actor
@@ -145,8 +127,6 @@ class Deletions:
         """Do what others have begun, and what is left over. Blocks, mostly for one look-up."""
         with self._profiles.store.reading() as connection:
             newest = newest_deletion(connection)
-            if self._began_at is None:
-                self._began_at = newest_change(connection)
         if newest and (newest != self._heard or self._unfinished):
             self.sweep()
 
@@ -160,17 +140,11 @@ class Deletions:
             if newest != self._heard and not self._hear(deletions):
                 return
             self._heard = newest
-            self._see_to_files(deletions)
-            self._empty_profiles(deletions)
-            self._unfinished = any(self.left_of(each.id) for each in deletions)
+            done = self._files.see_to(self._erasures(deletions))
+            self._unfinished = not self._empty_profiles(deletions) or not done
 
     def left_of(self, deletion_id: str) -> list[Left]:
-        left = [Left(each.name, Why.SET_ASIDE) for each in files_set_aside(self._events_dir)]
-        for path in worker_files(self._events_dir):
-            emptied = erased_in(path).get(deletion_id)
-            if not emptied:
-                why = Why.NOT_ERASED if emptied is None else Why.WAL_NOT_EMPTIED
-                left.append(Left(path.name, why))
+        left = self._files.left_of(deletion_id)
         with self._profiles.store.reading() as connection:
             deletions = read_deletions(connection)
         if any(each.id == deletion_id and not each.emptied for each in deletions):
@@ -207,21 +181,6 @@ class Deletions:
         self._profiles.follow()
         return self._log.flush(_FLUSH_WITHIN_S)
 
-    def _see_to_files(self, deletions: Sequence[DeletionRow]) -> None:
-        erasures = self._erasures(deletions)
-        for path in worker_files(self._events_dir):
-            if _is_done(path, erasures):
-                continue
-            if path == self._own_file:
-                _see_to(path, erasures)
-                self._forget()
-            elif (slot := claim_file(path)) is not None:
-                try:
-                    bring_up_to_date(path)
-                    _see_to(path, erasures)
-                finally:
-                    slot.release()
-
     def _erasures(self, deletions: Sequence[DeletionRow]) -> list[Erasure]:
         with self._store.reading() as connection:
             experiment_ids = {
@@ -239,31 +198,17 @@ class Deletions:
             for each in deletions
         ]
 
-    def _empty_profiles(self, deletions: Sequence[DeletionRow]) -> None:
+    def _empty_profiles(self, deletions: Sequence[DeletionRow]) -> bool:
+        """Whether the profiles keep nothing of the deleted outside of their tables."""
         place = self._profiles.store.place
-        if all(each.emptied for each in deletions) or not isinstance(place, Path):
-            return
-        if empty_wal(place, _WAL_WITHIN_S):
-            with self._profiles.store.writing() as connection:
-                note_emptied(connection)
-
-
-def _is_done(path: Path, erasures: Sequence[Erasure]) -> bool:
-    known = erased_in(path)
-    return all(known.get(each.id, False) for each in erasures)
-
-
-def _see_to(path: Path, erasures: Sequence[Erasure]) -> None:
-    known = erased_in(path)
-    wanted = [each for each in erasures if each.id not in known]
-    if wanted:
-        erase(path, wanted, _digest_of, since=min(each.id for each in erasures))
-    if empty_wal(path, _WAL_WITHIN_S):
-        erasing.note_emptied(path)
-
-
-def _digest_of(subject_id: str) -> bytes:
-    return subject_identifier(subject_id).digest()
+        waiting = [each.id for each in deletions if not each.emptied]
+        if not waiting or not isinstance(place, Path):
+            return True
+        if not empty_wal(place, WAL_WITHIN_S):
+            return False
+        with self._profiles.store.writing() as connection:
+            note_emptied(connection, waiting)
+        return True
 
 
 def _put_on_record(

@@ -68,8 +68,9 @@ def newest_deletion(connection: Connection) -> int:
     return connection.execute(select(func.max(deletions.c.change_no))).scalar() or 0
 
 
-def note_emptied(connection: Connection) -> None:
-    connection.execute(deletions.update().values(emptied=True))
+def note_emptied(connection: Connection, ids: Iterable[str]) -> None:
+    """Of the deletions that were there before the write-ahead log was emptied."""
+    connection.execute(deletions.update().where(deletions.c.id.in_(list(ids))).values(emptied=True))
 
 
 def forget_deletions(connection: Connection, before_ms: int) -> None:

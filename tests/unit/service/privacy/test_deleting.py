@@ -14,7 +14,8 @@ from fairlot.profiles import Claim, Happening, claim_of_subject, subject_identif
 from fairlot.profiles.consents import GENERAL, consented
 from fairlot.service.actors import Actor, Scope
 from fairlot.service.bootstrap import bootstrap
-from fairlot.service.privacy.deleting import Begun, Deletions, Left, Why
+from fairlot.service.privacy.deleting import Begun, Deletions
+from fairlot.service.privacy.log_files import Left, Why
 from fairlot.service.profiles import Applied, KnownProfiles, Step, Work
 from fairlot.service.reactions import NO_RULES
 from fairlot.store import Store, open_store
@@ -82,6 +83,7 @@ class Site:
         process = self._process(log, log.path, lambda: forgotten.append(True))
         process.forgotten = forgotten
         process.profiles.follow()
+        process.deletions.begin_to_follow()
         process.deletions.follow()
         return process
 
@@ -392,6 +394,23 @@ def test_delete__the_log_cannot_be_written__is_left_for_later(site: Site) -> Non
     left = here.deletions.finish(begun.id, 0)
 
     assert Left(here.log.path.name, Why.NOT_ERASED) in left
+
+
+def test_delete__a_file_that_nobody_holds_cannot_be_read__does_not_stop_the_others(
+    site: Site,
+) -> None:
+    here = site.open()
+    here.record(site.project.id, ADA)
+    broken = site.events_dir / "worker-5.sqlite"
+    broken.mkdir()
+    begun = site.begin(here.deletions)
+
+    left = here.deletions.finish(begun.id, 0)
+
+    assert left == [Left(broken.name, Why.NOT_ERASED)]
+    assert site.traces(ADA) == set()
+    broken.rmdir()
+    assert here.deletions.finish(begun.id) == []
 
 
 def test_delete__long_ago__is_forgotten(site: Site) -> None:
