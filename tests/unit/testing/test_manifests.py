@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from fairlot.engine import Audience, Context, LayerRange, Status, compile_manifest, decide
+from fairlot.engine import (
+    Audience,
+    Context,
+    LayerRange,
+    Reason,
+    Status,
+    compile_manifest,
+    decide,
+)
 from fairlot.testing import (
     UnusableExperiments,
     experiment_of,
@@ -132,6 +140,15 @@ def test_manifest_from_yaml__definitions__are_in_it() -> None:
     assert [layer.salt for layer in manifest.layers] == ["other"]
     assert manifest.holdout is not None
     assert manifest.holdout.salt == "holdout.default"
+
+
+def test_manifest_from_yaml__what_only_a_server_decides__is_there_by_its_names() -> None:
+    buyers = "kind: segment\nkey: buyers\nhistory: [{event: order}]\n"
+    text = YAML.replace("name: Checkout\n", "name: Checkout\naudience: {segments: [buyers]}\n", 1)
+    manifest = manifest_from_yaml(f"{text}---\n{buyers}")
+    decision = decide(compile_manifest(manifest), "checkout", "anna", Context(history={}))
+    assert decision.reason is Reason.SERVER_ONLY
+    assert (manifest.segments, manifest.layers) == ((), ())
 
 
 def test_manifest_from_yaml__problems__all_named_with_their_lines() -> None:
