@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,11 +83,10 @@ class Application:
         self._registry: Registry | None = None
         self._changed = asyncio.Event()
         self._stopping = False
+        self._ended = asyncio.Event()
         self._polling: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
-        self._following_profiles: asyncio.Task[None] | None = None
-        self._following_deletions: asyncio.Task[None] | None = None
-        self._tending_feeds: asyncio.Task[None] | None = None
+        self._repeating: list[asyncio.Task[None]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._registry is not None:
@@ -109,9 +108,9 @@ class Application:
         self._registry = serve_routes(self._services)
         self._polling = asyncio.create_task(self._poll(self._services, self._store))
         self._following = asyncio.create_task(self._store.follow(self._changed.set))
-        self._following_profiles = asyncio.create_task(self._follow_profiles(self._services))
-        self._following_deletions = asyncio.create_task(self._follow_deletions(self._services))
-        self._tending_feeds = asyncio.create_task(self._tend_feeds(self._services))
+        self._repeating = [
+            asyncio.create_task(each) for each in self._repeated_work(self._services)
+        ]
 
     async def stop(self) -> None:
         """Write what the event log still holds, for 5 s at most, and close."""
@@ -133,13 +132,8 @@ class Application:
         """The poll ends by itself, so that no thread of it uses the store while that is closed."""
         self._stopping = True
         self._changed.set()
-        background = (
-            self._polling,
-            self._following,
-            self._following_profiles,
-            self._following_deletions,
-            self._tending_feeds,
-        )
+        self._ended.set()
+        background = (self._polling, self._following, *self._repeating)
         tasks = [task for task in background if task is not None]
         if self._following is not None:
             self._following.cancel()
@@ -188,47 +182,46 @@ class Application:
                     _log.error("server.refresh_failed", error=str(error), kind=type(error).__name__)
                 failing = True
 
-    async def _follow_profiles(self, services: Services) -> None:
-        """Drop from memory what other processes changed. A background edge, as `_poll` is."""
-        failing = False
-        while not self._stopping:
-            try:
-                await asyncio.to_thread(services.profiles.follow)
-                failing = False
-            except Exception as error:  # noqa: BLE001 - the edge of the background worker
-                if not failing:
-                    _log.error("server.profiles_not_followed", kind=type(error).__name__)
-                failing = True
-            await asyncio.sleep(PROFILES_SEEN_WITHIN_S)
+    def _repeated_work(self, services: Services) -> Iterator[Coroutine[Any, Any, None]]:
+        """What other processes changed is dropped from memory, or taken over; and feeds are
+        refreshed, in a thread that no decision waits for."""
+        refresh_ms = round(self._settings.feed_refresh_s * 1000)
 
-    async def _follow_deletions(self, services: Services) -> None:
-        """Delete what others were asked to. It may take its time: by itself. A background edge, as
-        `_poll` is."""
-        failing = False
-        while not self._stopping:
-            try:
-                await asyncio.to_thread(services.deletions.follow)
-                failing = False
-            except Exception as error:  # noqa: BLE001 - the edge of the background worker
-                if not failing:
-                    _log.error("server.deletions_not_followed", kind=type(error).__name__)
-                failing = True
-            await asyncio.sleep(PROFILES_SEEN_WITHIN_S)
+        async def follow_profiles() -> None:
+            await asyncio.to_thread(services.profiles.follow)
 
-    async def _tend_feeds(self, services: Services) -> None:
-        """Serve what was refreshed, and refresh what is due. A background edge, as `_poll` is."""
+        async def follow_deletions() -> None:  # which may take its time
+            await asyncio.to_thread(services.deletions.follow)
+
+        async def follow_feeds() -> None:
+            await asyncio.to_thread(services.feeds.follow)
+
+        async def refresh_feeds() -> None:
+            await services.in_control_thread(services.feeds.refresh_due, refresh_ms)
+
+        yield self._repeat(PROFILES_SEEN_WITHIN_S, "server.profiles_not_followed", follow_profiles)
+        yield self._repeat(
+            PROFILES_SEEN_WITHIN_S, "server.deletions_not_followed", follow_deletions
+        )
+        yield self._repeat(FEEDS_SEEN_WITHIN_S, "server.feeds_not_followed", follow_feeds)
+        yield self._repeat(FEEDS_SEEN_WITHIN_S, "server.feeds_not_refreshed", refresh_feeds)
+
+    async def _repeat(
+        self, every_s: float, failed: str, work: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """A background edge, as `_poll` is."""
         failing = False
-        every_ms = round(self._settings.feed_refresh_s * 1000)
         while not self._stopping:
             try:
-                await services.in_control_thread(services.feeds.refresh_due, every_ms)
-                await asyncio.to_thread(services.feeds.follow)
+                await work()
                 failing = False
             except Exception as error:  # noqa: BLE001 - the edge of the background worker
                 if not failing:
-                    _log.error("server.feeds_not_tended", kind=type(error).__name__)
+                    _log.error(failed, kind=type(error).__name__)
                 failing = True
-            await asyncio.sleep(FEEDS_SEEN_WITHIN_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(every_s):
+                    await self._ended.wait()
 
     async def _until_changed(self) -> None:
         """Until the store says that something has, for a poll interval at most."""
