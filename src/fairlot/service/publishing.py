@@ -133,8 +133,8 @@ def _sha256(payload: bytes) -> str:
 
 def _payloads(manifest: Manifest) -> tuple[bytes, bytes | None]:
     """What clients get, and where that is not all, what the server decides by."""
-    whole, public = manifest_to_json(manifest), manifest_to_json(public_of(manifest))
-    return public, None if whole == public else whole
+    whole, public = manifest_to_json(manifest), public_of(manifest)
+    return (whole, None) if public == manifest else (manifest_to_json(public), whole)
 
 
 def refuse_newly_broken(
