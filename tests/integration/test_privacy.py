@@ -1,4 +1,4 @@
-"""A subject that came in by every way is deleted: then it is in no byte but as a hash on record."""
+"""Who rejects is recorded by no worker; who is deleted is in no byte but as a hash on record."""
 
 import hashlib
 import json
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fairlot.warehouse.log import read_conversions, read_exposures
 from support.batches import a_batch, conversion_row, exposure_row, identity_row
 from support.processes import ASSIGNMENTS, ServerProcess, fairlot, published, serving
 from support.traces import traces_in, traces_in_database
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.slow
 DEFAULT = "/api/v1/orgs/default/projects/default"
 INTEMPT = "/v1/default/projects/default"
 WORKERS = 2
+HONOURED_WITHIN_S = 0.5
 USER = "ada-7c1f-lovelace"
 DEVICE = "device-9d3e-of-hers"
 """Two ids of one person: nothing else holds these texts."""
@@ -115,26 +117,30 @@ def plant(site: Site, server: ServerProcess, user: str, device: str, seq: int) -
 
 def meet_both_workers(site: Site, server: ServerProcess, who: str) -> None:
     """Assignments over many connections that are open at once, until each worker has one."""
-    context = {"url": f"https://shop.example/{who}"}
-    body = json.dumps({"token": site.token, "visitor_id": who, "context": context})
 
     def met() -> set[str]:
         names = {Path(name).name.removesuffix("-wal") for name in site.traces(who)}
         return {name for name in names if name.startswith("worker-")}
 
-    def ask_over_many() -> bool:
-        with ExitStack() as stack:
-            lines = [
-                stack.enter_context(closing(HTTPConnection("127.0.0.1", server.port, timeout=20)))
-                for _ in range(16)
-            ]
-            for line in lines:
-                line.request("POST", ASSIGNMENTS + "hero", body)
-            for line in lines:
-                assert line.getresponse().read()
+    def ask_and_look() -> bool:
+        ask_over_many(site, server, who)
         return len(met()) == WORKERS
 
-    wait_for(ask_over_many, 30)
+    wait_for(ask_and_look, 30)
+
+
+def ask_over_many(site: Site, server: ServerProcess, who: str) -> None:
+    context = {"url": f"https://shop.example/{who}"}
+    body = json.dumps({"token": site.token, "visitor_id": who, "context": context})
+    with ExitStack() as stack:
+        lines = [
+            stack.enter_context(closing(HTTPConnection("127.0.0.1", server.port, timeout=20)))
+            for _ in range(16)
+        ]
+        for line in lines:
+            line.request("POST", ASSIGNMENTS + "hero", body)
+        for line in lines:
+            assert json.loads(line.getresponse().read())["in_experiment"]
 
 
 def choose(site: Site, server: ServerProcess, user: str, device: str) -> Any:
@@ -188,3 +194,34 @@ def test_deletion__of_who_came_in_by_every_way__leaves_a_hash_on_record_and_noth
         time.sleep(1)  # what a worker had queued would be written by now
         assert site.traces(USER) == set()
         assert choose(site, server, USER, DEVICE)["choices"]  # who comes back begins anew
+
+
+def test_consent__withdrawn_at_one_worker__is_honoured_by_all_within_half_a_second(
+    site: Site,
+) -> None:
+    with served(site) as server:
+        for who in (USER, OTHER):
+            meet_both_workers(site, server, who)
+        rejection = {"action": "reject", "userId": USER}
+        post(server, f"{INTEMPT}/consents/data", rejection, site.key)
+        time.sleep(HONOURED_WITHIN_S)
+        before, others = events_of(site, USER), events_of(site, OTHER)
+
+        for who in (USER, OTHER):
+            ask_over_many(site, server, who)
+        rows = [conversion_row(f"later-{who}", subject_id=who) for who in (USER, OTHER)]
+        accepted = post(server, f"{DEFAULT}/events", a_batch(*rows), site.key)
+
+        assert accepted == {"accepted": 2, "rejected": []}
+        wait_for(lambda: len(events_of(site, OTHER)) > len(others) + 16)
+        assert events_of(site, USER) == before
+
+
+def events_of(site: Site, who: str) -> list[str]:
+    directory = site.data_dir / "events"
+    return sorted(
+        [
+            *(each.event_id for each in read_exposures(directory) if each.subject_id == who),
+            *(each.event_id for each in read_conversions(directory) if each.subject_id == who),
+        ]
+    )
