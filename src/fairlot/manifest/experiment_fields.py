@@ -110,8 +110,17 @@ ROLLOUT: Final = Field(
     _Rollout(MAX_NAME_CHARS),
     "The key of the variant that everybody eligible gets; with status completed only.",
 )
-GROUP: Final = Field("group", Matching(_GROUP, "use 1 to 128 of A-Z a-z 0-9 _ -"), NO_EFFECT)
-PRIORITY: Final = Field("priority", Whole(-MAX_PRIORITY, MAX_PRIORITY), NO_EFFECT, default=0)
+GROUP: Final = Field(
+    "group",
+    Matching(_GROUP, "use 1 to 128 of A-Z a-z 0-9 _ -"),
+    "A name under which the Choose API is asked for several experiences together.",
+)
+PRIORITY: Final = Field(
+    "priority",
+    Whole(-MAX_PRIORITY, MAX_PRIORITY),
+    "The place among the answers of the Choose and personalization APIs, the highest first.",
+    default=0,
+)
 UNIT: Final = Field(
     "unit",
     Choice(Unit),
@@ -142,7 +151,8 @@ DISPLAY: Final = Field(
 ON_LOGIN: Final = Field(
     "onLogin",
     Choice(OnLogin),
-    "What becomes of a visitor's variant at login: kept, or drawn anew by the user id.",
+    "What becomes of a visitor's variant at login: kept, drawn anew by the user id, or kept and"
+    " excluded from the analysis.",
     default=OnLogin.KEEP.value,
 )
 RECHECK_AUDIENCE: Final = Field(
