@@ -50,6 +50,7 @@ bench: setup ## Benchmarks with their peers (the HTTP one needs wrk and node)
 	@$(BIN)/python benchmarks/authoring.py
 	@$(BIN)/python benchmarks/apply.py
 	@$(BIN)/python benchmarks/publish.py
+	@$(BIN)/python benchmarks/feeds.py
 	@$(BIN)/python benchmarks/http.py
 
 clean: ## Remove the environment and all caches

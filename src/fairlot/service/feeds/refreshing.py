@@ -26,10 +26,12 @@ from fairlot.store.profiles.catalogs import (
     take_lease,
     write_results,
 )
-from fairlot.store.profiles.products import forget_old_days
+from fairlot.store.profiles.products import Horizon, forget_some
 
 LEASE_MS: Final = 60_000
 WAITS_S: Final = 10.0
+UNKNOWN_DAYS_COUNTED: Final = 30
+"""So long an event may come before its product; ids of products are made up by whoever sends."""
 _LOOKS_EVERY_S: Final = 0.05
 _log = structlog.get_logger(__name__)
 
@@ -92,11 +94,10 @@ class Refresher:
         if not self._take_lease(catalog.project_id, began_at_ms, results_no):
             return False
         try:
+            if catalog.refreshed_at_ms // DAY_MS != began_at_ms // DAY_MS:
+                self._forget(catalog.project_id, began_at_ms)
             results = list(self._results_of(catalog.project_id, began_at_ms))
             with self._store.writing() as connection:
-                if catalog.refreshed_at_ms // DAY_MS != began_at_ms // DAY_MS:
-                    oldest = began_at_ms // DAY_MS - DAYS_COUNTED
-                    forget_old_days(connection, catalog.project_id, oldest)
                 return write_results(
                     connection,
                     catalog.project_id,
@@ -110,6 +111,20 @@ class Refresher:
         except BaseException:
             self._return_lease(catalog.project_id)
             raise
+
+    def _forget(self, project_id: str, now_ms: int) -> None:
+        """Once a day, and in pieces: nobody can write meanwhile."""
+        today = now_ms // DAY_MS
+        horizon = Horizon(
+            today - DAYS_COUNTED + 1, today - UNKNOWN_DAYS_COUNTED + 1, now_ms - DAY_MS
+        )
+        after: str | None = None
+        while True:
+            with self._store.writing() as connection:
+                after = forget_some(connection, project_id, horizon, after)
+            if after is None:
+                return
+            self._keep_lease(project_id)
 
     def _results_of(self, project_id: str, now_ms: int) -> Iterator[FeedResultRow]:
         feeds = self._defined(project_id)

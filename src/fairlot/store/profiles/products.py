@@ -13,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     column,
+    exists,
     func,
     select,
     tuple_,
@@ -26,6 +27,7 @@ from fairlot.store.profiles.tables import product_days, products
 
 _IDS_AT_ONCE: Final = 500
 _NEWEST_AT_ONCE: Final = 2_000
+_FORGOTTEN_AT_ONCE: Final = 2_000
 _INSERTS: Final[Mapping[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -242,12 +244,45 @@ _decay: Final = Table(
 )
 
 
-def forget_old_days(connection: Connection, project_id: str, before_day: int) -> None:
+class Horizon(NamedTuple):
+    """What happened before `day` is forgotten; before `unknown_day`, of products that are not
+    known; and products that were deleted before `deleted_ms` themselves."""
+
+    day: int
+    unknown_day: int
+    deleted_ms: int
+
+
+def forget_some(
+    connection: Connection, project_id: str, horizon: Horizon, after: str | None
+) -> str | None:
+    """What is older, of so many products after one as make no writer wait for long. The last of
+    them; None when there were no more."""
+    days, known = product_days.c, products.c
+    ids = select(days.product_id).where(days.project_id == project_id)
+    if after is not None:
+        ids = ids.where(days.product_id > after)
+    ids = ids.group_by(days.product_id).order_by(days.product_id).limit(_FORGOTTEN_AT_ONCE)
+    found = connection.execute(ids).scalars().all()
+    if not found:
+        is_old = (known.body.is_(None), known.updated_at_ms < horizon.deleted_ms)
+        connection.execute(products.delete().where(known.project_id == project_id, *is_old))
+        return None
+    is_known = exists().where(
+        known.project_id == project_id,
+        known.product_id == days.product_id,
+        known.body.is_not(None),
+    )
+    is_old_and_unknown = (days.day < horizon.unknown_day) & ~is_known
     connection.execute(
         product_days.delete().where(
-            product_days.c.project_id == project_id, product_days.c.day < before_day
+            days.project_id == project_id,
+            days.product_id.between(found[0], found[-1]),
+            (days.day < horizon.day) | is_old_and_unknown,
         )
     )
+    last: str = found[-1]
+    return last
 
 
 def _rows_of(project_id: str) -> Any:

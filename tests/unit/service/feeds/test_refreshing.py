@@ -17,7 +17,7 @@ from fairlot.service.feeds.sources import with_built_in
 from fairlot.service.profiles import ProfilesUnavailable
 from fairlot.store.profiles import catalogs as catalog_rows
 from fairlot.store.profiles import open_profile_store
-from fairlot.store.profiles.tables import catalogs, product_days
+from fairlot.store.profiles.tables import catalogs, product_days, products
 from support.feed_bench import DAY_MS, PROJECT, FeedBench, feed_bench
 
 POPULAR, NEWEST, VIEWED = FeedAlgorithm
@@ -122,18 +122,46 @@ def test_refresh__a_feed_whose_filter_cannot_be_used__leaves_the_others_whole(
     assert asyncio.run(bench.ids("newest")) == ["a"]
 
 
-def test_refresh__once_a_day__forgets_what_is_older_than_400_days(bench: FeedBench) -> None:
+def test_refresh__once_a_day__forgets_what_is_old(
+    bench: FeedBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def happen() -> None:
-        for days_ago in (1, 399, 401):
-            await bench.happen("s", "Product viewed", "a", days_ago=days_ago)
+        for product_id in ("a", "made up", "z"):
+            for days_ago in (1, 29, 30, 399, 400):
+                await bench.happen("s", "Product viewed", product_id, days_ago=days_ago)
 
-    bench.put("a")
+    def kept() -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        with bench.feeds.store.reading() as connection:
+            columns = (product_days.c.product_id, product_days.c.day)
+            for product_id, day in connection.execute(select(*columns)):
+                found.setdefault(product_id, []).append(bench.now_ms // DAY_MS - day)
+        return {product_id: sorted(ages) for product_id, ages in found.items()}
+
+    monkeypatch.setattr("fairlot.store.profiles.products._FORGOTTEN_AT_ONCE", 1)
+    bench.put("a", "z")
     asyncio.run(happen())
     bench.feeds.refresh_now(PROJECT)
-    with bench.feeds.store.reading() as connection:
-        days = sorted(connection.execute(select(product_days.c.day)).scalars())
-    today = bench.now_ms // DAY_MS
-    assert days == [today - 399, today - 1]
+    ages = {"a": [1, 29, 30, 399], "made up": [1, 29], "z": [1, 29, 30, 399]}
+    assert kept() == ages
+    bench.now_ms += 60_000
+    asyncio.run(happen())
+    bench.feeds.refresh_now(PROJECT)
+    assert kept()["a"] == [1, 29, 30, 399, 400]  # until tomorrow
+
+
+def test_deleted_products__a_day_later__leave_no_trace(bench: FeedBench) -> None:
+    def ids() -> list[str]:
+        with bench.feeds.store.reading() as connection:
+            return sorted(connection.execute(select(products.c.product_id)).scalars())
+
+    bench.put("a", "b")
+    bench.feeds.remove_now(PROJECT, "a")
+    bench.feeds.refresh_now(PROJECT)
+    assert ids() == ["a", "b"]
+    bench.now_ms += DAY_MS + 1
+    bench.feeds.refresh_now(PROJECT)
+    assert ids() == ["b"]
 
 
 def test_refresh__database_away__says_so(tmp_path: Path, database_url: str | None) -> None:
