@@ -2,6 +2,7 @@
 the answer that Intempt's documentation prints."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from fairlot.engine import (
     HistoryCondition,
     HistorySegment,
 )
-from fairlot.profiles import Happening, claim_of_source
-from fairlot.service.feeds import KnownFeeds, read_product
-from fairlot.service.profiles import Work
+from fairlot.http.faces.choose_wire import read_question
+from fairlot.profiles import Happening, Profile, claim_of_source
+from fairlot.profiles.consents import GENERAL, consented
+from fairlot.service.choosing import Chooser
+from fairlot.service.feeds import KnownFeeds, PublishedFeeds, read_product
+from fairlot.service.profiles import KnownProfiles, Profiles, Work
 from support.choosing import LAPTOP, PHONE, ChooseBench, choose_bench
 from support.personalization_bench import HOUR_MS, a_personalization
 from support.serving import NOW_MS, a_variant, an_experiment
@@ -187,6 +191,45 @@ def test_gpc__sent__recorded_without_url_and_said_so(tmp_path: Path) -> None:
         private, plain = bench.exposures()
         assert (private.url, private.properties) == (None, {"gpc": True})
         assert (plain.url, plain.properties) == ("https://a.b/c", None)
+
+
+class WithdrawnMeanwhile(KnownFeeds):
+    """While a body is filled, its subject rejects."""
+
+    profiles: Profiles
+
+    async def resolve(
+        self, project_id: str, payload: Any, profile: Profile | None, product_id: str | None = None
+    ) -> Any:
+        reject = partial(consented, category=GENERAL, accepted=False, at_ms=NOW_MS)
+        claim = claim_of_source(PHONE["sourceId"], PHONE["profileId"])
+        await self.profiles.apply(Work(project_id, claim, NOW_MS, consents=[reject]))
+        return await super().resolve(project_id, payload, profile, product_id)
+
+
+def test_subject__rejects_between_decision_and_exposure__nothing_is_recorded(
+    tmp_path: Path,
+) -> None:
+    filled = an_experiment("filled", variants=only({"products": {"$feed": "newest"}}))
+    with choose_bench(tmp_path, filled) as bench:
+        services = bench.desk.services
+        assert isinstance(services.profiles, KnownProfiles)
+        feeds = WithdrawnMeanwhile(
+            services.profiles.store,
+            PublishedFeeds(lambda: services.decisions.snapshot),
+            lambda: NOW_MS,
+        )
+        feeds.profiles = services.profiles
+        chooser = Chooser(
+            services.decisions, services.profiles, feeds, services.privacy, services.log
+        )
+        project = services.decisions.snapshot.projects["default", "default"]
+        question = read_question(msgspec.json.encode({"identification": PHONE}), NOW_MS)
+
+        (chosen,) = bench.desk.client.run(chooser.choose(project, question))
+
+        assert chosen.body == {"products": []}
+        assert bench.exposures() == []
 
 
 def test_subject__rejects__is_decided_and_nothing_is_recorded(tmp_path: Path) -> None:
