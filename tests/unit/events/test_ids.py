@@ -62,6 +62,12 @@ def test_derived_event_id__same_project_and_text__is_the_same_v5() -> None:
     assert first != derived_event_id("prj_a", "order-2")
 
 
+@pytest.mark.parametrize("text", ["", "order-1", "\u00e9\U0001f600", "x" * 500])
+def test_derived_event_id__any_text__is_that_of_the_standard_library(text: str) -> None:
+    of_all = uuid.UUID("6f1c5d0e-8a7b-5e7e-9d43-0b6f2f4b8f11")
+    assert derived_event_id("prj_a", text) == str(uuid.uuid5(uuid.uuid5(of_all, "prj_a"), text))
+
+
 def test_ulid__example_time__encodes_as_the_specification_does() -> None:
     # github.com/ulid/spec: 1469918176385 begins 01ARYZ6S41
     ulid = new_ulid(1469918176385)

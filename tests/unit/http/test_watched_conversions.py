@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from fairlot.engine import Audience, EventRule, HistoryCondition, HistorySegment, Take
+from fairlot.events import Trust
 from fairlot.profiles import Profile, subject_identifier
+from fairlot.service.personalization.conversions import works_of
 from fairlot.service.profiles import ProfilesUnavailable
 from fairlot.warehouse.log import read_conversions
 from support.asgi import Response
@@ -120,6 +123,15 @@ def test_conversions__from_2009__happen_then(desk: Desk) -> None:
     profile = profile_of(desk)
     assert profile is not None
     assert profile.properties["spent"].at_ms == in_2009_ms
+
+
+def test_conversions__from_before_1970_or_of_a_browser__happen_to_nobody(desk: Desk) -> None:
+    row = conversion_row("old", event_name="buy", subject_id="anna", at="1969-12-31T23:59:59Z")
+    assert post(desk, row).status == 200
+    assert profile_of(desk) is None
+    (recorded,) = read_conversions(desk.events_dir)
+    of_a_browser = replace_struct(recorded, trust=Trust.PUBLIC, occurred_at_ms=NOW_MS)
+    assert works_of(RULED, [of_a_browser]) == []
 
 
 def test_conversions__nothing_published__are_recorded_alone(desk: Desk) -> None:

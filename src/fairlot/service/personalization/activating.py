@@ -1,7 +1,7 @@
 """Whether a happening activates a personalization for its subject, and in which arm."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from fairlot.engine import Context, Decision, History, Reason, Unit, decide
 from fairlot.profiles import Activation, Happening, Profile
@@ -9,8 +9,6 @@ from fairlot.profiles.sessions import visitor_status
 from fairlot.service.personalization.happening import held_at
 from fairlot.service.personalization.rules import ProjectRules, Triggered
 
-_EVER_MS: Final = -(2**62)
-"""Before all events: those of before 1970 have negative instants."""
 AccountOf = Callable[[], Mapping[str, Any]]
 
 
@@ -64,7 +62,7 @@ def _free_from(triggered: Triggered, before: Activation | None) -> int | None:
     """The first moment at which it could be activated, None if there is none. One whose variant
     was removed has ended."""
     if before is None:
-        return _EVER_MS
+        return 0
     limit = triggered.rule.limit
     if limit is not None and before.times >= limit:
         return None

@@ -19,12 +19,17 @@ def works_of(project: ProjectServing, conversions: Iterable[Conversion]) -> list
     watched = project.rules.watching.keys() | project.history_wanted.keys()
     by_subject: defaultdict[str, list[Happening]] = defaultdict(list)
     for each in conversions:
-        if each.event_name in watched and each.trust is Trust.SERVER:
+        if each.event_name in watched and _counts(each):
             by_subject[each.subject_id].append(_happening(each))
     return [
         _work(project.project_id, subject_id, sorted(happened, key=lambda one: one.at_ms))
         for subject_id, happened in by_subject.items()
     ]
+
+
+def _counts(conversion: Conversion) -> bool:
+    """Profiles know nothing of before 1970."""
+    return conversion.trust is Trust.SERVER and conversion.occurred_at_ms >= 0
 
 
 def _work(project_id: str, subject_id: str, happened: list[Happening]) -> Work:

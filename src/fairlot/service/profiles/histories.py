@@ -37,19 +37,14 @@ class Histories:
             self._known_ids.update((project_id, each) for each in known)
 
     def read(self, wanted: Iterable[Wanted]) -> None:
-        """So that `of` needs no statement for them."""
-        by_names: defaultdict[frozenset[str], set[str]] = defaultdict(set)
-        names: defaultdict[str, set[str]] = defaultdict(set)
-        since_ms: dict[str, int] = {}
+        """So that `of` needs no statement for them: one for each name."""
+        since_ms: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for each in wanted:
-            names[each.profile_id].add(each.name)
-            earliest = since_ms.get(each.profile_id, each.since_ms)
-            since_ms[each.profile_id] = min(each.since_ms, earliest)
-        for profile_id, its_names in names.items():
-            by_names[frozenset(its_names)].add(profile_id)
-        for same_names, profile_ids in by_names.items():
-            earliest = min(since_ms[each] for each in profile_ids)
-            self._read_of(profile_ids, same_names, earliest)
+            of_name = since_ms[each.name]
+            earliest = of_name.get(each.profile_id, each.since_ms)
+            of_name[each.profile_id] = min(each.since_ms, earliest)
+        for name, profile_ids in since_ms.items():
+            self._read_of(profile_ids, (name,), min(profile_ids.values()))
 
     def is_known(self, project_id: str, event_id: str) -> bool:
         return (project_id, event_id) in self._known_ids
@@ -75,7 +70,7 @@ class Histories:
 
     def add(self, project_id: str, profile_id: str, happening: Happening) -> None:
         self._added.append(event_rows.event_row(project_id, profile_id, happening))
-        known = self._read.get((profile_id, happening.name))
+        known = self._known(profile_id, happening.name)
         if known is not None:
             _insert(known, Occurrence(happening.at_ms, happening.properties))
 
@@ -93,20 +88,18 @@ class Histories:
 
     def _since(self, profile_id: str, name: str, since_ms: int) -> tuple[Occurrence, ...]:
         key = (profile_id, name)
-        if key not in self._read and profile_id in self._begun:
-            self._read[key], self._read_since[key] = self._added_of(profile_id, name), 0
-        if self._read_since.get(key, since_ms + 1) > since_ms:
+        if self._known(*key) is None or self._read_since[key] > since_ms:
             self._read_of((profile_id,), (name,), since_ms)
         latest = self._read[key]
         end = bisect_right(latest, -since_ms, key=_backwards)
         return tuple(latest[: min(end, event_rows.HISTORY_PER_NAME)])
 
-    def _added_of(self, profile_id: str, name: str) -> list[Occurrence]:
-        added: list[Occurrence] = []
-        for row in self._added:
-            if row.profile_id == profile_id and row.name == name:
-                _insert(added, event_rows.occurrence(row.at_ms, row.properties))
-        return added
+    def _known(self, profile_id: str, name: str) -> list[Occurrence] | None:
+        """What has been read, kept up; all of it for a profile that was just made."""
+        key = (profile_id, name)
+        if key not in self._read and profile_id in self._begun:
+            self._read[key], self._read_since[key] = [], 0
+        return self._read.get(key)
 
     def _read_of(self, profile_ids: Iterable[str], names: Iterable[str], since_ms: int) -> None:
         self.write()

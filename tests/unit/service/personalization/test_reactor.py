@@ -268,12 +268,6 @@ def test_schedule__is_asked_about_the_moment_of_the_event(bench: RuledBench) -> 
     assert when_of(happen(bench, ("view", -1))) == [-1, None, 1]
 
 
-def test_event__of_before_1970__activates(bench: RuledBench) -> None:
-    bench.publish(a_ruled_project(a_personalization()))
-    minute = -NOW_MS // MINUTE_MS - 60
-    assert when_of(happen(bench, ("view", minute))) == [minute, None, 1]
-
-
 def test_killed__gone_from_the_manifest__activates_nobody(bench: RuledBench) -> None:
     bench.publish(a_ruled_project(a_personalization(for_ms=MINUTE_MS)))
     happen(bench, ("view", 0))
