@@ -1,7 +1,7 @@
 """What is recorded of an experiment: exposures, conversions, identities and assignments, and the
 ids they carry."""
 
-from fairlot.events.ids import derived_event_id, new_event_id, new_ulid
+from fairlot.events.ids import derived_event_id, new_event_id, new_event_ids, new_ulid
 from fairlot.events.records import (
     Actor,
     Assignment,
@@ -26,5 +26,6 @@ __all__ = [
     "derived_event_id",
     "event_columns",
     "new_event_id",
+    "new_event_ids",
     "new_ulid",
 ]

@@ -31,13 +31,22 @@ class EventIds:
         self._latest = _Millisecond(-1, "", count())
 
     def next(self, now_ms: int) -> str:
+        latest = self._millisecond(now_ms)
+        return f"{latest.prefix}{next(latest.counted):012x}"
+
+    def several(self, now_ms: int, count: int) -> list[str]:
+        latest = self._millisecond(now_ms)
+        prefix, counted = latest.prefix, latest.counted
+        return [f"{prefix}{next(counted):012x}" for _ in range(count)]
+
+    def _millisecond(self, now_ms: int) -> "_Millisecond":
         latest = self._latest
         if now_ms > latest.now_ms:
             with self._lock:
                 if now_ms > self._latest.now_ms:
                     self._latest = _begin_millisecond(now_ms)
                 latest = self._latest
-        return f"{latest.prefix}{next(latest.counted):012x}"
+        return latest
 
 
 class _Millisecond(NamedTuple):
@@ -64,6 +73,11 @@ os.register_at_fork(after_in_child=_event_ids.start_afresh)
 def new_event_id(now_ms: int) -> str:
     """A UUIDv7 as text, greater than every earlier one of this process; safe from any thread."""
     return _event_ids.next(now_ms)
+
+
+def new_event_ids(now_ms: int, count: int) -> list[str]:
+    """So many, as `new_event_id` makes them."""
+    return _event_ids.several(now_ms, count)
 
 
 def derived_event_id(project_id: str, text: str) -> str:

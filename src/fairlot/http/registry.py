@@ -115,6 +115,7 @@ class Registry:
         self._requests = services.counts.requests
         self._exact: dict[bytes, _Served] = {}
         self._templates = _Branch()
+        self._lately: dict[bytes, tuple[_Served, Mapping[str, str]]] = {}
         for route in routes:
             for path in (route.path, *route.aliases):
                 self._place(route, path, route.handler(services))
@@ -164,9 +165,15 @@ class Registry:
         served = self._exact.get(path)
         if served is not None:
             return served
-        segments = path.split(b"/")
-        served = self._served(segments)
-        scope["path_params"] = _values(served.segments, segments)
+        found = self._lately.get(path)
+        if found is None:
+            segments = path.split(b"/")
+            served = self._served(segments)
+            found = served, _values(served.segments, segments)
+            if len(self._lately) >= _PATHS_REMEMBERED:
+                self._lately.clear()
+            self._lately[path] = found
+        served, scope["path_params"] = found
         return served
 
     def _served(self, segments: list[bytes]) -> _Served:
@@ -182,6 +189,7 @@ class Registry:
         return handler
 
 
+_PATHS_REMEMBERED = 1024
 _NUL = b"%00"  # which no database keeps, so nothing has such a name
 _NO_BODY = {"type": "http.response.body", "body": b""}
 _INTERNAL = Problem(

@@ -1,9 +1,9 @@
 """The Choose face: Intempt's endpoint over our decisions."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from fairlot.engine import Variant
+from fairlot.engine import Decision
 from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope
 from fairlot.http.body import read_body
 from fairlot.http.faces.choose_wire import encode_choice, read_question
@@ -26,9 +26,18 @@ def choose(services: Services) -> Handler:
     return ChooseFace(services).answer
 
 
+class _Encoded(NamedTuple):
+    """A choice with the payload as it is, and how its decision is counted."""
+
+    decision: Decision
+    body: Any
+    encoded: bytes
+    counted_as: tuple[str, str]
+
+
 class ChooseFace:
-    """`_encoded` keeps the choices of the current snapshot, by experiment and the identity of the
-    variant."""
+    """`_encoded` keeps the choices of the current snapshot, by the identity of the decisions that
+    the engine shares."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -37,7 +46,7 @@ class ChooseFace:
         self._chooser = Chooser(
             services.decisions, services.profiles, services.feeds, services.privacy, services.log
         )
-        self._encoded: dict[tuple[str, int], tuple[Variant, bytes]] = {}
+        self._encoded: dict[int, _Encoded] = {}
         self._encoded_of: Snapshot | None = None
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
@@ -63,19 +72,27 @@ class ChooseFace:
         if self._encoded_of is not self._decisions.snapshot:
             self._encoded = {}
             self._encoded_of = self._decisions.snapshot
-        choices = b",".join([self._encode(each) for each in chosen])
-        return Reply(200, b'{"choices":[%b]}' % choices, _HEADERS)
+        encoded, counted = self._encoded, self._counted
+        choices = []
+        for each in chosen:
+            known = encoded.get(id(each.decision))
+            if known is None or known.decision is not each.decision:
+                known = self._encode(each)
+            counted[known.counted_as] += 1
+            is_own = each.body is not known.body
+            choices.append(encode_choice(each) if is_own else known.encoded)
+        return Reply(200, b'{"choices":[%b]}' % b",".join(choices), _HEADERS)
 
-    def _encode(self, chosen: Chosen) -> bytes:
-        decision, body = chosen
-        if decision.experiment is not None:
-            self._counted[decision.experiment.type, decision.reason] += 1
-        if decision.variant is None or body is not decision.variant.payload:
-            return encode_choice(chosen)
-        place = decision.experiment_key, id(decision.variant)
-        known = self._encoded.get(place)
-        if known is not None and known[0] is decision.variant:
-            return known[1]
-        encoded = encode_choice(chosen)
-        self._encoded[place] = (decision.variant, encoded)
-        return encoded
+    def _encode(self, chosen: Chosen) -> "_Encoded":
+        decision = chosen.decision
+        experiment, variant = decision.experiment, decision.variant
+        payload = None if variant is None else variant.payload
+        kind = "unknown" if experiment is None else experiment.type.value
+        made = _Encoded(
+            decision,
+            payload,
+            encode_choice(Chosen(decision, payload)),
+            (kind, decision.reason.value),
+        )
+        self._encoded[id(decision)] = made
+        return made

@@ -1,6 +1,6 @@
 """Decide all that a request asks for, at once, for one profile."""
 
-from typing import Any
+from typing import Any, Final
 
 from fairlot.profiles import Claim, Profile, subject_identifier
 from fairlot.profiles.sessions import is_news as is_seen_anew
@@ -17,6 +17,8 @@ from fairlot.service.profiles import Profiles, Work
 from fairlot.service.snapshot import ProjectServing
 from fairlot.warehouse.errors import LogTrouble, LogUnavailable
 from fairlot.warehouse.ports import Log
+
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 class Chooser:
@@ -49,41 +51,48 @@ class Chooser:
             self._profiles, self._privacy, project.project_id, question
         )
         catalogue = self._catalogues.of(project)
-        candidates = catalogue.asked_for(question.names, question.groups)
+        candidates = catalogue.asked_for(question)
         history = project.history_wanted if catalogue.history_wanted(candidates) else {}
         context = await context_of(self._profiles, profile, question, history)
         session_id = question.session_id or DEFAULT_SESSION
         outcomes = await decide_all(
             self._decisions, project, profile, candidates, context, session_id
         )
-        bodies = [await self._body_of(profile, each, question) for each in outcomes.found]
-        lost: frozenset[str] = frozenset()
+        bodies = {
+            each.decision.experiment_key: await self._resolved(profile, each, question)
+            for each in outcomes.found
+            if each.variant.key in each.candidate.binds_feeds
+        }
+        lost = _NONE
         if may_record and not self._rejects(profile):  # it may have been said meanwhile
-            notes, given = noted(project, profile, outcomes.found, context, question)
+            notes, given = noted(project, profile, outcomes.found, question)
             lost = await self._write(profile, notes, question)
-            given = [each for each in given if each.experiment.id not in lost]
+            if lost:
+                given = [each for each in given if each.candidate.id not in lost]
             if not self._rejects(profile):
                 await self._recorder.record(
                     project, profile, given, outcomes.evaluated, context, question
                 )
+        found = outcomes.found
+        if lost:
+            found = [each for each in found if each.candidate.id not in lost]
         return [
-            Chosen(each.decision, body)
-            for each, body in zip(outcomes.found, bodies, strict=True)
-            if each.candidate.experiment.id not in lost
+            Chosen(each.decision, bodies.get(each.decision.experiment_key, each.variant.payload))
+            for each in found
         ]
 
     def _rejects(self, profile: Profile) -> bool:
         return self._privacy.rejects(profile.project_id, profile.subject_id)
 
-    async def _body_of(self, profile: Profile, outcome: Outcome, question: Question) -> Any:
-        variant = outcome.decision.variant
-        payload = None if variant is None else variant.payload
-        if variant is None or variant.key not in outcome.candidate.binds_feeds:
-            return payload
-        return await self._feeds.resolve(profile.project_id, payload, profile, question.product_id)
+    async def _resolved(self, profile: Profile, outcome: Outcome, question: Question) -> Any:
+        return await self._feeds.resolve(
+            profile.project_id, outcome.variant.payload, profile, question.product_id
+        )
 
     async def _write(self, profile: Profile, notes: Notes, question: Question) -> frozenset[str]:
         """The ids of the experiments that are shown once, and that another request has shown."""
+        if not notes and not is_seen_anew(profile, question.now_ms, question.session_id):
+            return _NONE
         work = Work(
             profile.project_id,
             Claim((subject_identifier(profile.subject_id),)),
@@ -93,11 +102,10 @@ class Chooser:
             makes=False,
         )
         limited = notes.limited
-        if limited:
-            if not self._log.usable:  # else a display would be used up for an answer that fails
-                raise LogUnavailable(LogTrouble.FAILED)
-            await self._profiles.apply(work)
-            return limited - notes.claimed
-        if notes or is_seen_anew(profile, question.now_ms, question.session_id):
+        if not limited:
             self._profiles.post(work)
-        return limited
+            return _NONE
+        if not self._log.usable:  # else a display would be used up for an answer that fails
+            raise LogUnavailable(LogTrouble.FAILED)
+        applied = await self._profiles.apply(work)
+        return _NONE if applied.rejects else limited - notes.claimed

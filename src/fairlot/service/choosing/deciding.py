@@ -2,27 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import msgspec
 
-from fairlot.engine import Context, Decision, Reason, decide
-from fairlot.profiles import Profile
+from fairlot.engine import Context, Decision, Variant, decide
+from fairlot.profiles import KeptAssignment, Profile
 from fairlot.service.choosing.catalogue import Candidate
 from fairlot.service.choosing.displays import is_spent
-from fairlot.service.choosing.logins import Standing, standing_of
+from fairlot.service.choosing.logins import standing_of
 from fairlot.service.decisions import Decisions, unit_of
 from fairlot.service.holdouts import NOT_EVALUATED
-from fairlot.service.personalization.active import active_variant
 from fairlot.service.snapshot import ProjectServing
 
 
-class Outcome(NamedTuple):
-    """A decision with a variant."""
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """A decision with a variant, whose id was drawn, and what the profile keeps of it so far."""
 
     candidate: Candidate
     decision: Decision
-    standing: Standing
+    variant: Variant
+    unit_id: str
+    kept: KeptAssignment | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +43,35 @@ async def decide_all(
     session_id: str,
 ) -> Outcomes:
     """In their order. `context.sticky` holds what the profile remembers."""
-    compiled, subject_id, kept = project.compiled, profile.subject_id, profile.assignments
-    has_holdout = compiled.manifest.holdout is not None
+    subject_id, kept = profile.subject_id, profile.assignments
+    remembered = context.sticky or {}
+    has_holdout = project.compiled.manifest.holdout is not None
     outcomes = Outcomes()
+    found = outcomes.found
     for candidate in candidates:
-        experiment = candidate.experiment
-        if candidate.is_plain:
-            decision = decide(compiled, experiment.key, subject_id, context)
-            standing = None
+        unit_id = subject_id
+        if candidate.is_plain:  # as `decide` does, without looking the experiment up again
+            if candidate.key in remembered:
+                decision = candidate.answer_remembering(subject_id, subject_id, context)
+            else:
+                decision = candidate.answer_plain(subject_id, subject_id, context)
+        elif _is_spent(candidate, profile, session_id):
+            continue
         else:
-            if is_spent(experiment.display, profile.displays.get(experiment.id), session_id):
-                continue
-            standing = standing_of(experiment, profile)
-            decision = await _decide_specially(
-                decisions, project, profile, candidate, standing, context
+            unit_id, decision = await _decide_specially(
+                decisions, project, profile, candidate, context
             )
-        if decision.variant is not None:
-            if standing is None:
-                standing = Standing(subject_id, None, kept.get(experiment.id))
-            outcomes.found.append(Outcome(candidate, decision, standing))
+        variant = decision.variant
+        if variant is not None:
+            found.append(Outcome(candidate, decision, variant, unit_id, kept.get(candidate.id)))
         if has_holdout and not candidate.is_triggered and decision.reason not in NOT_EVALUATED:
-            drawn_for = subject_id if standing is None else standing.subject_id
-            unit_id = unit_of(experiment, drawn_for, context)
             outcomes.evaluated.setdefault(unit_id, decision)
     return outcomes
+
+
+def _is_spent(candidate: Candidate, profile: Profile, session_id: str) -> bool:
+    last = profile.displays.get(candidate.id)
+    return is_spent(candidate.experiment.display, last, session_id)
 
 
 async def _decide_specially(
@@ -74,16 +79,16 @@ async def _decide_specially(
     project: ProjectServing,
     profile: Profile,
     candidate: Candidate,
-    standing: Standing,
     context: Context,
-) -> Decision:
+) -> tuple[str, Decision]:
+    """And whose id was drawn."""
     experiment = candidate.experiment
-    if candidate.is_triggered:
-        active = active_variant(project, experiment, profile, context)
-        variant = None if active is None else active.variant
-        return Decision(experiment.key, variant, Reason.STICKY, False, experiment)
+    standing = standing_of(experiment, profile)
+    unit_id = unit_of(experiment, standing.subject_id, context)
     sticky = None if standing.remembered is None else {experiment.key: standing.remembered}
     own = msgspec.structs.replace(context, sticky=sticky)
     if candidate.asks_log and sticky is None:
-        return await decisions.decide_remembering(project, experiment.key, standing.subject_id, own)
-    return decide(project.compiled, experiment.key, standing.subject_id, own)
+        return unit_id, await decisions.decide_remembering(
+            project, experiment.key, standing.subject_id, own
+        )
+    return unit_id, decide(project.compiled, experiment.key, standing.subject_id, own)

@@ -5,14 +5,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from fairlot.engine import Context, Unit
 from fairlot.manifest.experiment_fields import Display as Mode
 from fairlot.profiles import Display, KeptAssignment, Profile
 from fairlot.service.choosing.deciding import Outcome
 from fairlot.service.choosing.displays import is_news, is_spent
-from fairlot.service.choosing.logins import assignment_of
+from fairlot.service.choosing.logins import assignment_of, standing_of
 from fairlot.service.choosing.question import DEFAULT_SESSION, Question
-from fairlot.service.choosing.recording import Given
 from fairlot.service.snapshot import ProjectServing
 
 
@@ -57,37 +55,30 @@ class Notes:
 
 
 def noted(
-    project: ProjectServing,
-    profile: Profile,
-    outcomes: Sequence[Outcome],
-    context: Context,
-    question: Question,
-) -> tuple[Notes, list[Given]]:
-    """And the exposures to record. What activated a personalization is its exposure already."""
+    project: ProjectServing, profile: Profile, outcomes: Sequence[Outcome], question: Question
+) -> tuple[Notes, list[Outcome]]:
+    """And what to record, each with what the profile is to hold. What activated a personalization
+    is its exposure already."""
     notes = Notes(question.now_ms, question.session_id or DEFAULT_SESSION)
+    exposes, displays, session_id = question.exposes, profile.displays, notes.session_id
     given = []
     for outcome in outcomes:
-        experiment = outcome.candidate.experiment
-        last = profile.displays.get(experiment.id)
-        if question.exposes and is_news(experiment.display, last, notes.session_id):
-            notes.shown[experiment.id] = experiment.display
-        if outcome.candidate.is_triggered:
+        candidate = outcome.candidate
+        last = displays.get(candidate.id)
+        if exposes and (candidate.is_limited or last is None or last.session_id != session_id):
+            notes.shown[candidate.id] = candidate.experiment.display
+        if candidate.is_triggered:
             continue
-        unit_id, kept = context.account_id or "", None
-        if experiment.unit is Unit.SUBJECT:
-            unit_id = outcome.standing.subject_id
-            kept = _assigned(notes, outcome, profile, project.version)
-        given.append(Given(experiment, outcome.decision, unit_id, kept))
+        if candidate.is_of_subject and (outcome.decision.store or candidate.follows_login):
+            outcome = _assigned(notes, outcome, profile, project.version)
+        given.append(outcome)
     return notes, given
 
 
-def _assigned(
-    notes: Notes, outcome: Outcome, profile: Profile, version: int
-) -> KeptAssignment | None:
-    """What the profile is to hold."""
-    kept = outcome.standing.kept
-    new = assignment_of(outcome.standing, outcome.decision, profile, version, notes.at_ms)
+def _assigned(notes: Notes, outcome: Outcome, profile: Profile, version: int) -> Outcome:
+    standing = standing_of(outcome.candidate.experiment, profile)
+    new = assignment_of(standing, outcome.decision, profile, version, notes.at_ms)
     if new is None:
-        return kept
-    notes.assigned[outcome.candidate.experiment.id] = (kept, new)
-    return new
+        return outcome
+    notes.assigned[outcome.candidate.experiment.id] = (standing.kept, new)
+    return msgspec.structs.replace(outcome, kept=new)

@@ -1,8 +1,9 @@
 """Who is decided for, over which experiences; and what came of it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import msgspec
 
 from fairlot.engine import Decision, Device
 from fairlot.profiles import Claim, claim_of_source, subject_identifier
@@ -11,8 +12,7 @@ DEFAULT_SESSION: Final = "default"
 """The session of a request that names none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True, gc=False):
     """`names` and `groups` are united; both None asks for everything that runs. Without `exposes`
     displays are neither recorded nor used up, and no exposure is recorded. `keeps_private` leaves
     out of the exposures what says more of a person than which variant it got."""
@@ -29,7 +29,7 @@ class Question:
     keeps_private: bool = False
 
 
-class Chosen(NamedTuple):
+class Chosen(msgspec.Struct, frozen=True, gc=False):
     """`body` is the variant's payload as it is sent."""
 
     decision: Decision

@@ -1,11 +1,12 @@
 """The exposures of one answer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final
 
-from fairlot.engine import Context, Decision, Experiment, Variant
-from fairlot.events import Assignment, Exposure, new_event_id
+from fairlot.engine import Context, Decision
+from fairlot.events import Assignment, Exposure, new_event_ids
 from fairlot.profiles import KeptAssignment, Profile
+from fairlot.service.choosing.deciding import Outcome
 from fairlot.service.choosing.logins import flags_of
 from fairlot.service.choosing.question import DEFAULT_SESSION, Question
 from fairlot.service.decisions import Decisions
@@ -16,15 +17,6 @@ from fairlot.warehouse.errors import LogUnavailable
 from fairlot.warehouse.ports import Log
 
 SOURCE: Final = "choose"
-
-
-class Given(NamedTuple):
-    """A decision with a variant, whose id was drawn, and what the profile keeps of it."""
-
-    experiment: Experiment
-    decision: Decision
-    unit_id: str
-    kept: KeptAssignment | None
 
 
 class Recorder:
@@ -39,16 +31,17 @@ class Recorder:
         self,
         project: ProjectServing,
         profile: Profile,
-        given: Sequence[Given],
+        given: Sequence[Outcome],
         evaluated: Mapping[str, Decision],
         context: Context,
         question: Question,
     ) -> None:
         """With the exposures of the holdout, where a unit of `evaluated` is new to it. Raises
         LogUnavailable."""
-        exposures, holdouts = [], []
+        exposures: list[Exposure] = []
+        holdouts: list[Exposure] = []
         if question.exposes:
-            exposures = [_exposure(project, profile, each, context, question) for each in given]
+            exposures = _exposures(project, profile, given, question)
             holdouts = self._holdouts(project, profile, evaluated, context)
         assignments = [
             _assignment(each, project.version, question.now_ms)
@@ -58,7 +51,7 @@ class Recorder:
         if not exposures and not assignments and not holdouts:
             return
         try:
-            ticket = self._log.record_all([*holdouts, *exposures], assignments)
+            ticket = self._log.record_all(exposures + holdouts, assignments)
             if self._decisions.durable:
                 await self._log.committed(ticket)
         except LogUnavailable:
@@ -91,45 +84,50 @@ class Recorder:
         return [each for each in found if each is not None]
 
 
-def _variant_of(given: Given) -> Variant:
-    if given.decision.variant is None:
-        raise LookupError(given.experiment.key)
-    return given.decision.variant
+def _exposures(
+    project: ProjectServing, profile: Profile, given: Sequence[Outcome], question: Question
+) -> list[Exposure]:
+    now_ms, subject_id = question.now_ms, profile.subject_id
+    project_id, version = project.project_id, project.version
+    session_id, device = question.session_id or DEFAULT_SESSION, question.device
+    is_private = question.keeps_private
+    url = None if is_private else question.url
+    made = []
+    for event_id, outcome in zip(new_event_ids(now_ms, len(given)), given, strict=True):
+        experiment, variant, kept = outcome.candidate.experiment, outcome.variant, outcome.kept
+        is_marked = is_private or (kept is not None and (kept.switched or kept.excluded))
+        made.append(
+            Exposure(
+                event_id,
+                project_id,
+                experiment.id,
+                experiment.key,
+                subject_id,
+                outcome.unit_id,
+                variant.key,
+                variant.id,
+                version,
+                experiment.hash_version,
+                outcome.decision.reason,
+                now_ms,
+                now_ms,
+                session_id=session_id,
+                device=device,
+                url=url,
+                source=SOURCE,
+                properties=_properties(kept, question) if is_marked else None,
+            )
+        )
+    return made
 
 
-def _exposure(
-    project: ProjectServing,
-    profile: Profile,
-    given: Given,
-    context: Context,
-    question: Question,
-) -> Exposure:
-    experiment, variant = given.experiment, _variant_of(given)
-    flags = flags_of(given.kept)
-    if question.keeps_private:
-        flags = {**(flags or {}), **GPC}
-    return Exposure(
-        new_event_id(question.now_ms),
-        project.project_id,
-        experiment.id,
-        experiment.key,
-        profile.subject_id,
-        given.unit_id,
-        variant.key,
-        variant.id,
-        project.version,
-        experiment.hash_version,
-        given.decision.reason,
-        question.now_ms,
-        question.now_ms,
-        session_id=question.session_id or DEFAULT_SESSION,
-        device=question.device,
-        url=None if question.keeps_private else context.url,
-        source=SOURCE,
-        properties=flags,
+def _properties(kept: KeptAssignment | None, question: Question) -> Mapping[str, Any] | None:
+    flags = flags_of(kept)
+    return {**(flags or {}), **GPC} if question.keeps_private else flags
+
+
+def _assignment(given: Outcome, version: int, now_ms: int) -> Assignment:
+    experiment = given.candidate.experiment
+    return Assignment(
+        experiment.id, experiment.key, given.unit_id, given.variant.key, version, now_ms
     )
-
-
-def _assignment(given: Given, version: int, now_ms: int) -> Assignment:
-    experiment, variant = given.experiment, _variant_of(given)
-    return Assignment(experiment.id, experiment.key, given.unit_id, variant.key, version, now_ms)
