@@ -52,6 +52,7 @@ bench: setup ## Benchmarks with their peers (the HTTP one needs wrk and node)
 	@$(BIN)/python benchmarks/publish.py
 	@$(BIN)/python benchmarks/feeds.py
 	@$(BIN)/python benchmarks/http.py
+	@$(BIN)/python benchmarks/choose.py
 
 clean: ## Remove the environment and all caches
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

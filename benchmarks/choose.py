@@ -68,7 +68,7 @@ class Credentials:
 
 
 def experiments(folder: Path) -> None:
-    """Of those that are not served a third is for others by attribute, by device, and for who comes back."""
+    """A third of those that are not served is for others by attribute, by device, by visit."""
     others = ("rule: {tier: pro}", "device: mobile", "visitorStatus: returning")
     for number in range(RUNNING):
         served = number < SERVED
@@ -170,9 +170,7 @@ def load(port: int, pid: int, file: Path, seconds: int, connections: int) -> Rou
     ]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     figures = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", output)}
-    return Round(
-        figures["requests"], figures["errors"], figures["us"] / 1e6, cpu_s(pid) - before
-    )
+    return Round(figures["requests"], figures["errors"], figures["us"] / 1e6, cpu_s(pid) - before)
 
 
 def ask(connection: HTTPConnection, body: str, basic: str) -> list[Any]:
@@ -219,9 +217,7 @@ def measure_warm(
         for _ in range(arguments.rounds):
             for name, file in scripts.items():
                 time.sleep(0.5)
-                rounds[name].append(
-                    load(port, pid, file, arguments.seconds, arguments.connections)
-                )
+                rounds[name].append(load(port, pid, file, arguments.seconds, arguments.connections))
     check_record(exposures(data) - before, rounds["choose"], arguments.connections)
     return rounds
 
@@ -266,7 +262,8 @@ def report(rounds: dict[str, list[Round]], cold: list[float]) -> None:
             f"{errors} errors"
         )
     ratio = per_cpu["choose"] / per_cpu["assignment"]
-    print(f"{'met   ' if ratio >= RATIO_AIM else 'MISSED'} {RATIO_AIM:g} of assignments: {ratio:.2f}")
+    verdict = "met   " if ratio >= RATIO_AIM else "MISSED"
+    print(f"{verdict} {RATIO_AIM:g} of assignments: {ratio:.2f}")
     cold.sort()
     p50, p99 = cold[len(cold) // 2], cold[len(cold) * 99 // 100]
     verdict = "met   " if p99 < COLD_P99_AIM_MS else "MISSED"

@@ -13,6 +13,7 @@ from fairlot.http.management import Call, Outcome, ask
 from fairlot.http.problems import invalid_fields
 from fairlot.http.registry import Answer
 from fairlot.service.actors import Scope
+from fairlot.service.choosing import explain_choice
 from fairlot.service.decisions import decide_with_memory
 from fairlot.service.questions import explain_with_memory, serving_experiment
 from fairlot.service.snapshot import ProjectServing
@@ -47,9 +48,14 @@ class DecideQuestion(
 class ExplainQuestion(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
 ):
+    """With `asChoose` the question is what Choose serves the profile that `subjectId` names: the
+    trace then begins with `login` and ends with `display`, and `sessionId` counts for displays."""
+
     experiment_key: Annotated[str, _NAME]
     subject_id: _Id
     context: AskedContext = AskedContext()
+    as_choose: bool = False
+    session_id: _Id | None = None
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -93,16 +99,32 @@ def decide(call: Call[DecideQuestion]) -> Outcome:
 def explain(call: Call[ExplainQuestion]) -> Outcome:
     asked = call.asked
     serving = _serving(call, asked.experiment_key)
-    (context,) = _contexts(call, serving, asked.experiment_key, (asked.subject_id,))
+    explain_as = _explain_choice if asked.as_choose else _explain_assignment
     with _told_when_too_deep():
-        explanation = explain_with_memory(
+        explanation = explain_as(call, serving)
+    return Outcome(_explained(serving, asked.subject_id, explanation))
+
+
+def _explain_assignment(call: Call[ExplainQuestion], serving: ProjectServing) -> Explanation:
+    key, subject_id = call.asked.experiment_key, call.asked.subject_id
+    (context,) = _contexts(call, serving, key, (subject_id,))
+    stored = call.services.log.stored_assignments
+    return explain_with_memory(serving, key, subject_id, context, stored)
+
+
+def _explain_choice(call: Call[ExplainQuestion], serving: ProjectServing) -> Explanation:
+    asked = call.asked
+    return asyncio.run(
+        explain_choice(
+            call.services.profiles,
             serving,
             asked.experiment_key,
             asked.subject_id,
-            context,
+            _context(call),
+            asked.session_id,
             call.services.log.stored_assignments,
         )
-    return Outcome(_explained(serving, asked.subject_id, explanation))
+    )
 
 
 def _serving(call: Call[Any], key: str) -> ProjectServing:

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from fairlot.engine import Context
 from fairlot.profiles import Claim, Profile, subject_identifier
 from fairlot.profiles.sessions import is_news as is_seen_anew
 from fairlot.service.choosing.catalogue import Catalogues
@@ -53,7 +54,8 @@ class Chooser:
         catalogue = self._catalogues.of(project)
         candidates = catalogue.asked_for(question)
         history = project.history_wanted if catalogue.history_wanted(candidates) else {}
-        context = await context_of(self._profiles, profile, question, history)
+        context = Context(url=question.url, device=question.device, now_ms=question.now_ms)
+        context = await context_of(self._profiles, profile, context, question.session_id, history)
         session_id = question.session_id or DEFAULT_SESSION
         outcomes = await decide_all(
             self._decisions, project, profile, candidates, context, session_id

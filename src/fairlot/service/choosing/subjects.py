@@ -38,11 +38,14 @@ async def subject_of(
 
 
 async def context_of(
-    profiles: Profiles, profile: Profile, question: Question, history: Mapping[str, int]
+    profiles: Profiles,
+    profile: Profile,
+    context: Context,
+    session_id: str | None,
+    history: Mapping[str, int],
 ) -> Context:
     """The context of all decisions of a request, with the variants that the profile remembers."""
-    now_ms, session_id = question.now_ms, question.session_id
-    context = Context(url=question.url, device=question.device, now_ms=now_ms)
+    now_ms = context.now_ms
     if is_news(profile, now_ms, session_id):  # this request may begin the second visit
         context.visitor_status = visitor_status(seen(profile, now_ms, session_id))
     context = await known_context(profiles, profile.project_id, profile, context, history)

@@ -80,6 +80,16 @@ def test_decide__context__is_that_of_the_question(bench: ControlBench) -> None:
     assert (out["variant"], out["reason"], out["inExperiment"]) == (None, "audience", False)
 
 
+def test_explain__as_choose__begins_with_the_login_and_ends_with_the_display(
+    bench: ControlBench,
+) -> None:
+    explained = explain(bench, asChoose=True, sessionId="s1").json
+    steps = explained["trace"]["steps"]
+    assert [each["name"] for each in (steps[0], steps[-1])] == ["login", "display"]
+    assert steps[0]["note"] == "no profile is known; the draw is for the id itself"
+    assert explained["variant"] == explain(bench).json["variant"]
+
+
 def test_explain__has_the_steps_and_the_same_answer(bench: ControlBench) -> None:
     explained = explain(bench).json
     (decided,) = decide(bench, "ada").json["decisions"]
