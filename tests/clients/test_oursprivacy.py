@@ -56,6 +56,12 @@ for: 1h
 controlShare: 0
 variants: [{key: call, name: Call us, payload: {title: Shall we talk?}}]
 """,
+    "last_plan": """
+kind: property
+key: last_plan
+when: {event: Viewed Pricing}
+value: plan
+""",
     "unfinished": """
 key: unfinished
 name: A draft
@@ -297,13 +303,13 @@ def test_batch__mixed_rows__are_told_one_by_one(
 def test_personalization__of_what_was_tracked__is_read(
     client: OursPrivacy, token: str, source: str
 ) -> None:
-    def active() -> list[str]:
+    def asked() -> tuple[list[str], dict[str, Any]]:
         answer = client.experiments.personalization(token=token, visitor_id="v_offer")
         assert answer.success is True
-        assert answer.properties == {}
-        return [each.variant_id for each in answer.personalizations or []]
+        active = [each.variant_id for each in answer.personalizations or []]
+        return active, dict(answer.properties)
 
-    assert active() == []
+    assert asked() == ([], {})
     for number, plan in enumerate(("free", "pro", "pro")):
         client.track.event(
             token=source,
@@ -312,8 +318,9 @@ def test_personalization__of_what_was_tracked__is_read(
             distinct_id=f"view-{number}",
             event_properties={"plan": plan},
         )
-    (variant_id,) = active()
+    (variant_id,), properties = asked()
     assert variant_id.startswith("var_")
+    assert properties == {"last_plan": "pro"}
 
 
 @pytest.mark.parametrize("kind", ["track", "identify", "batch"])

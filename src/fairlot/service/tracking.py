@@ -15,7 +15,7 @@ from fairlot.profiles import (
     subject_identifier,
 )
 from fairlot.profiles.attributes import completed_attributes, updated_attributes
-from fairlot.service.privacy.recording import GPC, Rejects, nobody_rejects
+from fairlot.service.privacy.recording import GPC
 from fairlot.service.profiles import Profiles, Work
 from fairlot.warehouse.ports import Log
 
@@ -60,9 +60,11 @@ class Sender:
 
 
 class Tracking:
-    """Of who rejects nothing is recorded."""
+    """`rejects` says whether somebody rejects who is called so: then nothing is recorded."""
 
-    def __init__(self, log: Log, profiles: Profiles, rejects: Rejects = nobody_rejects) -> None:
+    def __init__(
+        self, log: Log, profiles: Profiles, rejects: Callable[[str, Identifier], bool]
+    ) -> None:
         self._log = log
         self._profiles = profiles
         self._rejects = rejects
@@ -77,7 +79,7 @@ class Tracking:
         kept = [
             (meant, each)
             for meant, each in await self._resolved(sender.project_id, tracked)
-            if not self._rejects(sender.project_id, meant.subject_id)
+            if not any(self._rejects(sender.project_id, name) for name in meant.claim.identifiers)
         ]
         if sender.is_private:
             kept = [_without_details(*each) for each in kept]

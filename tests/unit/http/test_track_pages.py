@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from fairlot.events import Actor, Trust
-from fairlot.http.throttle import Policy
+from fairlot.http.throttle import FREE, Policy
 from fairlot.profiles import subject_identifier
 from support.asgi import Response
 from support.serving import Desk, a_desk
@@ -151,3 +151,10 @@ def test_preflight__of_another_origin__may_not(desk: Desk) -> None:
     for headers in ({"origin": "https://evil.example"}, {}):
         answer = desk.client.request("OPTIONS", "/api/v1/track", headers=headers)
         assert (answer.status, answer.headers) == (204, {"vary": "Origin"})
+
+
+def test_page__over_the_tier__leaves_servers_theirs(tmp_path: Path) -> None:
+    with a_desk(tmp_path, a_snapshot_with_sources(), default_tier="free") as desk:
+        statuses = [page(desk, "track").status for _ in range(FREE.burst + 1)]
+        assert statuses[-1] == 429
+        assert track(desk).status == 200

@@ -214,6 +214,7 @@ def test_privacy__who_rejected__is_answered_and_not_recorded(desk: Desk) -> None
     for answer in (
         track(desk, userProperties={"plan": "pro"}),
         track(desk, userId=..., externalId="crm-1"),
+        track(desk, userId="v_3", externalId="crm-1"),
         identify(desk, userId="v_1", userProperties={"plan": "pro"}),
         batch(desk, row("a"), row("b", userId="v_2")),
     ):
@@ -221,7 +222,7 @@ def test_privacy__who_rejected__is_answered_and_not_recorded(desk: Desk) -> None
     assert [each.subject_id for each in conversions(desk)] == ["v_1", "v_2"]
     assert visitor(desk).attributes == {}
     counts = desk.services.counts
-    assert (counts.events["conversion"], counts.events_withheld) == (2, 4)
+    assert (counts.events["conversion"], counts.events_withheld) == (2, 5)
 
 
 def test_privacy__gpc__is_recorded_without_details(desk: Desk) -> None:

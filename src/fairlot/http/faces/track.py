@@ -76,7 +76,7 @@ class _Face:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._counts = services.counts
-        self._tracking = Tracking(services.log, services.profiles, services.privacy.rejects)
+        self._tracking = Tracking(services.log, services.profiles, services.privacy.rejects_as)
 
     def answering(self, answer: Callable[[_Asked], Awaitable[Reply]], limit: int) -> Handler:
         async def handle(scope: Scope, receive: Receive) -> Reply:
@@ -170,7 +170,9 @@ class _Face:
     def _admit(self, asked: _Asked) -> None:
         """How often, and how much at once, somebody may send whom nobody knows."""
         tenant = asked.source.tenant
-        admit_tier(self._services, tenant.tier, f"source:{tenant.project_id}")
+        # apart, so that pages cannot use up what servers may send
+        who = "page" if asked.source.is_public else "source"
+        admit_tier(self._services, tenant.tier, f"{who}:{tenant.project_id}")
         if asked.source.is_public:
             admit_address(self._services, asked.scope)
             if asked.size > BODY_LIMIT:
