@@ -34,6 +34,7 @@ from fairlot.store.profiles.deletions import (
     erase_profiles,
     forget_deletions,
     forget_withdrawn,
+    is_emptied,
     names_of,
     newest_deletion,
     note_emptied,
@@ -146,8 +147,8 @@ class Deletions:
     def left_of(self, deletion_id: str) -> list[Left]:
         left = self._files.left_of(deletion_id)
         with self._profiles.store.reading() as connection:
-            deletions = read_deletions(connection)
-        if any(each.id == deletion_id and not each.emptied for each in deletions):
+            emptied = is_emptied(connection, deletion_id)
+        if not emptied:
             left.append(Left(str(self._profiles.store.place), Why.WAL_NOT_EMPTIED))
         return left
 

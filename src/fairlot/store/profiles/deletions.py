@@ -63,6 +63,12 @@ def read_deletions(connection: Connection) -> list[DeletionRow]:
     ]
 
 
+def is_emptied(connection: Connection, deletion_id: str) -> bool:
+    """True also of one that is not known any more."""
+    found = select(deletions.c.emptied).where(deletions.c.id == deletion_id)
+    return connection.execute(found).scalar() is not False
+
+
 def newest_deletion(connection: Connection) -> int:
     """The number of the change; 0 without any."""
     return connection.execute(select(func.max(deletions.c.change_no))).scalar() or 0
