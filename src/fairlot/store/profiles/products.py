@@ -27,7 +27,7 @@ from fairlot.store.profiles.tables import product_days, products
 
 _IDS_AT_ONCE: Final = 500
 _NEWEST_AT_ONCE: Final = 2_000
-_FORGOTTEN_AT_ONCE: Final = 2_000
+_ROWS_AT_ONCE: Final = 20_000
 _INSERTS: Final[Mapping[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -256,18 +256,16 @@ class Horizon(NamedTuple):
 def forget_some(
     connection: Connection, project_id: str, horizon: Horizon, after: str | None
 ) -> str | None:
-    """What is older, of so many products after one as make no writer wait for long. The last of
-    them; None when there were no more."""
+    """What is older, of so many rows of products after one as make no writer wait for long. The
+    last of the products; None when these were all."""
     days, known = product_days.c, products.c
-    ids = select(days.product_id).where(days.project_id == project_id)
+    here = [days.project_id == project_id]
     if after is not None:
-        ids = ids.where(days.product_id > after)
-    ids = ids.group_by(days.product_id).order_by(days.product_id).limit(_FORGOTTEN_AT_ONCE)
-    found = connection.execute(ids).scalars().all()
-    if not found:
-        is_old = (known.body.is_(None), known.updated_at_ms < horizon.deleted_ms)
-        connection.execute(products.delete().where(known.project_id == project_id, *is_old))
-        return None
+        here.append(days.product_id > after)
+    rows = select(days.product_id).where(*here).order_by(days.product_id)
+    last: str | None = connection.execute(rows.offset(_ROWS_AT_ONCE).limit(1)).scalar()
+    if last is not None:
+        here.append(days.product_id <= last)
     is_known = exists().where(
         known.project_id == project_id,
         known.product_id == days.product_id,
@@ -275,13 +273,11 @@ def forget_some(
     )
     is_old_and_unknown = (days.day < horizon.unknown_day) & ~is_known
     connection.execute(
-        product_days.delete().where(
-            days.project_id == project_id,
-            days.product_id.between(found[0], found[-1]),
-            (days.day < horizon.day) | is_old_and_unknown,
-        )
+        product_days.delete().where(*here, (days.day < horizon.day) | is_old_and_unknown)
     )
-    last: str = found[-1]
+    if last is None:
+        is_old = (known.body.is_(None), known.updated_at_ms < horizon.deleted_ms)
+        connection.execute(products.delete().where(known.project_id == project_id, *is_old))
     return last
 
 
