@@ -48,6 +48,8 @@ from fairlot.warehouse.ports import Log
 
 FINISHED_WITHIN_S: Final = 10.0
 _FLUSH_WITHIN_S: Final = 5.0
+_UNDER_WAY_S: Final = 0.25
+"""A request that had begun when its process heard of a deletion has recorded by then."""
 _PAUSE_S: Final = 0.05
 _NOTHING: Final = Work("", Claim(()), 0, makes=False, is_seen=False)
 
@@ -159,8 +161,10 @@ class Deletions:
     def _hear(self, deletions: Sequence[DeletionRow]) -> bool:
         """Whether all that this process had queued before is written. What was queued of a profile
         has made it anew; it is deleted again."""
-        asyncio.run(self._profiles.apply(_NOTHING))
         began_at = self._began_at
+        if began_at is not None:
+            time.sleep(_UNDER_WAY_S)
+        asyncio.run(self._profiles.apply(_NOTHING))
         fresh = [
             each
             for each in deletions
