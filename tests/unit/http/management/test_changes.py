@@ -18,8 +18,14 @@ HERO = (
     "key: hero\nname: Hero\naudience: {segments: [gold]}\n"
     "variants: [{key: a, name: A}, {key: b, name: B}]\n"
 )
-KINDS = {"segments": GOLD, "layers": LAYER, "metrics": METRIC, "holdouts": HOLDOUT}
-KEYS = {"segments": "gold", "layers": "shop", "metrics": "orders", "holdouts": "quiet"}
+VIEWS = "kind: property\nkey: views\nname: Views\nwhen: {event: view}\ntake: count\n"
+KINDS = {
+    "segments": ("segment", "gold", GOLD),
+    "layers": ("layer", "shop", LAYER),
+    "metrics": ("metric", "orders", METRIC),
+    "holdouts": ("holdout", "quiet", HOLDOUT),
+    "properties": ("property", "views", VIEWS),
+}
 
 
 @pytest.fixture
@@ -148,11 +154,12 @@ def test_plan_and_apply__by_a_reader_or_a_stranger__are_refused(bench: ControlBe
 
 @pytest.mark.parametrize("plural", KINDS)
 def test_definitions__of_every_kind__have_the_same_routes(bench: ControlBench, plural: str) -> None:
-    path, source = f"{ROOT}/{plural}/{KEYS[plural]}", KINDS[plural]
+    kind, key, source = KINDS[plural]
+    path = f"{ROOT}/{plural}/{key}"
     made = bench.call("PUT", path, source.encode())
     assert (made.status, made.headers["etag"]) == (201, '"1"')
     assert bench.get(path).json == made.json
-    assert (made.json["source"], made.json["kind"]) == (source, plural.removesuffix("s"))
+    assert (made.json["source"], made.json["kind"]) == (source, kind)
     assert bench.call("PUT", path, source.encode()).status == 428
     changed = source.replace("name: ", "name: New ")
     second = bench.call("PUT", path, changed.encode(), If_Match='"1"')
@@ -160,7 +167,7 @@ def test_definitions__of_every_kind__have_the_same_routes(bench: ControlBench, p
     stale = bench.call("PUT", path, changed.encode(), If_Match='"1"')
     assert (stale.status, stale.json["current"]) == (412, second.json)
     (item,) = bench.get(f"{ROOT}/{plural}").json["items"]
-    assert (item["key"], item["revision"]) == (KEYS[plural], 2)
+    assert (item["key"], item["revision"]) == (key, 2)
     diff = bench.get(f"{path}/revisions/2/diff").json
     assert [field["path"] for field in diff["fields"]] == ["name"]
     reverted = bench.post(f"{path}/revert", {"revision": 1})
