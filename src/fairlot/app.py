@@ -36,6 +36,7 @@ from fairlot.service.personalization.reactor import RuleReactor
 from fairlot.service.privacy import Rejections
 from fairlot.service.privacy.deleting import Deletions
 from fairlot.service.profiles import PROFILES_SEEN_WITHIN_S, KnownProfiles
+from fairlot.service.profiles.pruning import PRUNED_EVERY_S, prune
 from fairlot.service.snapshot import load_snapshot
 from fairlot.service.store_waiting import open_when_there
 from fairlot.settings import Settings, load_settings
@@ -183,8 +184,8 @@ class Application:
                 failing = True
 
     def _repeated_work(self, services: Services) -> Iterator[Coroutine[Any, Any, None]]:
-        """What other processes changed is dropped from memory, or taken over; and feeds are
-        refreshed, in a thread that no decision waits for."""
+        """What other processes changed is dropped from memory, or taken over; feeds are refreshed
+        and profiles pruned, in threads that no decision waits for."""
         refresh_ms = round(self._settings.feed_refresh_s * 1000)
 
         async def follow_profiles() -> None:
@@ -199,7 +200,13 @@ class Application:
         async def refresh_feeds() -> None:
             await services.in_control_thread(services.feeds.refresh_due, refresh_ms)
 
+        async def prune_profiles() -> None:
+            await services.in_control_thread(
+                prune, services.profiles.store, _now_ms(), lambda: self._stopping
+            )
+
         yield self._repeat(PROFILES_SEEN_WITHIN_S, "server.profiles_not_followed", follow_profiles)
+        yield self._repeat(PRUNED_EVERY_S, "server.profiles_not_pruned", prune_profiles)
         yield self._repeat(
             PROFILES_SEEN_WITHIN_S, "server.deletions_not_followed", follow_deletions
         )

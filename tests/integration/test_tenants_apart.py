@@ -5,19 +5,23 @@ same search through the answers to other keys must find none. Routes come from t
 one is walked, and has to show a planted value to the right key, or the test fails.
 """
 
+import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import select
 
 from fairlot.http.registry import Route
 from fairlot.http.routes import ROUTES
 from fairlot.manifest.base64url import from_base64url
+from fairlot.profiles import claim_of_subject
 from fairlot.service.actors import Actor, Scope
+from fairlot.service.profiles import Work
 from fairlot.store.tables import (
     api_keys,
     definitions,
@@ -27,6 +31,7 @@ from fairlot.store.tables import (
     signing_keys,
     tokens,
 )
+from fairlot.store.tenants import find_project
 from support.applying import apply_texts
 from support.asgi import Response
 from support.control import ControlBench, control_bench
@@ -82,9 +87,14 @@ class Planted:
             "number": "2",
             "version": "2",
             "source": OWN,
-            "id": self.token_id if "/tokens" in route.path else self.key_id,
+            "id": self.id_in(route.path),
         }
         return re.sub(r"\{(\w+)\}", lambda name: ids[name[1]], route.path)
+
+    def id_in(self, path: str) -> str:
+        if "/accounts/" in path:
+            return OWN
+        return self.token_id if "/tokens" in path else self.key_id
 
     def ask(self, route: Route, key: str | None, **place: str) -> Response:
         body = smallest_body(route.request)
@@ -124,8 +134,25 @@ def planted(tmp_path: Path, database_url: str | None) -> Iterator[Planted]:
         product = {"id": "sku-1", "title": f"{WORDS} product"}
         assert bench.post(f"{PROJECT}/products", {"products": [product]}).status == 200
         assert bench.post(f"{PROJECT}/catalog/refresh").status == 200
+        plant_profile(bench)
         (token,) = bench.get(f"{PROJECT}/tokens").json["items"]
         yield Planted(bench, needles_in(bench) | {token["id"]}, made["id"], token["id"])
+
+
+def plant_profile(bench: ControlBench) -> None:
+    said = {"said": f"{WORDS} profile"}
+    with bench.store.reading() as connection:
+        project = find_project(connection, "default", "default")
+    assert project is not None
+    work = Work(
+        project.id,
+        claim_of_subject("visitor-1", user_id=f"{WORDS} user"),
+        NOW_MS,
+        steps=[lambda profile: msgspec.structs.replace(profile, attributes=said)],
+        account_id=OWN,
+        account_attributes={"said": f"{WORDS} account"},
+    )
+    asyncio.run(bench.services.profiles.apply(work))
 
 
 def needles_in(bench: ControlBench) -> frozenset[str]:
@@ -158,6 +185,9 @@ def needles_in(bench: ControlBench) -> frozenset[str]:
         "experiment",
         "description",
         "variant",
+        "profile",
+        "user",
+        "account",
     )
     words = {f"{WORDS} {kind}" for kind in (*kinds, "key", "reason", "author")}
     return frozenset(found) | words | {OWN, SETTING}

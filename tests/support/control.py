@@ -26,6 +26,7 @@ from fairlot.service.snapshot import load_snapshot
 from fairlot.store import Store, open_store
 from fairlot.store.profiles import open_profile_store
 from fairlot.store.tenants import ProjectRow, add_organization, add_project, organization_id
+from fairlot.warehouse.on_demand import OnDemandLog
 from fairlot.warehouse.stored import StoredLog
 from support.asgi import AsgiClient, Response
 from support.credentials import create_key
@@ -75,8 +76,9 @@ def control_bench(
         log = StoredLog(tmp_path / "events")
         decisions = Decisions(partial(load_snapshot, store), store.generation, log)
         clock = Clock()
+        merges = OnDemandLog(tmp_path / "events")
         profiles = KnownProfiles(
-            open_profile_store(tmp_path / "data", database_url), log, NO_RULES, clock.ms
+            open_profile_store(tmp_path / "data", database_url), merges, NO_RULES, clock.ms
         )
         services = Services(
             decisions=decisions,
@@ -109,6 +111,7 @@ def control_bench(
         finally:
             client.close()
             profiles.close(5)
+            merges.close(5)
             services.control_threads.shutdown()
 
 

@@ -30,7 +30,7 @@ _HIGHEST_ABOVE = 2_000_000_000  # a version is a number of 32 bits
 def backup(folder: Path, data_dir: str | None, as_json: bool) -> None:
     """Copy the data directory into the new folder FOLDER, while it is served or not.
 
-    The database, the event log and the key that seals the signing keys, with their checksums in
+    The databases, the event log and the key that seals the signing keys, with their checksums in
     backup.json. Keep the folder as safe as the data directory. FAIRLOT_SECRET is not in it, and
     neither is a database in PostgreSQL: back that up with pg_dump.
     """

@@ -29,6 +29,7 @@ from fairlot.service.snapshot import EMPTY_SNAPSHOT, Snapshot, load_snapshot
 from fairlot.settings import Settings
 from fairlot.store import Store
 from fairlot.store.profiles import open_profile_store
+from fairlot.warehouse.on_demand import OnDemandLog
 from fairlot.warehouse.stored import StoredLog
 
 _LONGEST_NAME = 58  # with "local:" before it, what the records take
@@ -83,8 +84,9 @@ def in_process_transport(
     settings: Settings, store: Store, variables: Mapping[str, str] = os.environ
 ) -> Iterator[InProcessTransport]:
     log = StoredLog(settings.events_dir)
+    merges = OnDemandLog(settings.events_dir)
     profiles = KnownProfiles(
-        open_profile_store(settings.data_dir, settings.database_url), log, NO_RULES, _now_ms
+        open_profile_store(settings.data_dir, settings.database_url), merges, NO_RULES, _now_ms
     )
     services = _services(settings, store, log, profiles)
     try:
@@ -92,6 +94,7 @@ def in_process_transport(
     finally:
         services.control_threads.shutdown()
         profiles.close(0)
+        merges.close(0)
         log.close(0)
 
 

@@ -44,6 +44,17 @@ _FAMILIES = {
     "fairlot_log_queued": ("gauge", "Events accepted and not yet on disk."),
     "fairlot_log_committed_total": ("counter", "Events committed to the event log."),
     "fairlot_log_failed_total": ("counter", "Commits of the event log that failed."),
+    "fairlot_profiles_queued": ("gauge", "Changes of profiles accepted and not yet on disk."),
+    "fairlot_profiles_written_total": ("counter", "Changes of profiles that were written."),
+    "fairlot_profiles_failed_total": ("counter", "Commits of profiles that failed."),
+    "fairlot_profiles_refused_total": (
+        "counter",
+        "Changes of profiles that could never be stored.",
+    ),
+    "fairlot_profiles_switched_total": (
+        "counter",
+        "Experiments in which a profile had another variant than the one it was merged into.",
+    ),
     "fairlot_workers": ("gauge", "Worker processes that are running."),
     "fairlot_manifest_version": ("gauge", "The version of the manifest that is decided by."),
 }

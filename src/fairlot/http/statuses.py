@@ -17,7 +17,7 @@ from fairlot.service.key_rotation import NoNextKey, NotTheNextKey, RotatedMoment
 from fairlot.service.lifecycle import ActionRefused
 from fairlot.service.origins import InvalidOrigins
 from fairlot.service.previews import NotPreviewable
-from fairlot.service.profiles import ProfilesUnavailable
+from fairlot.service.profiles import ChangeRefused, ProfilesUnavailable
 from fairlot.service.projects import InvalidProjectKey, ProjectExists
 from fairlot.service.questions import NothingPublished, NotServed, UnknownExperiment
 from fairlot.service.refusals import (
@@ -61,6 +61,7 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     StalePlan: 409,
     ActionRefused: 409,
     NotThere: 404,
+    ChangeRefused: 400,
     NotDeletable: 409,
     ReasonMissing: 400,
     MissingScope: 403,

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -57,6 +57,16 @@ def read_conversions(
 def read_identities(directory: Path, *, project_id: str | None = None) -> Iterator[Identity]:
     """As `read_exposures`."""
     return _read(directory, IDENTITIES, None, project_id)
+
+
+def read_events_of(
+    directory: Path, project_id: str, subject_ids: Collection[str]
+) -> Iterator[Exposure | Conversion | Identity]:
+    """All that is recorded of these subjects: exposures, then conversions, then identities. Each
+    file is read from end to end."""
+    yield from _read_of(directory, EXPOSURES, project_id, subject_ids)
+    yield from _read_of(directory, CONVERSIONS, project_id, subject_ids)
+    yield from _read_of(directory, IDENTITIES, project_id, subject_ids)
 
 
 def count_exposures(
@@ -116,6 +126,20 @@ def _read(
         ]
         for _, body in heapq.merge(*runs, key=_received_at_ms):
             yield kind.decode(body)
+
+
+def _read_of(
+    directory: Path, kind: _Kind[E], project_id: str, subject_ids: Collection[str]
+) -> Iterator[E]:
+    statement = (
+        f"SELECT body{kind.chosen} AND json_extract(CAST(body AS TEXT), '$.subject_id')"  # noqa: S608 - names of ours
+        " IN (SELECT value FROM json_each(?3)) ORDER BY received_at_ms, seq"
+    )
+    wanted = msgspec.json.encode(list(subject_ids)).decode()
+    for file in _open_all(directory, kind):
+        with closing(file):
+            for (body,) in file.execute(statement, (None, project_id, wanted)):
+                yield kind.decode(body)
 
 
 def _received_at_ms(row: tuple[int, bytes]) -> int:

@@ -20,7 +20,7 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class UnusablePart(msgspec.Struct, frozen=True):
-    """`part` is store, log or manifest."""
+    """`part` is store, log, profiles or manifest."""
 
     part: str
     problem: str
@@ -92,12 +92,27 @@ def figures(services: Services) -> Samples:
     samples["fairlot_log_committed_total", ()] = stats.committed
     samples["fairlot_log_failed_total", ()] = stats.failed
     samples["fairlot_event_batches_repeated_total", ()] = stats.repeated_batches
+    samples |= _of_profiles(services)
     for (org, project), serving in decisions.snapshot.projects.items():
         labels = (("org", org), ("project", project))
         samples["fairlot_manifest_version", labels] = serving.version
     return samples
 
 
+def _of_profiles(services: Services) -> Samples:
+    profiles, figures = services.profiles, services.profiles.figures
+    return {
+        ("fairlot_profiles_queued", ()): profiles.queued,
+        ("fairlot_profiles_written_total", ()): figures.written,
+        ("fairlot_profiles_failed_total", ()): figures.failures,
+        ("fairlot_profiles_refused_total", ()): figures.refused,
+        ("fairlot_profiles_switched_total", ()): figures.switched,
+    }
+
+
+_PROFILES = UnusablePart(
+    "profiles", "they cannot be written; free space on the disk, or start the database"
+)
 _LOG = UnusablePart("log", "the event log cannot be written; free space on its disk")
 _MANIFEST = UnusablePart("manifest", "nothing is published; publish with `fairlot apply DIR`")
 
@@ -105,6 +120,7 @@ _MANIFEST = UnusablePart("manifest", "nothing is published; publish with `fairlo
 def _own_problems(services: Services) -> tuple[UnusablePart | None, ...]:
     return (
         None if services.log.usable else _LOG,
+        None if services.profiles.usable else _PROFILES,
         None if services.decisions.snapshot.projects else _MANIFEST,
     )
 

@@ -16,6 +16,7 @@ from fairlot.service.backups.contents import (
 )
 from fairlot.service.backups.copying import copy_database, copy_file, sha256_of, sync
 from fairlot.service.backups.staging import put_in_place, staging
+from fairlot.store.profiles import PROFILES_FILE
 from fairlot.store.sqlite import DATABASE_FILE
 from fairlot.store.vault import KEY_FILE
 
@@ -33,13 +34,15 @@ class BackupFailed(FairlotError):
 def back_up(data_dir: Path, folder: Path, database: DatabaseKind, *, now_ms: int) -> BackupContents:
     """Copy the data directory into a new `folder`, all of it or nothing.
 
-    The event log is copied first: whatever an event names is then in the database. Raises
-    BackupFailed and UnusableDatabase.
+    What profiles say of events is in the event log before, and what events name in the database:
+    so they are copied in that order. Raises BackupFailed and UnusableDatabase.
     """
     if folder.exists():
         raise BackupFailed(folder, "is there already", "name a folder that is not")
     try:
         with staging(folder) as partial:
+            if database is DatabaseKind.SQLITE and (data_dir / PROFILES_FILE).exists():
+                copy_database(data_dir / PROFILES_FILE, partial / PROFILES_FILE)
             _copy_events(data_dir / "events", partial / "events")
             if database is DatabaseKind.SQLITE:
                 copy_database(data_dir / DATABASE_FILE, partial / DATABASE_FILE)

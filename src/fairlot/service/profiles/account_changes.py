@@ -38,13 +38,15 @@ class AccountChanges:
             return
         name = (work.project_id, account_digest(work.account_id))
         known = self._find(name)
-        if known is not None and not work.account_attributes:
+        if known is not None and not work.account_attributes and not work.replaces_account:
             return
         account = known or Account(
             project_id=work.project_id, account_id=work.account_id, created_at_ms=work.at_ms
         )
         attributes = {**account.attributes, **work.account_attributes}
-        if work.at_ms < account.updated_at_ms:
+        if work.replaces_account:
+            attributes = {**work.account_attributes}
+        elif work.at_ms < account.updated_at_ms:
             attributes = {**work.account_attributes, **account.attributes}
         problem = attributes_problem(attributes)
         if problem is not None:

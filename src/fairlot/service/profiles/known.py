@@ -13,9 +13,10 @@ from fairlot.service.profiles.account_changes import AccountName, account_digest
 from fairlot.service.profiles.cache import PROFILES_KEPT, HistoryAsked, ProfileCache
 from fairlot.service.profiles.errors import ProfilesUnavailable
 from fairlot.service.profiles.limits import check_work
+from fairlot.service.profiles.pruning import GONE_KEPT_MS
 from fairlot.service.profiles.work import Applied, Reactor, Work, WriterFigures
 from fairlot.service.profiles.writer import QUEUE_BOUND, ProfileWriter
-from fairlot.store.errors import StoreFailed
+from fairlot.store.errors import StoreFailed, StoreUnusable
 from fairlot.store.profiles import ProfileStore
 from fairlot.store.profiles.account_rows import read_account
 from fairlot.store.profiles.changes import (
@@ -54,6 +55,8 @@ class KnownProfiles:
         self.rejections = Rejections(clock_ms) if rejections is None else rejections
         with store.reading() as connection:
             followed = newest_change(connection)
+        self._clock_ms = clock_ms
+        self._followed_at_ms: int | None = None
         self._profiles = ProfileCache(followed, kept)
         self._accounts = AccountCache(followed)
         self._writer = ProfileWriter(
@@ -67,6 +70,14 @@ class KnownProfiles:
             bound=bound,
             product_events=product_events,
         )
+
+    @property
+    def usable(self) -> bool:
+        try:
+            self.store.check_in_place()
+        except StoreUnusable:
+            return False
+        return self._writer.usable
 
     @property
     def queued(self) -> int:
@@ -129,6 +140,8 @@ class KnownProfiles:
 
     def follow(self) -> None:
         self.store.check_in_place()
+        self._writer.recover()
+        self._forget_if_stopped()
         with self.store.reading() as connection:
             up_to = newest_change(connection)
             if up_to > self.rejections.followed:
@@ -141,6 +154,15 @@ class KnownProfiles:
             accounts = accounts_changed_since(connection, followed)
         self._accounts.follow(accounts, up_to)
         self._profiles.follow(profiles, up_to)
+
+    def _forget_if_stopped(self) -> None:
+        """After so long not all that is gone can be heard of."""
+        now_ms = self._clock_ms()
+        before_ms = self._followed_at_ms
+        if before_ms is not None and now_ms - before_ms > GONE_KEPT_MS // 2:
+            self._profiles.clear()
+            self._accounts.clear()
+        self._followed_at_ms = now_ms
 
     def close(self, timeout_s: float) -> None:
         self._writer.close(timeout_s)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from fairlot.events import Exposure
 from fairlot.profiles import Claim, Happening, History, Identifier, Merged, Profile
+from fairlot.store.profiles import ProfileStore
 
 Step: TypeAlias = Callable[[Profile], Profile]
 """A pure change of a profile. It runs in the writer, on the profile as it is then, and may run
@@ -18,8 +19,9 @@ class Work:
 
     `happenings` are added to its history, those that are new are shown to the reactor in their
     order; `steps` run before them. `session_id` is the session that it happened in. `account_id`
-    joins the profile to an account, whose attributes are updated with `account_attributes`; a
-    claim without any identifier then means the account alone. `is_seen` false leaves `last_seen`
+    joins the profile to an account, whose attributes are updated with `account_attributes`, or
+    replaced by them with `replaces_account`; a claim without any identifier then means the account
+    alone. `is_seen` false leaves `last_seen`
     and sessions as they are. `makes` false changes a known profile only. With `once` nothing is
     done when all its happenings are known already.
 
@@ -36,6 +38,7 @@ class Work:
     session_id: str | None = None
     account_id: str | None = None
     account_attributes: Mapping[str, Any] = field(default_factory=dict)
+    replaces_account: bool = False
     is_seen: bool = True
     makes: bool = True
     once: bool = False
@@ -100,6 +103,14 @@ class Profiles(Protocol):
     ProfilesUnavailable when the database fails or too much work waits, and ChangeRefused for what
     can never be stored.
     """
+
+    @property
+    def store(self) -> ProfileStore:
+        """For who reads, or changes many at once; its transactions block."""
+
+    @property
+    def usable(self) -> bool:
+        """False while they cannot be written; never blocks for long."""
 
     @property
     def queued(self) -> int:

@@ -88,6 +88,15 @@ class ProfileWriter:
         self.figures = WriterFigures()
 
     @property
+    def usable(self) -> bool:
+        return not self._failing
+
+    def recover(self) -> None:
+        """See whether what failed works again, also when nobody writes."""
+        if self._failing and self._log.usable and self._can_write():
+            self._note_works()
+
+    @property
     def queued(self) -> int:
         return self._queue.length
 
@@ -195,9 +204,7 @@ class ProfileWriter:
             runner.run(self._log.committed(tickets[-1]))
 
     def _remember(self, tasks: Sequence[Task], written: _Written) -> None:
-        if self._failing:
-            _log.info("profiles.written_again")
-        self._failing = False
+        self._note_works()
         session, change_no = written.session, written.change_no
         self._rejections.note(session.rejected)
         self._profiles.put_written(written.profiles, session.gone, change_no)
@@ -211,6 +218,11 @@ class ProfileWriter:
             for merged in each.merged
         )
         self._queue.settle(zip(tasks, written.applied, strict=True))
+
+    def _note_works(self) -> None:
+        if self._failing:
+            _log.info("profiles.written_again")
+        self._failing = False
 
     def _failed(self, tasks: list[Task], error: Exception, runner: asyncio.Runner) -> list[Task]:
         """Those that have to be tried again. What works for none is nobody's fault; what may be

@@ -55,6 +55,24 @@ def known_events(
     return frozenset(known)
 
 
+def events_of(connection: Connection, profile_id: str) -> list[Happening]:
+    """All of them, the earliest first."""
+    rows = connection.execute(
+        select(profile_events)
+        .where(profile_events.c.profile_id == profile_id)
+        .order_by(profile_events.c.at_ms, profile_events.c.event_id)
+    )
+    return [
+        Happening(
+            event_id=row.event_id,
+            name=row.name,
+            at_ms=row.at_ms,
+            properties=occurrence(row.at_ms, row.properties).properties,
+        )
+        for row in rows
+    ]
+
+
 def add_events(connection: Connection, rows: Sequence[EventRow]) -> None:
     """None of them may be known."""
     if rows:

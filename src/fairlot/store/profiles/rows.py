@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select
+from sqlalchemy import Connection, and_, bindparam, delete, func, select, tuple_
 
 from fairlot.profiles import Identifier, Profile
 from fairlot.store.profiles.chunks import chunks
@@ -12,6 +12,25 @@ from fairlot.store.profiles.tables import profile_identifiers, profile_schema, p
 
 _encode: Final = msgspec.json.Encoder(enc_hook=dict).encode
 _profile_of: Final = msgspec.json.Decoder(Profile).decode
+
+
+# Made once: it takes longer to make a statement than to run it.
+_NAMED: Final = profile_identifiers.join(
+    profiles, profiles.c.id == profile_identifiers.c.profile_id
+)
+_IS_NAMED: Final = and_(
+    profile_identifiers.c.project_id == bindparam("project"),
+    profile_identifiers.c.digest.in_(bindparam("digests", expanding=True)),
+)
+_FIND: Final = select(
+    profile_schema.c.change_no, profile_identifiers.c.digest, profiles.c.body
+).select_from(profile_schema.outerjoin(_NAMED, _IS_NAMED))
+_OWNERS: Final = select(profile_identifiers.c.digest, profile_identifiers.c.profile_id).where(
+    _IS_NAMED
+)
+_BODIES: Final = select(profiles.c.id, profiles.c.body).where(
+    profiles.c.id.in_(bindparam("ids", expanding=True)), profiles.c.body.is_not(None)
+)
 
 
 class StoredProfile(NamedTuple):
@@ -35,12 +54,7 @@ def profile_ids_of(
     by_digest = {each.digest(): each for each in identifiers}
     found: dict[Identifier, str] = {}
     for chunk in chunks(by_digest):
-        rows = connection.execute(
-            select(profile_identifiers.c.digest, profile_identifiers.c.profile_id).where(
-                profile_identifiers.c.project_id == project_id,
-                profile_identifiers.c.digest.in_(chunk),
-            )
-        )
+        rows = connection.execute(_OWNERS, {"project": project_id, "digests": chunk})
         found.update((by_digest[row.digest], row.profile_id) for row in rows)
     return found
 
@@ -60,12 +74,7 @@ def find_profile(
     """The one that the first known of them names. One statement, so that all of it is of one
     moment."""
     digests = [each.digest() for each in identifiers]
-    named = profile_identifiers.join(profiles, profiles.c.id == profile_identifiers.c.profile_id)
-    rows = connection.execute(
-        select(
-            profile_schema.c.change_no, profile_identifiers.c.digest, profiles.c.body
-        ).select_from(profile_schema.outerjoin(named, _is_named(project_id, digests)))
-    ).all()
+    rows = connection.execute(_FIND, {"project": project_id, "digests": digests}).all()
     bodies = {row.digest: row.body for row in rows if row.body is not None}
     body = next((bodies[each] for each in digests if each in bodies), None)
     found = None if body is None else StoredProfile(_profile_of(body), len(body))
@@ -76,13 +85,25 @@ def read_profiles(connection: Connection, ids: Iterable[str]) -> dict[str, Profi
     """By id, of those that are there."""
     found: dict[str, Profile] = {}
     for chunk in chunks(dict.fromkeys(ids)):
-        rows = connection.execute(
-            select(profiles.c.id, profiles.c.body).where(
-                profiles.c.id.in_(chunk), profiles.c.body.is_not(None)
-            )
-        )
+        rows = connection.execute(_BODIES, {"ids": chunk})
         found.update((row.id, _profile_of(row.body)) for row in rows)
     return found
+
+
+def profiles_after(
+    connection: Connection, project_id: str, after: tuple[int, str] | None, limit: int
+) -> list[Profile]:
+    """In the order of their creation, and of their ids; `after` is that of one of them."""
+    position = tuple_(profiles.c.created_at_ms, profiles.c.id)
+    query = (
+        select(profiles.c.body)
+        .where(profiles.c.project_id == project_id, profiles.c.body.is_not(None))
+        .order_by(profiles.c.created_at_ms, profiles.c.id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(position > tuple_(*after))
+    return [_profile_of(body) for body in connection.execute(query).scalars()]
 
 
 def add_profiles(
@@ -163,9 +184,3 @@ def count_profiles(connection: Connection, project_id: str) -> int:
         .select_from(profiles)
         .where(profiles.c.project_id == project_id, profiles.c.body.is_not(None))
     ).scalar_one()
-
-
-def _is_named(project_id: str, digests: list[bytes]) -> ColumnElement[bool]:
-    return and_(
-        profile_identifiers.c.project_id == project_id, profile_identifiers.c.digest.in_(digests)
-    )

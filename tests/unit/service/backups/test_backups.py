@@ -1,5 +1,6 @@
 """A data directory, copied while it is written, put back, and everything that can be wrong."""
 
+import asyncio
 import json
 import shutil
 import signal
@@ -17,6 +18,7 @@ from sqlalchemy import text
 
 from fairlot.engine import Reason
 from fairlot.events import Exposure, new_event_id
+from fairlot.profiles import subject_identifier
 from fairlot.service.backups.backing_up import BackupFailed, back_up
 from fairlot.service.backups.contents import BrokenBackup, DatabaseKind
 from fairlot.service.backups.copying import UnusableDatabase
@@ -30,6 +32,7 @@ from fairlot.store.tenants import all_projects, organization_id
 from fairlot.warehouse.log import EventLog, read_exposures
 from support.applying import ANNA, apply_texts
 from support.experiment_texts import HEAD, VARIANTS
+from support.profile_bench import profile_bench
 
 NOW_MS = 1_795_413_600_000
 HERE = ("default", "default")
@@ -340,3 +343,16 @@ def test_backup_and_restore__killed_half_way__leave_what_was_there(
     for partial in tmp_path.glob(".*.partial-*"):
         shutil.rmtree(partial)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "whole"]
+
+
+def test_restore__profiles__come_back_as_they_were(tmp_path: Path, data: Path) -> None:
+    with profile_bench(data, None) as bench:
+        before = asyncio.run(bench.happen("anna", "view")).profile
+        contents = back_up(data, tmp_path / "backup", DatabaseKind.SQLITE, now_ms=NOW_MS)
+        asyncio.run(bench.happen("bert", "view"))
+    assert "profiles.db" in [each.path for each in contents.files]
+    target = Target(tmp_path / "restored", None, None)
+    restore(tmp_path / "backup", target, ANNA, now_ms=NOW_MS)
+    with profile_bench(tmp_path / "restored", None) as bench:
+        assert bench.stored(subject_identifier("anna")) == before
+        assert bench.stored(subject_identifier("bert")) is None

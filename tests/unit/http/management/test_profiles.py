@@ -1,0 +1,218 @@
+"""What is known of subjects over HTTP, on both databases."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import pytest
+
+from fairlot.events import derived_event_id
+from fairlot.profiles import (
+    Claim,
+    Happening,
+    Identifier,
+    IdentifierKind,
+    KeptAssignment,
+    Profile,
+    claim_of_source,
+    claim_of_subject,
+    subject_identifier,
+)
+from fairlot.profiles.records import MAX_IDENTIFIERS
+from fairlot.service.profiles import Applied, Step, Work
+from fairlot.store.tenants import find_project
+from fairlot.warehouse.log import read_identities
+from support.control import ControlBench, control_bench
+
+PROJECT = "/api/v1/orgs/default/projects/default"
+PROFILES = f"{PROJECT}/profiles"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, database_url: str | None) -> Iterator[ControlBench]:
+    with control_bench(tmp_path, database_url, events_dir=tmp_path / "events") as made:
+        yield made
+
+
+def happen(bench: ControlBench, claim: Claim | str, *names: str, **fields: Any) -> Applied:
+    who = claim_of_subject(claim) if isinstance(claim, str) else claim
+    now_ms = bench.clock.ms()
+    happenings = [
+        Happening(event_id=derived_event_id(str(who), each), name=each, at_ms=now_ms)
+        for each in names
+    ]
+    with bench.store.reading() as connection:
+        project = find_project(connection, "default", "default")
+    assert project is not None
+    return asyncio.run(
+        bench.services.profiles.apply(
+            Work(project.id, who, now_ms, happenings=happenings, **fields)
+        )
+    )
+
+
+def given(variant_key: str) -> Step:
+    kept = KeptAssignment(
+        experiment_key="hero", variant_key=variant_key, manifest_version=1, at_ms=1
+    )
+    return lambda profile: msgspec.structs.replace(
+        profile, assignments={"exp_1": kept}, attributes={"tier": variant_key}
+    )
+
+
+def test_profile__shown_by_any_of_its_ids__is_the_same(bench: ControlBench) -> None:
+    odd = "a/ü?%#\u202e"
+    happen(bench, claim_of_source("web", "w1", user_id=odd), "view", steps=[given("red")])
+    by_device = bench.get(f"{PROFILES}/w1")
+    assert by_device.status == 200
+    assert bench.get(f"{PROFILES}/{quote(odd, safe='')}").json == by_device.json
+    found = by_device.json
+    assert (found["subjectId"], found["userId"]) == ("w1", odd)
+    assert {"kind": "source", "value": "w1", "source": "web"} in found["identifiers"]
+    assert {"kind": "subject", "value": odd, "source": None} in found["identifiers"]
+    assert found["attributes"] == {"tier": "red"}
+    assert found["assignments"]["exp_1"]["variantKey"] == "red"
+    assert found["sessions"]["count"] == 1
+
+
+def test_profile__nobody__is_404_with_advice(bench: ControlBench) -> None:
+    for path in (f"{PROFILES}/nobody", f"{PROFILES}/nobody/export", f"{PROJECT}/accounts/nobody"):
+        answer = bench.get(path)
+        assert (answer.status, answer.json["code"]) == (404, "not_there")
+        assert "check the spelling" in answer.json["detail"]
+
+
+def test_profiles__more_than_a_page__come_each_once(bench: ControlBench) -> None:
+    for each in range(5):
+        happen(bench, f"s{each}")
+        bench.clock.now_ms += each % 2
+    first = bench.get(f"{PROFILES}?limit=2").json
+    happen(bench, "s5")
+    second = bench.get(f"{PROFILES}?limit=10&cursor={first['next']}").json
+    names = [each["subjectId"] for each in (*first["items"], *second["items"])]
+    assert sorted(names) == [f"s{each}" for each in range(6)]
+    assert second["next"] is None
+    assert set(first["items"][0]) == {
+        "id",
+        "subjectId",
+        "userId",
+        "accountId",
+        "createdAt",
+        "lastSeenAt",
+    }
+
+
+def test_profile__exported__holds_history_account_and_log(
+    bench: ControlBench, tmp_path: Path
+) -> None:
+    happen(bench, "v1", "view", "order", account_id="acme", account_attributes={"plan": "pro"})
+    happen(bench, claim_of_subject("v1", user_id="anna"), "view")
+    happen(bench, "somebody else", "order")
+    answer = bench.get(f"{PROFILES}/anna/export")
+    assert answer.status == 200
+    found = answer.json
+    assert found["profile"] == bench.get(f"{PROFILES}/v1").json
+    assert found["account"]["attributes"] == {"plan": "pro"}
+    assert [each["name"] for each in found["history"]].count("order") == 1
+    assert "somebody else" not in answer.body.decode()
+    kinds = [(each["kind"], each["subject_id"]) for each in found["events"]]
+    assert kinds == [("identity", "v1")]
+    assert len(list(read_identities(tmp_path / "events"))) == 1
+
+
+def test_profile__export__needs_admin(bench: ControlBench) -> None:
+    happen(bench, "v1")
+    assert bench.get(f"{PROFILES}/v1", "reader").status == 200
+    assert bench.get(f"{PROFILES}/v1/export", "reader").status == 403
+
+
+def test_merge__two_with_different_variants__tells_who_switched(
+    bench: ControlBench, tmp_path: Path
+) -> None:
+    happen(bench, "phone", steps=[given("red")])
+    bench.clock.now_ms += 1000
+    happen(bench, "laptop", steps=[given("blue")])
+    answer = bench.post(f"{PROFILES}/merge", {"subject": "laptop", "other": "phone"})
+    assert answer.status == 200, answer.body
+    done = answer.json
+    assert done["profile"]["subjectId"] == "phone"
+    assert done["merged"] == ["laptop"]
+    assert done["switched"] == [
+        {
+            "experimentId": "exp_1",
+            "experimentKey": "hero",
+            "fromVariant": "blue",
+            "toVariant": "red",
+        }
+    ]
+    assert bench.get(f"{PROFILES}/laptop").json == done["profile"]
+    (told,) = read_identities(tmp_path / "events")
+    assert (told.subject_id, told.user_id) == ("laptop", "phone")
+    again = bench.post(f"{PROFILES}/merge", {"subject": "laptop", "other": "phone"}).json
+    assert (again["merged"], again["switched"]) == ([], [])
+    first = bench.get("/api/v1/orgs/default/audit").json["items"]
+    (record, _) = [each for each in first if each["action"] == "profile.merge"]
+    assert "laptop" not in str(record)
+    assert "phone" not in str(record)
+
+
+def test_merge__other_is_nobody__is_another_name(bench: ControlBench) -> None:
+    happen(bench, "anna")
+    done = bench.post(f"{PROFILES}/merge", {"subject": "anna", "other": "ann"}).json
+    assert done["merged"] == []
+    assert bench.get(f"{PROFILES}/ann").json["subjectId"] == "anna"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"subject": "nobody", "other": "anna"}, 404, "not_there"),
+        ({"subject": "", "other": "anna"}, 400, "invalid"),
+        ({"subject": "anna"}, 400, "invalid"),
+        ({"subject": "anna", "other": "nul\0"}, 400, "profile_change_refused"),
+        ({"subject": "anna", "other": "x" * 401}, 400, "invalid"),
+    ],
+)
+def test_merge__bad_question__is_refused(
+    bench: ControlBench, body: dict[str, str], status: int, code: str
+) -> None:
+    happen(bench, "anna")
+    answer = bench.post(f"{PROFILES}/merge", body)
+    assert answer.status == status, answer.body
+    assert code in answer.json["code"]
+
+
+def test_merge__of_two_with_many_names__is_refused(bench: ControlBench) -> None:
+    for name in ("a", "b"):
+        more = (Identifier(IdentifierKind.EXTERNAL, f"{name}{n}") for n in range(MAX_IDENTIFIERS))
+        claim = Claim((subject_identifier(name),), (name,), also=tuple(more))
+        happen(bench, claim)
+    answer = bench.post(f"{PROFILES}/merge", {"subject": "a", "other": "b"})
+    assert answer.status == 400
+    assert "too many identifiers" in answer.json["detail"]
+
+
+def test_account__put__replaces_and_is_shown(bench: ControlBench) -> None:
+    happen(bench, "anna", account_id="acme", account_attributes={"plan": "pro", "seats": 3})
+    account = f"{PROJECT}/accounts/acme"
+    assert bench.get(account).json["attributes"] == {"plan": "pro", "seats": 3}
+    put = bench.call("PUT", account, {"attributes": {"plan": "team"}})
+    assert put.status == 200
+    assert bench.get(account).json == put.json
+    assert put.json["attributes"] == {"plan": "team"}
+    large = bench.call("PUT", account, {"attributes": {"bio": "x" * 70_000}})
+    assert large.status == 400
+    assert "over 65536 bytes" in large.json["detail"]
+    assert bench.get(account).json == put.json
+    assert bench.call("PUT", account, {"attributes": {}}).json["attributes"] == {}
+
+
+def test_profiles__of_another_project__are_not_there(bench: ControlBench) -> None:
+    applied = happen(bench, "anna")
+    assert isinstance(applied.profile, Profile)
+    other = "/api/v1/orgs/default/projects/staging/profiles"
+    assert bench.get(f"{other}/anna").status == 404
+    assert bench.get(other).json["items"] == []

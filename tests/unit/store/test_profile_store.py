@@ -1,0 +1,66 @@
+"""Opening the database of profiles."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from fairlot.service.profiles import KnownProfiles
+from fairlot.service.reactions import NO_RULES
+from fairlot.store import StoreFailed, StoreUnusable
+from fairlot.store.errors import NewerStore
+from fairlot.store.profiles import PROFILES_FILE, open_profile_store
+from fairlot.warehouse.stored import StoredLog
+
+
+def test_open__twice__keeps_what_is_there(tmp_path: Path, database_url: str | None) -> None:
+    for expected in (1, 2):
+        with closing(open_profile_store(tmp_path, database_url)) as store:
+            with store.writing() as connection:
+                connection.execute(text("UPDATE profile_schema SET change_no = change_no + 1"))
+            with store.reading() as connection:
+                found = connection.execute(text("SELECT change_no FROM profile_schema"))
+                assert found.scalar_one() == expected
+
+
+def test_open__of_a_later_version__is_refused(tmp_path: Path, database_url: str | None) -> None:
+    with (
+        closing(open_profile_store(tmp_path, database_url)) as store,
+        store.writing() as connection,
+    ):
+        connection.execute(text("UPDATE profile_schema SET version = 99"))
+    try:
+        with pytest.raises(NewerStore, match="profiles 99"):
+            open_profile_store(tmp_path, database_url)
+    finally:
+        if database_url is not None:  # the next test gets the same database
+            import psycopg
+
+            with psycopg.connect(database_url, autocommit=True) as connection:
+                connection.execute("UPDATE profile_schema SET version = 1")
+
+
+def test_open__file_that_is_no_database__says_which(tmp_path: Path) -> None:
+    (tmp_path / PROFILES_FILE).write_bytes(b"no database at all" * 100)
+    with pytest.raises(StoreFailed, match=PROFILES_FILE):
+        open_profile_store(tmp_path)
+
+
+def test_file__is_private_and_overwrites_what_is_deleted(tmp_path: Path) -> None:
+    with closing(open_profile_store(tmp_path)) as store, store.reading() as connection:
+        assert connection.execute(text("PRAGMA secure_delete")).scalar_one() == 1
+        assert (tmp_path / PROFILES_FILE).stat().st_mode & 0o077 == 0
+
+
+def test_file__replaced_while_it_is_open__is_noticed(tmp_path: Path) -> None:
+    store = open_profile_store(tmp_path)
+    known = KnownProfiles(store, StoredLog(tmp_path / "events"), NO_RULES, lambda: 0)
+    assert known.usable
+    (tmp_path / PROFILES_FILE).rename(tmp_path / "aside.db")
+    sqlite3.connect(tmp_path / PROFILES_FILE).close()
+    assert not known.usable
+    with pytest.raises(StoreUnusable, match="replaced while it was open"):
+        known.follow()
+    known.close(1)
