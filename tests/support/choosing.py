@@ -37,10 +37,14 @@ def a_choosing_snapshot(project: ProjectServing, *others: ProjectServing) -> Sna
 
 @contextmanager
 def choose_bench(
-    tmp_path: Path, *experiments: Experiment | BrokenExperiment, **fields: Any
+    tmp_path: Path,
+    *experiments: Experiment | BrokenExperiment,
+    database_url: str | None = None,
+    **fields: Any,
 ) -> "Iterator[ChooseBench]":
     """`fields` are those of the project."""
-    with a_desk(tmp_path, a_choosing_snapshot(a_project(*experiments, **fields))) as desk:
+    snapshot = a_choosing_snapshot(a_project(*experiments, **fields))
+    with a_desk(tmp_path, snapshot, database_url=database_url) as desk:
         yield ChooseBench(desk)
 
 

@@ -22,8 +22,8 @@ EXPERIMENTS = (
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[ChooseBench]:
-    with choose_bench(tmp_path, *EXPERIMENTS) as made:
+def bench(tmp_path: Path, database_url: str | None) -> Iterator[ChooseBench]:
+    with choose_bench(tmp_path, *EXPERIMENTS, database_url=database_url) as made:
         yield made
 
 
@@ -83,10 +83,12 @@ def changed(*experiments: Experiment) -> Snapshot:
     return replace(a_choosing_snapshot(a_project(*experiments, version=4)), generation=2)
 
 
-def test_once__two_workers_asked_at_once__one_serves_it(tmp_path: Path) -> None:
+def test_once__two_workers_asked_at_once__one_serves_it(
+    tmp_path: Path, database_url: str | None
+) -> None:
     with (
-        choose_bench(tmp_path, *EXPERIMENTS) as one,
-        choose_bench(tmp_path, *EXPERIMENTS) as other,
+        choose_bench(tmp_path, *EXPERIMENTS, database_url=database_url) as one,
+        choose_bench(tmp_path, *EXPERIMENTS, database_url=database_url) as other,
         ThreadPoolExecutor(2) as threads,
     ):
         people = [{"sourceId": "app", "profileId": f"p{n}"} for n in range(25)]

@@ -16,8 +16,8 @@ EXPERIMENTS = tuple(
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[ChooseBench]:
-    with choose_bench(tmp_path, *EXPERIMENTS) as made:
+def bench(tmp_path: Path, database_url: str | None) -> Iterator[ChooseBench]:
+    with choose_bench(tmp_path, *EXPERIMENTS, database_url=database_url) as made:
         yield made
 
 
