@@ -22,11 +22,29 @@ def rendered_head(headers: Headers) -> bytes:
     return b"\r\n".join([*lines, b"", b""]) if lines else b"\r\n"
 
 
+_JSON_HEAD = rendered_head((JSON, NO_STORE, (b"content-length", b"%b")))
+
+
 class Reply:
     """A whole answer as its two ASGI messages; servers copy what they change. `fairlot.head` holds
     the headers as `Exchange` writes them."""
 
     __slots__ = ("body", "start", "status")
+
+    @classmethod
+    def of_json(cls, body: bytes) -> "Reply":
+        """200 with JSON that nobody keeps: an answer that is made for each request."""
+        reply = cls.__new__(cls)
+        reply.status = 200
+        length = b"%d" % len(body)
+        reply.start = {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [JSON, NO_STORE, (b"content-length", length)],
+            "fairlot.head": _JSON_HEAD % length,
+        }
+        reply.body = {"type": "http.response.body", "body": body}
+        return reply
 
     def __init__(self, status: int, body: bytes = b"", headers: Headers = ()) -> None:
         self.status = status

@@ -170,9 +170,8 @@ class Registry:
             segments = path.split(b"/")
             served = self._served(segments)
             found = served, _values(served.segments, segments)
-            if len(self._lately) >= _PATHS_REMEMBERED:
-                self._lately.clear()
-            self._lately[path] = found
+            if path.startswith(_NAMES_NOBODY) and len(self._lately) < _PATHS_REMEMBERED:
+                self._lately[path] = found
         served, scope["path_params"] = found
         return served
 
@@ -189,6 +188,8 @@ class Registry:
         return handler
 
 
+# The paths of faces hold no subject ids, so they can be remembered, the first so many.
+_NAMES_NOBODY = b"/v1/"
 _PATHS_REMEMBERED = 1024
 _NUL = b"%00"  # which no database keeps, so nothing has such a name
 _NO_BODY = {"type": "http.response.body", "body": b""}

@@ -20,6 +20,7 @@ from fairlot.engine import (
     Unit,
     VisitorStatus,
 )
+from fairlot.http.asgi import JSON, NO_STORE, Reply
 from support.choosing import (
     KEY,
     LAPTOP,
@@ -470,3 +471,18 @@ def test_holdout__not_tracked__nothing_is_recorded(tmp_path: Path) -> None:
 def test_account__none_known__not_served(tmp_path: Path) -> None:
     with choose_bench(tmp_path, shown("team", unit=Unit.ACCOUNT)) as bench:
         assert bench.choose() == {}
+
+
+def test_counts__of_an_answer__by_type_and_reason(bench: ChooseBench) -> None:
+    counted = bench.desk.services.counts.decisions
+    bench.choose(names=["banner", "carousel", "footer"])
+    assert counted == {("ab", "bucket"): 3}
+    bench.profile("p1")
+    bench.choose(names=["banner", "even", "rolled"])
+    assert counted == {("ab", "bucket"): 4, ("ab", "sticky"): 1, ("ab", "divert"): 1}
+
+
+def test_answer__head__is_what_any_reply_has(bench: ChooseBench) -> None:
+    plain = Reply(200, b"{}", (JSON, NO_STORE))
+    made = Reply.of_json(b"{}")
+    assert (made.start, made.body, made.status) == (plain.start, plain.body, plain.status)

@@ -47,6 +47,7 @@ class ChooseFace:
             services.decisions, services.profiles, services.feeds, services.privacy, services.log
         )
         self._encoded: dict[int, _Encoded] = {}
+        self._kinds: dict[tuple[str, str], tuple[str, str]] = {}
         self._encoded_of: Snapshot | None = None
 
     async def answer(self, scope: Scope, receive: Receive) -> Reply:
@@ -74,25 +75,33 @@ class ChooseFace:
             self._encoded_of = self._decisions.snapshot
         encoded, counted = self._encoded, self._counted
         choices = []
+        kind, count = None, 0  # runs of one kind are counted at once
         for each in chosen:
             known = encoded.get(id(each.decision))
             if known is None or known.decision is not each.decision:
                 known = self._encode(each)
-            counted[known.counted_as] += 1
+            if known.counted_as is not kind:
+                if kind is not None:
+                    counted[kind] += count
+                kind, count = known.counted_as, 0
+            count += 1
             is_own = each.body is not known.body
             choices.append(encode_choice(each) if is_own else known.encoded)
-        return Reply(200, b'{"choices":[%b]}' % b",".join(choices), _HEADERS)
+        if kind is not None:
+            counted[kind] += count
+        return Reply.of_json(b'{"choices":[%b]}' % b",".join(choices))
 
     def _encode(self, chosen: Chosen) -> "_Encoded":
         decision = chosen.decision
         experiment, variant = decision.experiment, decision.variant
         payload = None if variant is None else variant.payload
         kind = "unknown" if experiment is None else experiment.type.value
+        counted_as = kind, decision.reason.value
         made = _Encoded(
             decision,
             payload,
             encode_choice(Chosen(decision, payload)),
-            (kind, decision.reason.value),
+            self._kinds.setdefault(counted_as, counted_as),
         )
         self._encoded[id(decision)] = made
         return made
