@@ -29,6 +29,7 @@ KNOWN = {
     "key": "free-delivery",
     "version": "1",
     "number": "1",
+    "product": "sku-1",
 }
 
 
@@ -48,6 +49,9 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     here = ("--data", str(data_dir))
     fairlot("projects", "create", "staging", *here)
     fairlot("apply", str(SHOP), "--yes", "--project", "staging", *here)
+    catalog = data_dir / "catalog.json"
+    catalog.write_text('[{"id": "sku-1"}]')
+    fairlot("products", "import", str(catalog), "--project", "staging", *here)
     scopes = [word for scope in Scope for word in ("--scope", scope)]
     limited = ("--scope", "read", "--project", "staging")
     keys = {
