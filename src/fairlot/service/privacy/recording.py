@@ -21,6 +21,11 @@ class Recordable(NamedTuple):
     withheld: int
 
 
+def is_private(properties: Mapping[str, Any] | None) -> bool:
+    """Whether an event was recorded under the Global Privacy Control."""
+    return properties is not None and properties.get("gpc") is True
+
+
 def nobody_rejects(_project_id: str, _subject_id: str) -> bool:
     return False
 

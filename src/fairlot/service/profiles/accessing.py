@@ -16,6 +16,7 @@ from fairlot.profiles import (
     Profile,
     subject_identifier,
 )
+from fairlot.service.privacy.recording import is_private
 from fairlot.service.profiles.account_changes import account_digest
 from fairlot.service.profiles.errors import ChangeRefused
 from fairlot.service.profiles.work import Applied, Profiles, Work
@@ -59,7 +60,8 @@ def position_of(profile: Profile) -> Position:
 def recorded_of(
     store: ProfileStore, events_dir: Path | None, project_id: str, subject_id: str
 ) -> Recorded:
-    """Raises NotThere. What waits for its commit in a process is not among it."""
+    """Raises NotThere. What waits for its commit in a process is not among it, nor what was
+    recorded under the Global Privacy Control: that is not handed on."""
     with store.reading() as connection:
         profile = _find(connection, project_id, subject_id)
         account = None
@@ -70,7 +72,12 @@ def recorded_of(
         each.value for each in profile.identifiers if each.kind is IdentifierKind.SUBJECT
     }
     events = [] if events_dir is None else read_events_of(events_dir, project_id, subject_ids)
-    return Recorded(profile, account, happenings, list(events))
+    return Recorded(
+        profile,
+        account,
+        [each for each in happenings if not is_private(each.properties)],
+        [each for each in events if not is_private(each.properties)],
+    )
 
 
 def merge_subjects(

@@ -26,6 +26,7 @@ from fairlot.service.profiles import Applied, Step, Work
 from fairlot.store.tenants import find_project
 from fairlot.warehouse.log import read_identities
 from support.control import ControlBench, control_bench
+from support.serving import NOW_MS
 
 PROJECT = "/api/v1/orgs/default/projects/default"
 PROFILES = f"{PROJECT}/profiles"
@@ -121,6 +122,22 @@ def test_profile__exported__holds_history_account_and_log(
     kinds = [(each["kind"], each["subject_id"]) for each in found["events"]]
     assert kinds == [("identity", "v1")]
     assert len(list(read_identities(tmp_path / "events"))) == 1
+
+
+def test_profile__exported__leaves_out_what_came_with_the_privacy_signal(
+    bench: ControlBench,
+) -> None:
+    project_id = bench.services.decisions.snapshot.tenants["default", "default"].project_id
+    happened = [
+        Happening(event_id="e1", name="order", at_ms=NOW_MS, properties={"gpc": True}),
+        Happening(event_id="e2", name="order", at_ms=NOW_MS, properties={"gpc": "text"}),
+    ]
+    work = Work(project_id, claim_of_subject("v1"), NOW_MS, happenings=happened)
+    bench.client.run(bench.services.profiles.apply(work))
+
+    found = bench.get(f"{PROFILES}/v1/export").json
+
+    assert [each["id"] for each in found["history"]] == ["e2"]
 
 
 def test_profile__export__needs_admin(bench: ControlBench) -> None:
