@@ -63,9 +63,11 @@ def profile_bench(
     *,
     kept: int = PROFILES_KEPT,
     bound: int = QUEUE_BOUND,
+    beside: Path | None = None,
 ) -> Iterator[ProfileBench]:
+    """`beside`: the profiles are those of another bench in that directory."""
     log = EventLog.open(tmp_path / "events")
-    store = open_profile_store(tmp_path, database_url)
+    store = open_profile_store(beside or tmp_path, database_url)
     bench = ProfileBench(
         KnownProfiles(store, log, reactor, lambda: bench.now_ms, kept=kept, bound=bound),
         log,

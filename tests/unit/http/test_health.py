@@ -10,6 +10,7 @@ from fairlot.engine import FairlotError
 from fairlot.http.addresses import Addresses
 from fairlot.http.api.health import figures
 from fairlot.http.counts import WorkerFiles
+from fairlot.store.profiles import PROFILES_FILE
 from support.serving import Desk, a_desk, a_project, a_snapshot, an_experiment
 from support.waiting import wait_for
 
@@ -45,6 +46,21 @@ def test_readyz__parts_unusable__is_a_503_problem_that_names_each(desk: Desk) ->
     assert answer.headers["retry-after"] == "1"
     assert answer.json["code"] == "not_ready"
     assert [part["part"] for part in answer.json["unusable"]] == ["store", "log"]
+
+
+def test_readyz__profiles_gone__names_them(desk: Desk, tmp_path: Path) -> None:
+    (path,) = tmp_path.rglob(PROFILES_FILE)
+    path.unlink()
+    (part,) = desk.client.get("/readyz").json["unusable"]
+    assert part["part"] == "profiles"
+    assert "they cannot be written" in part["problem"]
+
+
+def test_metrics__profiles__count_who_switched(desk: Desk) -> None:
+    desk.services.profiles.figures.switched = 2
+    lines = desk.client.get("/metrics").body.decode().splitlines()
+    assert "fairlot_profiles_switched_total 2.0" in lines
+    assert "fairlot_profiles_queued 0.0" in lines
 
 
 def test_readyz__nothing_published__names_the_manifest(tmp_path: Path) -> None:
