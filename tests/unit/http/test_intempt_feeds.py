@@ -67,7 +67,7 @@ def test_recently_viewed__of_user_profile_and_flat_profile(bench: ChooseBench) -
 
 
 def test_account__known__is_recommended_what_everybody_is(bench: ChooseBench) -> None:
-    row = {"accountId": "acme", "accountAttributes": {"plan": "gold"}}
+    row = {"accountId": "acme"}
     bench.call("/track", {"track": [{"name": "Identify", "payload": [row]}]})
     assert len(products(bench, id="acme", type="account", fields=["id"])) == 5
 
@@ -111,8 +111,9 @@ def test_profiles__damaged__503(bench: ChooseBench, tmp_path: Path) -> None:
     bench.desk.services.feeds.store.close()
     for file in tmp_path.glob("profiles.db*"):
         file.write_bytes(b"damaged" * 4096)
-    answer = bench.call("/feeds/newest/data", {"id": "zoe", "type": "USER"})
-    assert answer.status == 503
+    for kind in ("USER", "ACCOUNT"):
+        answer = bench.call("/feeds/newest/data", {"id": "zoe", "type": kind})
+        assert answer.status == 503
 
 
 def test_feeds__listed__with_what_they_need_to_know(bench: ChooseBench) -> None:

@@ -1,5 +1,6 @@
 """Intempt's feeds: products that are recommended, to somebody or to everybody."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -15,7 +16,10 @@ from fairlot.profiles import Identifier, Profile, source_identifier, subject_ide
 from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.feeds import UnknownFeed
 from fairlot.service.profiles import ProfilesUnavailable
+from fairlot.service.profiles.accessing import account_of
+from fairlot.service.refusals import NotThere
 from fairlot.service.snapshot import Tenant
+from fairlot.store import StoreFailed
 
 _HEADERS: Final = (JSON, NO_STORE)
 _ACCOUNT: Final = "ACCOUNT"
@@ -76,7 +80,7 @@ def feed_products(services: Services) -> Handler:
             )
         except UnknownFeed:
             raise invalid_fields(f"Invalid feed id: {key}") from None
-        except ProfilesUnavailable as error:
+        except (ProfilesUnavailable, StoreFailed) as error:
             raise unavailable(str(error)) from None
         return Reply(200, msgspec.json.encode({"products": products}), _HEADERS)
 
@@ -119,8 +123,10 @@ async def _profile_of(services: Services, tenant: Tenant, request: FeedRequest) 
         raise invalid_fields("type is null")
     kind = request.type.upper()
     if kind == _ACCOUNT:  # what is recommended to an account is recommended to everybody
-        if not await services.profiles.account(tenant.project_id, who):
-            raise _not_found(kind, who)
+        try:
+            await asyncio.to_thread(account_of, services.feeds.store, tenant.project_id, who)
+        except NotThere:
+            raise _not_found(kind, who) from None
         return None
     profile = await services.profiles.find(tenant.project_id, [_named(kind, who, source_id)])
     if profile is None:
