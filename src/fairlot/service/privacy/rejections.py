@@ -9,8 +9,6 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from fairlot.profiles import Identifier, subject_identifier
 from fairlot.store.profiles.rejections import RejectionRow
 
@@ -82,6 +80,8 @@ class Rejections:
     def _settle(self) -> None:
         """First what is settled, then nothing is loose: who asks meanwhile finds it at one of the
         two."""
+        import numpy as np  # it takes a fifth of a command's time to load, and few need it
+
         names, untils = (np.array(each, each.typecode) for each in self._known)
         loose = np.fromiter(self._loose, np.uint64, len(self._loose))
         ends = np.fromiter((each.until_ms for each in self._loose.values()), np.int64, len(loose))
