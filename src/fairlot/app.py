@@ -45,6 +45,9 @@ from fairlot.store.profiles import open_profile_store
 from fairlot.warehouse.log import EventLog
 
 CLOSE_WITHIN_S = 5.0
+WORKER_STARTS_WITHIN_S = 60
+"""A worker answers its supervisor only when it has loaded everything, which takes a while on a busy
+machine; one that dies is replaced at once all the same."""
 USES_EVERY_S = 60.0
 _UVICORN_START_FAILED = 3  # uvicorn.main.STARTUP_FAILURE, which it does not export
 _log = structlog.get_logger(__name__)
@@ -293,6 +296,7 @@ def _run_uvicorn(settings: Settings) -> None:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=int(CLOSE_WITHIN_S),
+        timeout_worker_healthcheck=WORKER_STARTS_WITHIN_S,
     )
 
 

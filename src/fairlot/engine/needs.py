@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Mapping
 
 from fairlot.engine.bindings import feeds_bound
+from fairlot.engine.conditions import ACCOUNT, paths_read
 from fairlot.engine.history import MAX_WITHIN_MS
 from fairlot.engine.model import (
     Experiment,
     HistorySegment,
     Manifest,
+    RuleSegment,
     Segment,
+    Unit,
     VisitorStatus,
 )
 
@@ -30,13 +33,25 @@ def needs_server(experiment: Experiment, segments: Mapping[str, Segment]) -> boo
     )
 
 
+def needing_server(manifest: Manifest) -> frozenset[str]:
+    """The keys of the experiments that no client can decide."""
+    segments = {segment.key: segment for segment in manifest.segments}
+    return frozenset(
+        experiment.key
+        for experiment in manifest.experiments
+        if isinstance(experiment, Experiment) and needs_server(experiment, segments)
+    )
+
+
 def profile_needs(manifest: Manifest) -> dict[str, HistoryNeeds]:
-    """By the key of each experiment that needs the server: the history that its audience reads."""
+    """By the key of each experiment that asks what the server knows of a subject, be it its account
+    only: the history that its audience reads."""
     segments = {segment.key: segment for segment in manifest.segments}
     return {
         experiment.key: _history_of(experiment, segments)
         for experiment in manifest.experiments
-        if isinstance(experiment, Experiment) and needs_server(experiment, segments)
+        if isinstance(experiment, Experiment)
+        and (needs_server(experiment, segments) or _asks_account(experiment, segments))
     }
 
 
@@ -47,6 +62,17 @@ def all_of(needs: Iterable[HistoryNeeds]) -> dict[str, int]:
         for event, within_ms in each.items():
             found[event] = max(within_ms, found.get(event, 0))
     return found
+
+
+def _asks_account(experiment: Experiment, segments: Mapping[str, Segment]) -> bool:
+    """A caller of the SDK knows the account of its subject; one over HTTP may leave that to us."""
+    named = (segments.get(key) for key in experiment.audience.segments)
+    rules = [each.rule for each in named if isinstance(each, RuleSegment | HistorySegment)]
+    return experiment.unit is Unit.ACCOUNT or any(
+        path == ACCOUNT or path.startswith(f"{ACCOUNT}.")
+        for rule in (experiment.audience.rule, *rules)
+        for path in paths_read(rule)
+    )
 
 
 def _history_of(experiment: Experiment, segments: Mapping[str, Segment]) -> HistoryNeeds:

@@ -169,8 +169,9 @@ def _check_sum(top: Fields, written: Sequence[int | None]) -> None:
 
 
 def _with_control(variants: list[Variant]) -> tuple[Variant, ...]:
-    """The control is the marked variant, else the one keyed `control`, else the first."""
-    if any(variant.is_control for variant in variants):
+    """The control is the marked variant, else the one keyed `control`, else the first; a single
+    variant is compared with nothing, and so no control unless it is marked."""
+    if len(variants) == 1 or any(variant.is_control for variant in variants):
         return tuple(variants)
     keys = [variant.key for variant in variants]
     control = keys.index(CONTROL_KEY) if CONTROL_KEY in keys else 0

@@ -14,12 +14,13 @@ from fairlot.engine import (
     HistorySegment,
     Manifest,
     RuleSegment,
+    Unit,
     Variant,
     VisitorStatus,
 )
 from fairlot.engine.bindings import feeds_bound
 from fairlot.engine.history import MAX_WITHIN_MS
-from fairlot.engine.needs import all_of, needs_server, profile_needs
+from fairlot.engine.needs import all_of, needing_server, needs_server, profile_needs
 
 DAY_MS = 86_400_000
 BUYERS = HistorySegment(
@@ -64,6 +65,28 @@ def test_experiment__by_what_it_asks__needs_the_server(
     experiment = experiment_of(**fields)
     assert needs_server(experiment, {each.key: each for each in SEGMENTS}) is expected
     assert (experiment.key in profile_needs(manifest_of(experiment))) is expected
+    broken = BrokenExperiment("broken", "what it says")
+    assert (experiment.key in needing_server(manifest_of(experiment, broken))) is expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"unit": Unit.ACCOUNT}, True),
+        ({"audience": Audience(rule={"account.plan": "pro"})}, True),
+        ({"audience": Audience(rule={"$or": [{"a": 1}, {"account": {"$exists": True}}]})}, True),
+        ({"audience": Audience(segments=("of_companies",))}, True),
+        ({"audience": Audience(rule={"accounts": 1, "my.account.plan": "pro"})}, False),
+    ],
+)
+def test_experiment__that_asks_about_the_account__reads_the_profile_and_stays_with_clients(
+    fields: dict[str, Any], expected: bool
+) -> None:
+    experiment = experiment_of(**fields)
+    companies = RuleSegment("of_companies", {"account.size": {"$gt": 9}})
+    manifest = Manifest("o", "p", 1, "", (experiment,), segments=(companies, *SEGMENTS))
+    assert profile_needs(manifest) == ({experiment.key: {}} if expected else {})
+    assert needing_server(manifest) == frozenset()
 
 
 def test_needs__of_history__are_as_far_back_as_any_condition_asks() -> None:

@@ -70,6 +70,17 @@ def test_timestamp__seconds_or_ms__or_now(bench: ChooseBench, timestamp: Any, at
     assert (consent.at_ms, consent.accepted, consent.source) == (at_ms, False, "web")
 
 
+def test_accept__in_the_second_of_the_reject__takes_it_back(bench: ChooseBench) -> None:
+    bench.pass_time(300)
+    second = bench.desk.clock.now_ms // 1000
+    say(bench, **REJECT, timestamp=second)
+    bench.pass_time(200)
+    assert bench.desk.clock.now_ms // 1000 == second
+    say(bench, **{**REJECT, "action": "accept"}, timestamp=second)
+    bench.choose()
+    assert len(bench.exposures()) == 1
+
+
 @pytest.mark.parametrize(
     ("valid_until", "until_ms"),
     [

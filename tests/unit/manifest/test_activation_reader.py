@@ -42,7 +42,7 @@ def test_activation__absent_or_null__is_none() -> None:
     assert activation_of("for: null") is None
     spec = spec_of(f"{HEAD}{TYPE}{VARIANT}")
     assert spec.experiment.activation is None
-    assert spec.experiment.variants[0].is_control
+    assert not spec.experiment.variants[0].is_control
 
 
 def test_activation__its_variants__hold_no_control() -> None:

@@ -224,7 +224,11 @@ def test_control__is_the_marked_variant_else_the_one_so_keyed_else_the_first(
 
 def test_personalization__of_one_variant__is_read() -> None:
     spec = spec_of(f"{HEAD}type: personalization\nvariants: [{{key: a, name: A}}]")
-    assert len(spec.experiment.variants) == 1
+    assert spec.experiment.variants == (Variant("a", name="A"),)
+    marked = spec_of(
+        f"{HEAD}type: personalization\nvariants: [{{key: a, name: A, isControl: true}}]"
+    )
+    assert marked.experiment.variants == (Variant("a", name="A", is_control=True),)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,11 @@ def _claim_of(request: ConsentRequest) -> Claim:
 
 
 def _given_at_ms(timestamp: float | None, now_ms: int) -> int:
+    """What was given in this very second counts from now, else a clock that counts seconds would
+    put an answer before the one that it takes back."""
     at_ms = now_ms if timestamp is None else _milliseconds(timestamp)
+    if timestamp is not None and timestamp < _SECONDS_BEFORE and at_ms <= now_ms < at_ms + 1000:
+        return now_ms
     return at_ms if EARLIEST_MS <= at_ms <= now_ms + AHEAD_ALLOWED_MS else now_ms
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from fairlot.engine import Manifest
-from fairlot.engine.needs import profile_needs
+from fairlot.engine.needs import needing_server
 from fairlot.manifest import manifest_from_json, manifest_to_json
 from fairlot.service.changes.applying import Planned
 from fairlot.service.effects import effects_of
@@ -42,7 +42,7 @@ def describe_plan(
 
 def _crossings(before: Manifest, after: Manifest) -> Iterator[PlanWarning]:
     """Experiments that clients could decide and no longer can, or the other way round."""
-    asked, will_ask = profile_needs(before).keys(), profile_needs(after).keys()
+    asked, will_ask = needing_server(before), needing_server(after)
     known = {each.key for each in before.experiments}
     for key in sorted(known & {each.key for each in after.experiments}):
         if key in will_ask and key not in asked:
