@@ -4,6 +4,7 @@ against a running server."""
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import httpx
 import pytest
 
 from fairlot.http.routes import ROUTES
@@ -30,6 +31,8 @@ KNOWN = {
     "version": "1",
     "number": "1",
     "product": "sku-1",
+    "subject": "anna",
+    "id": "acme",
 }
 
 
@@ -58,8 +61,19 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         "admin": fairlot("keys", "create", *scopes, *here)["key"],
         "limited": fairlot("keys", "create", *limited, *here)["key"],
     }
+    source = fairlot("token", "create", "--kind", "source", "--project", "staging", *here)["token"]
     with serving(data_dir) as server:
+        plant(server, source, keys["admin"])
         yield ControlPlane(server, keys)
+
+
+def plant(server: ServerProcess, source: str, admin: str) -> None:
+    """A subject and an account that plain requests can ask for."""
+    seen = {"token": source, "event": "view", "userId": KNOWN["subject"]}
+    httpx.post(f"{server.url}/api/v1/track", json=seen).raise_for_status()
+    account = f"/api/v1/orgs/default/projects/staging/accounts/{KNOWN['id']}"
+    headers = {"Authorization": f"Bearer {admin}"}
+    httpx.put(server.url + account, json={"attributes": {}}, headers=headers).raise_for_status()
 
 
 @pytest.fixture(scope="module")

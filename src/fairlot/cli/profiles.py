@@ -64,8 +64,10 @@ def show_all(client: ControlClient, limit: int, org: str, project: str, as_json:
 @org_option
 @project_option
 @controlled
-def export(client: ControlClient, subject: str, org: str, project: str) -> None:
-    """Print all that is recorded of SUBJECT as JSON: profile, account, history and events."""
+@json_option
+def export(client: ControlClient, /, subject: str, org: str, project: str, **_: object) -> None:
+    """Print all that is recorded of SUBJECT as JSON, with and without --json: profile, account,
+    history and events."""
     path = project_path(org, project, "profiles", subject, "export")
     print_json(client.request("GET", path).json)
 
