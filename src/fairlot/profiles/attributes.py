@@ -19,14 +19,14 @@ _encode: Final = msgspec.json.Encoder(enc_hook=dict).encode
 
 def updated_attributes(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """A value sets, null clears, "" changes nothing. The custom properties are merged: there null
-    changes nothing either."""
+    changes nothing either. What finds no room is left out."""
     found = dict(known)
     for name, value in given.items():
         if value is None and name != CUSTOM:
             found.pop(name, None)
         elif value not in _NOTHING and name != CUSTOM:
             _put(found, name, value)
-    return _with_custom(found, _custom(known), _custom(given))
+    return _fitting(known, _with_custom(found, _custom(known), _custom(given)))
 
 
 def completed_attributes(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def completed_attributes(known: Mapping[str, Any], given: Mapping[str, Any]) -> 
             _put(found, name, value)
     custom = _custom(known)
     new = {name: value for name, value in _custom(given).items() if name not in custom}
-    return _with_custom(found, custom, new)
+    return _fitting(known, _with_custom(found, custom, new))
 
 
 def attributes_size(attributes: Mapping[str, Any]) -> int:
@@ -62,6 +62,24 @@ def joined_attributes(first: Mapping[str, Any], others: Mapping[str, Any]) -> Ma
     return joined
 
 
+def fitting_attributes(
+    known: Mapping[str, Any], changed: Mapping[str, Any], most: int = MAX_ATTRIBUTES_BYTES
+) -> dict[str, Any]:
+    """`changed`, where it has at most so many bytes; else what is known, without what is cleared,
+    and with each change that finds room, in their order."""
+    if attributes_size(changed) <= most:
+        return dict(changed)
+    found = {name: value for name, value in known.items() if name in changed}
+    left = most - attributes_size(found)
+    for name, value in changed.items():
+        before = attributes_size({name: found[name]}) if name in found else 0
+        growth = attributes_size({name: value}) - before
+        if growth <= max(left, 0):
+            found[name] = value
+            left -= growth
+    return found
+
+
 def _with_custom(
     found: dict[str, Any], known: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -72,6 +90,21 @@ def _with_custom(
     if merged:
         found[CUSTOM] = merged
     return found
+
+
+def _fitting(known: Mapping[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
+    """As `fitting_attributes`, and of the custom properties each by itself."""
+    if attributes_size(changed) <= MAX_ATTRIBUTES_BYTES:
+        return changed
+    custom = _custom(known)
+    plain = fitting_attributes(
+        {name: value for name, value in known.items() if name != CUSTOM},
+        {name: value for name, value in changed.items() if name != CUSTOM},
+        MAX_ATTRIBUTES_BYTES - (attributes_size({CUSTOM: custom}) if custom else 0),
+    )
+    left = MAX_ATTRIBUTES_BYTES - attributes_size({**plain, CUSTOM: {}}) + len("{}")
+    kept = fitting_attributes(custom, _custom(changed), left)
+    return {**plain, CUSTOM: kept} if kept else plain
 
 
 def _custom(attributes: Mapping[str, Any]) -> Mapping[str, Any]:

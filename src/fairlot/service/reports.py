@@ -12,7 +12,7 @@ from fairlot.profiles.attributes import updated_attributes
 from fairlot.service.feeds import Feeds, Incoming
 from fairlot.service.privacy import Rejections
 from fairlot.service.privacy.recording import GPC
-from fairlot.service.profiles import Profiles, Work
+from fairlot.service.profiles import Profiles, Work, check_work
 from fairlot.warehouse.ports import Log
 
 _ROWS_AT_ONCE: Final = 1_000  # so that a large batch keeps no answers out of the event log
@@ -58,8 +58,10 @@ class Reporting:
         happened.
 
         Raises LogUnavailable and ProfilesUnavailable: then some of it may have been recorded, and
-        all of it may be sent again.
+        all of it may be sent again. Raises ChangeRefused for what no profile can hold.
         """
+        for report in reports:
+            check_work(_work(project_id, report))  # before anything is logged
         if products:
             await self._feeds.put(project_id, products)
         subjects = await self._subjects(project_id, reports)

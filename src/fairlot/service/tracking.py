@@ -16,7 +16,7 @@ from fairlot.profiles import (
 )
 from fairlot.profiles.attributes import completed_attributes, updated_attributes
 from fairlot.service.privacy.recording import GPC
-from fairlot.service.profiles import Profiles, Work
+from fairlot.service.profiles import Profiles, Work, check_work
 from fairlot.warehouse.ports import Log
 
 Step = Callable[[Profile], Profile]
@@ -74,7 +74,8 @@ class Tracking:
         those of people who reject.
 
         Raises LogUnavailable with nothing promised, or ProfilesUnavailable when the events are in
-        the log only. Both may be sent again with the same event ids.
+        the log only. Both may be sent again with the same event ids. Raises ChangeRefused for what
+        no profile can hold.
         """
         kept = [
             (meant, each)
@@ -83,10 +84,12 @@ class Tracking:
         ]
         if sender.is_private:
             kept = [_without_details(*each) for each in kept]
+        works = [_work(sender, meant.claim, each) for meant, each in kept]
+        for work in works:
+            check_work(work)  # before anything is logged
         conversions = [_conversion(sender, meant.subject_id, each, now_ms) for meant, each in kept]
         for batch in ReceivedBatch.of_server((), conversions, (), now_ms):
             await self._log.committed(self._log.record_batch(batch))
-        works = [_work(sender, meant.claim, each) for meant, each in kept]
         await self._profiles.apply_all(works)
         return len(kept)
 

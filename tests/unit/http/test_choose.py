@@ -486,3 +486,10 @@ def test_answer__head__is_what_any_reply_has(bench: ChooseBench) -> None:
     plain = Reply(200, b"{}", (JSON, NO_STORE))
     made = Reply.of_json(b"{}")
     assert (made.start, made.body, made.status) == (plain.start, plain.body, plain.status)
+
+
+def test_choose__longest_source_and_profile_id__is_answered(bench: ChooseBench) -> None:
+    answer = bench.ask(identification={"sourceId": '"' * 400, "profileId": '"' * 400})
+    assert answer.status == 200
+    who = {"sourceId": "\\" * 400, "profileId": "\t" + "\\" * 399}
+    assert bench.call("/consents/data", {"action": "accept", **who}).status == 200

@@ -412,3 +412,36 @@ def test_key__without_the_scope_or_wrong__is_refused(bench: ChooseBench, path: s
     assert bench.call(path, {"track": []}, None).status == 401
     assert bench.call(path, {"track": []}, bench.key_of("readers0")).status == 403
     assert bench.call(path, {"track": []}, bench.key_of("rivals00")).status == 404
+
+
+def test_track__attributes_that_find_no_room__are_left_out_and_all_is_recorded(
+    bench: ChooseBench,
+) -> None:
+    for each in range(10):
+        big = {f"k{each}": "x" * 8000}
+        track(
+            bench,
+            entry(
+                profileId="p1",
+                userId="a",
+                accountId="acme",
+                userAttributes={"tier": "pro", **big},
+                accountAttributes={"plan": "gold", **big},
+            ),
+        )
+    assert len(bench.conversions()) == 10
+    profile = bench.profile("a")
+    assert profile is not None
+    kept = {"k0", "k7"}
+    for found in (
+        profile.attributes,
+        bench.desk.client.run(bench.desk.services.profiles.account("prj_default", "acme")),
+    ):
+        assert kept <= found.keys()
+        assert "k9" not in found
+
+
+def test_track__longest_source_and_profile_id__are_kept(bench: ChooseBench) -> None:
+    path = "/sources/" + "%22" * 400 + "/track"
+    track(bench, entry(profileId='"' * 400), path=path)
+    assert len(bench.conversions()) == 1

@@ -21,6 +21,7 @@ from support.tracking import (
     conversions,
     external,
     history,
+    identify,
     post,
     profile,
     row,
@@ -120,6 +121,20 @@ TEXT = "must be a text of 1 to {} characters, without U+0000 or half a surrogate
         ({"event": "$reset"}, "event: '$reset': names that begin with $ are reserved"),
         ({"userId": "u" * 401}, "userId: 'uuu"),
         ({"userId": "a\0b"}, "userId: 'a\\x00b': " + TEXT.format(400)),
+        ({"event": "\U0001f9ea" * 601}, "event: over 2400 bytes in UTF-8; send a shorter one"),
+        ({"email": "\u0130" * 501}, "email: over 1000 characters; send a shorter one"),
+        (
+            {"userProperties": {"phone_number": "1" * 401}},
+            "phone: over 400 characters; send a shorter one",
+        ),
+        (
+            {"userProperties": {"external_id": "x" * 401}},
+            "external: over 400 characters; send a shorter one",
+        ),
+        (
+            {"userProperties": {"email": "x" * 1001}},
+            "email: over 1000 characters; send a shorter one",
+        ),
         ({"externalId": {}}, "externalId: {}: " + TEXT.format(400)),
         ({"email": "e" * 1001}, "email: 'eee"),
         ({"distinctId": ""}, "distinctId: '': " + TEXT.format(400)),
@@ -239,6 +254,56 @@ def test_track__ids_that_are_numbers__are_texts(desk: Desk) -> None:
     assert found.subject_id == "7"
     assert found.event_id == derived_event_id("prj_unpublished", "8")
     assert external("1.5") in visitor(desk, "7").identifiers
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"1e400", b"-Infinity"])
+@pytest.mark.parametrize("name", [b"userId", b"externalId", b"distinctId"])
+def test_track__id_that_is_no_finite_number__is_refused(
+    desk: Desk, name: bytes, number: bytes
+) -> None:
+    body = b'{"token":"%b","event":"a","email":"a@b.c","%b":%b}' % (SOURCE.encode(), name, number)
+    answer = post(desk, "track", body)
+    assert answer.status == 400
+    assert answer.json["error"].startswith(name.decode())
+    assert conversions(desk) == []
+
+
+def test_track__space_around_the_user_id__is_a_part_of_it(desk: Desk) -> None:
+    assert track(desk, userId=" v_1 ").status == 200
+    assert [each.subject_id for each in conversions(desk)] == [" v_1 "]
+    assert visitor(desk, " v_1 ").subject_id == " v_1 "
+    assert profile(desk, subject_identifier("v_1")) is None
+
+
+@pytest.mark.parametrize("name", ["e" * 1000, "\U0001f9ea" * 600])
+def test_track__longest_event_name__is_recorded_in_both(desk: Desk, name: str) -> None:
+    assert track(desk, event=name).status == 200
+    assert [each.event_name for each in conversions(desk)] == [name]
+    assert len(history(desk, name)) == 1
+
+
+def test_batch__row_that_no_profile_can_hold__does_not_spoil_the_others(desk: Desk) -> None:
+    long = {"phone_number": "1" * 1999}
+    answer = batch(desk, row("a"), row("b", userProperties=long), row("c", event="e" * 1000))
+    assert (answer.status, answer.json["accepted"], answer.json["failed"]) == (207, 2, 1)
+    assert len(conversions(desk)) == 2
+
+
+def test_batch__attributes_that_find_no_room__are_left_out_and_all_is_recorded(desk: Desk) -> None:
+    full = {f"k{each}": "x" * 2000 for each in range(40)}
+    answer = batch(
+        desk,
+        row("a", userProperties={"plan": "free"}),
+        row("b", userProperties=full),
+        row("c", userProperties={"plan": "pro", "city": "x" * 2000}),
+    )
+    assert (answer.status, answer.json["accepted"]) == (200, 3)
+    known = visitor(desk).attributes
+    assert (known["plan"], known["k0"]) == ("pro", "x" * 2000)
+    assert "k39" not in known
+    assert len(history(desk, "paid")) == 3
+    assert identify(desk, userId="v_1", userProperties={"custom_properties": full}).status == 200
+    assert visitor(desk).attributes["plan"] == "pro"
 
 
 def test_track__user_agent_of_a_program__is_a_bot(desk: Desk) -> None:

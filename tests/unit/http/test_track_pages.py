@@ -18,6 +18,7 @@ from support.tracking import (
     PUBLIC,
     a_snapshot_with_sources,
     conversions,
+    history,
     identify,
     page,
     post,
@@ -158,3 +159,27 @@ def test_page__over_the_tier__leaves_servers_theirs(tmp_path: Path) -> None:
         statuses = [page(desk, "track").status for _ in range(FREE.burst + 1)]
         assert statuses[-1] == 429
         assert track(desk).status == 200
+
+
+def test_page__same_distinct_id_as_a_server__suppresses_nothing(desk: Desk) -> None:
+    fields = {"distinctId": "order-7"}
+    assert page(desk, "track", event="paid", **fields).status == 200
+    assert page(desk, "track", event="paid", **fields).status == 200
+    assert track(desk, **fields, eventProperties={"value": 5}).status == 200
+    assert [(each.trust, each.value) for each in conversions(desk)] == [
+        (Trust.PUBLIC, None),
+        (Trust.SERVER, 5.0),
+    ]
+    assert len(history(desk, "paid")) == 2
+
+
+def test_page__that_fills_the_attributes__keeps_no_server_row_from_being_recorded(
+    desk: Desk,
+) -> None:
+    full = {f"k{each}": "x" * 2000 for each in range(25)}
+    for start in range(2):
+        named = {f"{start}{name}": value for name, value in full.items()}
+        assert page(desk, "track", userProperties=named).status == 200
+    assert track(desk, userProperties={"bio": "x" * 2000}).status == 200
+    assert len(history(desk, "paid")) == 1
+    assert "bio" not in visitor(desk).attributes

@@ -4,6 +4,8 @@ import pytest
 
 from fairlot.profiles.attributes import (
     MAX_ATTRIBUTES,
+    MAX_ATTRIBUTES_BYTES,
+    attributes_size,
     completed_attributes,
     updated_attributes,
 )
@@ -75,3 +77,30 @@ def test_attributes__over_the_limit__what_is_new_is_left_out(change: Any) -> Non
 def test_updated_attributes__at_the_limit__what_is_known_still_changes() -> None:
     known = {f"a{number}": number for number in range(MAX_ATTRIBUTES)}
     assert updated_attributes(known, {"a0": "new", "b": 1})["a0"] == "new"
+
+
+@pytest.mark.parametrize("change", [updated_attributes, completed_attributes])
+def test_attributes__over_the_bytes__what_is_known_stays_and_what_fits_is_added(
+    change: Any,
+) -> None:
+    known: dict[str, Any] = {"a": "x" * 30_000, "custom_properties": {"b": "y" * 30_000}}
+    given = {"long": "z" * 10_000, "short": 1, "custom_properties": {"c": "z" * 10_000, "d": 2}}
+    found = change(known, given)
+    assert found == {
+        "a": known["a"],
+        "short": 1,
+        "custom_properties": {**known["custom_properties"], "d": 2},
+    }
+    assert attributes_size(found) <= MAX_ATTRIBUTES_BYTES
+
+
+def test_updated_attributes__longer_value_that_does_not_fit__keeps_the_known_one() -> None:
+    known = {"a": "x" * 60_000, "b": "old", "gone": 1}
+    given = {"b": "y" * 10_000, "gone": None, "new": 2}
+    assert updated_attributes(known, given) == {"a": known["a"], "b": "old", "new": 2}
+
+
+def test_completed_attributes__more_custom_properties_than_fit__is_never_too_large() -> None:
+    many = {f"k{each}": "ä" * each for each in range(900)}
+    found = completed_attributes({}, {"custom_properties": many})
+    assert MAX_ATTRIBUTES_BYTES - 1_000 < attributes_size(found) <= MAX_ATTRIBUTES_BYTES

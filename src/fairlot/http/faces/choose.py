@@ -9,11 +9,11 @@ from fairlot.http.body import read_body
 from fairlot.http.faces.choose_wire import encode_choice, read_question
 from fairlot.http.faces.intempt import admitted
 from fairlot.http.privacy import wants_privacy
-from fairlot.http.problems import not_found, unavailable
+from fairlot.http.problems import invalid_fields, not_found, unavailable
 from fairlot.http.services import Services
 from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.choosing import Chooser, Chosen, UnknownUser
-from fairlot.service.profiles import ProfilesUnavailable
+from fairlot.service.profiles import ChangeRefused, ProfilesUnavailable
 from fairlot.service.snapshot import Snapshot
 from fairlot.warehouse.log import LogUnavailable
 
@@ -65,6 +65,8 @@ class ChooseFace:
             raise not_found(str(error)) from None
         except ProfilesUnavailable as error:
             raise unavailable(str(error)) from None
+        except ChangeRefused as error:
+            raise invalid_fields(str(error)) from None
         except LogUnavailable:
             raise unavailable("the event log cannot take the exposures; try again") from None
         return self._reply(chosen)

@@ -15,7 +15,7 @@ from fairlot.http.services import Services
 from fairlot.profiles import Claim, claim_of_source, claim_of_subject
 from fairlot.profiles.consents import GENERAL, consented
 from fairlot.service.actors import Scope as AccessScope
-from fairlot.service.profiles import ProfilesUnavailable, Work
+from fairlot.service.profiles import ChangeRefused, ProfilesUnavailable, Work
 
 _UNLIMITED: Final = "unlimited"
 _SECONDS_BEFORE: Final = 100_000_000_000
@@ -66,6 +66,8 @@ def consent(services: Services) -> Handler:
             await services.profiles.apply(work)
         except ProfilesUnavailable as error:
             raise unavailable(str(error)) from None
+        except ChangeRefused as error:
+            raise invalid_fields(str(error)) from None
         return _STORED
 
     return answer

@@ -9,10 +9,10 @@ from fairlot.http.body import read_body
 from fairlot.http.faces.intempt import admitted, id_of
 from fairlot.http.faces.intempt_track_wire import BODY_BYTES, Reported, read_track
 from fairlot.http.privacy import wants_privacy
-from fairlot.http.problems import Refused, unavailable
+from fairlot.http.problems import Refused, invalid_fields, unavailable
 from fairlot.http.services import Services
 from fairlot.service.actors import Scope as AccessScope
-from fairlot.service.profiles import ProfilesUnavailable
+from fairlot.service.profiles import ChangeRefused, ProfilesUnavailable
 from fairlot.service.reports import Reporting
 from fairlot.warehouse.log import LogUnavailable
 
@@ -53,6 +53,9 @@ def track(services: Services) -> Handler:
         except ProfilesUnavailable as error:
             counts.event_batches_refused += 1
             raise unavailable(f"{error}; {_AGAIN}") from None
+        except ChangeRefused as error:
+            counts.events_rejected += 1
+            raise invalid_fields(str(error)) from None
         counts.events["conversion"] += recorded
         counts.events_withheld += len(reports) - recorded
         return _TAKEN

@@ -26,7 +26,7 @@ from fairlot.http.faces.track_wire import (
 from fairlot.http.privacy import wants_privacy
 from fairlot.http.problems import Problem, ProblemCode, Refused, invalid_fields, unavailable
 from fairlot.http.services import Services
-from fairlot.service.profiles import ProfilesUnavailable
+from fairlot.service.profiles import ChangeRefused, ProfilesUnavailable
 from fairlot.service.snapshot import SourceToken
 from fairlot.service.tracking import Sender, Tracked, Tracking
 from fairlot.warehouse.log import LogUnavailable
@@ -139,6 +139,9 @@ class _Face:
         except ProfilesUnavailable as error:
             self._counts.event_batches_refused += 1
             raise unavailable(f"{error}, with the same distinctId") from None
+        except ChangeRefused as error:
+            self._counts.events_rejected += len(tracked)
+            raise invalid_fields(str(error)) from None
         self._counts.events["conversion"] += recorded
         self._counts.events_withheld += len(tracked) - recorded
 

@@ -1,5 +1,6 @@
 """Read what track, identify and batch are sent: what somebody did, or what is wrong with it."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -21,6 +22,7 @@ from fairlot.http.faces.track_properties import (
 from fairlot.http.faces.track_wire import MAX_EMAIL, MAX_EVENT, MAX_ID
 from fairlot.profiles import Identifier, IdentifierKind
 from fairlot.sdk.bots import names_a_program
+from fairlot.service.profiles import is_long_name
 from fairlot.service.tracking import Named, Tracked
 
 IDENTIFY: Final = "$identify"
@@ -54,6 +56,8 @@ class RowReader:
         name = row.text("event", MAX_EVENT, required=True)
         if name.startswith("$") and name != IDENTIFY:
             row.complain("event", f"{shorten(name)}: names that begin with $ are reserved")
+        if is_long_name(name):
+            row.complain("event", "over 2400 bytes in UTF-8; send a shorter one")
         own_id = row.text("distinctId", MAX_ID, required=of_batch)
         own = row.properties("eventProperties", OF_EVENTS)
         return self._tracked(row, name, own_id, own, must_name=True)
@@ -75,7 +79,7 @@ class RowReader:
         agent = row.user_agent() or self._user_agent
         row.check()
         return Tracked(
-            derived_event_id(self._project_id, own_id) if own_id else new_event_id(self._now_ms),
+            self._event_id(own_id),
             name,
             at_ms,
             who,
@@ -86,8 +90,15 @@ class RowReader:
             actor=Actor.BOT if agent and names_a_program(agent) else Actor.HUMAN,
         )
 
+    def _event_id(self, own_id: str) -> str:
+        """Who may be anyone takes no id from a server; no text that is sent holds U+0000."""
+        if not own_id:
+            return new_event_id(self._now_ms)
+        text = f"public\0{own_id}" if self._is_public else own_id
+        return derived_event_id(self._project_id, text)
+
     def _named(self, row: "_Fields", attributes: Mapping[str, Any], *, must_name: bool) -> Named:
-        user_id = row.text("userId", MAX_ID)
+        user_id = row.text("userId", MAX_ID, as_given=True)
         external_id = row.text("externalId", MAX_ID)
         email = row.text("email", MAX_EMAIL)
         if self._is_public:
@@ -99,6 +110,10 @@ class RowReader:
             return Named(user_id)
         looked_up = _identifiers(external_id, email, attributes.get("phone_number"))
         also = _identifiers(attributes.get("external_id"), attributes.get("email"), None)
+        for each in (*looked_up, *also):
+            most = _MOST[each.kind]
+            if len(each.value) > most:
+                row.complain(each.kind.value, f"over {most} characters; send a shorter one")
         if not (user_id or looked_up):
             if must_name:
                 row.complain("", _NOBODY)
@@ -134,12 +149,13 @@ class _Fields:
         if self._problems:
             raise InvalidRow("; ".join(self._problems))
 
-    def text(self, name: str, most: int, *, required: bool = False) -> str:
-        """Without the space around it; of a number its text. Empty when it is absent."""
+    def text(self, name: str, most: int, *, required: bool = False, as_given: bool = False) -> str:
+        """Without the space around it, unless `as_given`; of a number its text. Empty when it is
+        absent."""
         given = self._fields.get(name)
         if given is None and not required:
             return ""
-        text = _text_of(given)
+        text = given if as_given and isinstance(given, str) else _text_of(given)
         if text is None or not 1 <= len(text) <= most or not is_sound(text):
             said = "absent" if given is None else shorten(given)
             self.complain(
@@ -191,6 +207,8 @@ def _text_of(given: object) -> str | None:
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         return None
     if isinstance(given, float):
+        if not math.isfinite(given):
+            return None
         return str(int(given)) if given.is_integer() else f"{given!r}"
     return str(given)
 
@@ -217,6 +235,12 @@ _WRITTEN: Final[Mapping[IdentifierKind, Callable[[str], str]]] = {
     IdentifierKind.PHONE: _phone,
 }
 """How each is written, so that two ways of writing one are the same."""
+_MOST: Final = {
+    IdentifierKind.EXTERNAL: MAX_ID,
+    IdentifierKind.EMAIL: MAX_EMAIL,
+    IdentifierKind.PHONE: MAX_ID,
+}
+"""As it is written: lower case may be longer."""
 
 
 def _value_of(properties: Mapping[str, Any]) -> float | None:

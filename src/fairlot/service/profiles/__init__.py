@@ -2,7 +2,7 @@
 
 from fairlot.service.profiles.errors import ChangeRefused, ProfilesUnavailable, ProfilesUnconfirmed
 from fairlot.service.profiles.known import PROFILES_SEEN_WITHIN_S, KnownProfiles
-from fairlot.service.profiles.limits import attributes_problem
+from fairlot.service.profiles.limits import attributes_problem, check_work, is_long_name
 from fairlot.service.profiles.work import Applied, Profiles, Reaction, Reactor, Step, Work
 
 __all__ = [
@@ -18,4 +18,6 @@ __all__ = [
     "Step",
     "Work",
     "attributes_problem",
+    "check_work",
+    "is_long_name",
 ]

@@ -7,8 +7,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from fairlot.profiles import Account, subject_identifier
+from fairlot.profiles.attributes import fitting_attributes
 from fairlot.service.profiles.errors import ChangeRefused
-from fairlot.service.profiles.limits import attributes_problem
+from fairlot.service.profiles.limits import attributes_problem, content_refused
 from fairlot.service.profiles.work import Work
 from fairlot.store.profiles.account_rows import read_account, write_accounts
 
@@ -33,7 +34,8 @@ class AccountChanges:
         return self._changed
 
     def apply(self, work: Work) -> None:
-        """What is older than the latest change says nothing against it. Raises ChangeRefused."""
+        """What is older than the latest change says nothing against it, and what finds no room is
+        left out. Raises ChangeRefused."""
         if work.account_id is None:
             return
         name = (work.project_id, account_digest(work.account_id))
@@ -43,14 +45,7 @@ class AccountChanges:
         account = known or Account(
             project_id=work.project_id, account_id=work.account_id, created_at_ms=work.at_ms
         )
-        attributes = {**account.attributes, **work.account_attributes}
-        if work.replaces_account:
-            attributes = {**work.account_attributes}
-        elif work.at_ms < account.updated_at_ms:
-            attributes = {**work.account_attributes, **account.attributes}
-        problem = attributes_problem(attributes)
-        if problem is not None:
-            raise ChangeRefused("account_attributes", problem)
+        attributes = _attributes(account, work)
         self._known[name] = self._changed[name] = msgspec.structs.replace(
             account,
             attributes=attributes,
@@ -70,3 +65,16 @@ class AccountChanges:
         if name not in self._known:
             self._known[name] = read_account(self._connection, *name)
         return self._known[name]
+
+
+def _attributes(account: Account, work: Work) -> Mapping[str, Any]:
+    """What they are after it. Raises ChangeRefused."""
+    given = work.account_attributes
+    problem = attributes_problem(given) if work.replaces_account else content_refused(given)
+    if problem is not None:
+        raise ChangeRefused("account_attributes", problem)
+    if work.replaces_account:
+        return {**given}
+    is_late = work.at_ms < account.updated_at_ms
+    known = account.attributes
+    return fitting_attributes(known, {**given, **known} if is_late else {**known, **given})

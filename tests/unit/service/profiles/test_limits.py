@@ -109,8 +109,16 @@ def test_attributes__that_cannot_be_kept__are_refused_and_nothing_changes(
         before = await bench.happen("anna", steps=[attributes(tier="pro")])
         with pytest.raises(ChangeRefused, match=told):
             await bench.happen("anna", "view", steps=[attributes(bio=value)])
+        replaced = Work(
+            PROJECT,
+            Claim(()),
+            NOW_MS,
+            account_id="acme",
+            account_attributes={"bio": value},
+            replaces_account=True,
+        )
         with pytest.raises(ChangeRefused, match=told):
-            await bench.happen("anna", account_id="acme", account_attributes={"bio": value})
+            await bench.profiles.apply(replaced)
         assert bench.stored(subject_identifier("anna")) == before.profile
         assert (await bench.happen("anna", "view")).new_events
         assert await bench.profiles.account(PROJECT, "acme") == {}
@@ -141,6 +149,32 @@ def test_attributes__that_fill_the_room__are_kept(bench: ProfileBench) -> None:
         room = MAX_ATTRIBUTES_BYTES - len('{"bio":""}')
         done = await bench.happen("anna", steps=[attributes(bio="x" * room)])
         assert bench.stored(subject_identifier("anna")) == done.profile
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("value", ["half \ud83d", {"deep": ["nul\0"]}, float("nan")])
+def test_account__attributes_that_are_unsound__are_refused(
+    bench: ProfileBench, value: object
+) -> None:
+    async def scenario() -> None:
+        with pytest.raises(ChangeRefused):
+            await bench.happen("anna", account_id="acme", account_attributes={"bio": value})
+
+    asyncio.run(scenario())
+
+
+def test_event_name__that_no_index_takes__is_refused(bench: ProfileBench) -> None:
+    async def scenario() -> None:
+        def called(name: str) -> Work:
+            happening = Happening(event_id=str(len(name)), name=name, at_ms=NOW_MS)
+            return Work(PROJECT, claim_of_subject("anna"), NOW_MS, happenings=[happening])
+
+        for name in ("e" * 1_001, "\U0001f9ea" * 601):
+            with pytest.raises(ChangeRefused, match="event_name"):
+                await bench.profiles.apply(called(name))
+        for name in ("e" * 1_000, "".join(chr(0x1F000 + each) for each in range(600))):
+            assert (await bench.profiles.apply(called(name))).new_events
 
     asyncio.run(scenario())
 
