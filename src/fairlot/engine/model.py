@@ -360,7 +360,7 @@ class Overrides:
     adapter: Callable[[AdapterCall], str | None] | None = None
 
 
-class Occurrence(msgspec.Struct, frozen=True, gc=False):
+class Occurrence(msgspec.Struct, frozen=True, weakref=True):
     """One time that an event happened."""
 
     at_ms: int

@@ -1,5 +1,7 @@
 """A happening among what its subject did before and after it."""
 
+from bisect import bisect_right
+
 from fairlot.engine import History, Occurrence
 from fairlot.profiles import Happening
 from fairlot.service.personalization.rules import CompiledEventRule
@@ -17,7 +19,8 @@ def holds_now(when: CompiledEventRule, history: History, happening: Happening) -
     """Whether the happening satisfies the rule, itself counted in, at its own moment."""
     if not when.counts(happening.properties):
         return False
-    return when.once or when.holds_at(history, happening.at_ms)
+    at_ms = happening.at_ms
+    return when.once or _holds_at(when, _matching(when, history, happening, at_ms), at_ms)
 
 
 def held_at(
@@ -30,9 +33,31 @@ def held_at(
     if when.once:
         return happening.at_ms if happening.at_ms >= from_ms else None
     last_ms = happening.at_ms + when.within_ms
+    matching = _matching(when, history, happening, last_ms - 1)
     later = (
         each.at_ms
         for each in reversed(history[happening.name])
         if max(happening.at_ms, from_ms) <= each.at_ms < last_ms
     )
-    return next((moment_ms for moment_ms in later if when.holds_at(history, moment_ms)), None)
+    return next((moment_ms for moment_ms in later if _holds_at(when, matching, moment_ms)), None)
+
+
+def _matching(
+    when: CompiledEventRule, history: History, happening: Happening, until_ms: int
+) -> list[int]:
+    """The moments of what counts, the earliest first: all that a window may hold which ends with
+    the happening or later, `until_ms` at the latest."""
+    window_ms = when.window_ms
+    since_ms = None if window_ms is None else happening.at_ms - window_ms
+    return [
+        each.at_ms
+        for each in reversed(history[happening.name])
+        if each.at_ms <= until_ms
+        and (since_ms is None or each.at_ms > since_ms)
+        and when.matches(each)
+    ]
+
+
+def _holds_at(when: CompiledEventRule, matching: list[int], moment_ms: int) -> bool:
+    begin = 0 if when.window_ms is None else bisect_right(matching, moment_ms - when.window_ms)
+    return bisect_right(matching, moment_ms) - begin >= when.count

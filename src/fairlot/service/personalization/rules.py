@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import ref
 
 from fairlot.engine import (
     ActivationRule,
@@ -11,29 +12,39 @@ from fairlot.engine import (
     Device,
     EventRule,
     Experiment,
-    History,
     InvalidExperiment,
     ListSegment,
     Manifest,
+    Occurrence,
     PropertyRule,
     compile_condition,
     compile_manifest,
     rate_draw,
 )
+from fairlot.engine.errors import located
 from fairlot.engine.hashing import CONTROL
-from fairlot.engine.history import MAX_WITHIN_MS, compile_event_rule
+from fairlot.engine.history import MAX_WITHIN_MS, check_event_rule
 from fairlot.engine.needs import HistoryNeeds, all_of
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledEventRule:
-    """`counts` asks the properties of one event, `holds_at` a history that goes back `within_ms`,
-    and the moment. With `once` a single event that counts is enough."""
+    """`counts` asks the properties of one event, `matches` the same of an occurrence, and remembers
+    the answer as long as the occurrence is kept. `count` of them are needed within `window_ms`,
+    or ever; history goes back `within_ms`."""
 
     counts: Callable[[Mapping[str, Any]], bool]
-    holds_at: Callable[[History, int], bool]
-    once: bool
-    within_ms: int
+    matches: Callable[[Occurrence], bool]
+    count: int
+    window_ms: int | None
+
+    @property
+    def once(self) -> bool:
+        return self.count == 1
+
+    @property
+    def within_ms(self) -> int:
+        return self.window_ms or MAX_WITHIN_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +134,29 @@ def _triggered_of(compiled: CompiledManifest) -> list[tuple[Experiment, Activati
 
 
 def _compile_when(rule: EventRule, lists: Mapping[str, ListSegment]) -> CompiledEventRule:
-    holds_at = compile_event_rule(rule, lists)
-    counts = compile_condition(rule.where, lists) if rule.where else _always
-    return CompiledEventRule(counts, holds_at, rule.count == 1, rule.within_ms or MAX_WITHIN_MS)
+    check_event_rule(rule)
+    with located("where"):
+        counts = compile_condition(rule.where, lists) if rule.where else _always
+    matches = _remembered(counts) if rule.where else _always
+    return CompiledEventRule(counts, matches, rule.count, rule.within_ms)
 
 
-def _always(_properties: Mapping[str, Any]) -> bool:
+def _remembered(counts: Callable[[Mapping[str, Any]], bool]) -> Callable[[Occurrence], bool]:
+    """Keeps no occurrence alive: what is known of one goes with it."""
+    known: dict[int, tuple[ref[Occurrence], bool]] = {}
+
+    def matches(occurrence: Occurrence) -> bool:
+        key = id(occurrence)
+        found = known.get(key)
+        if found is None:
+            found = ref(occurrence, lambda _gone: known.pop(key)), counts(occurrence.properties)
+            known[key] = found
+        return found[1]
+
+    return matches
+
+
+def _always(_asked: object) -> bool:
     return True
 
 

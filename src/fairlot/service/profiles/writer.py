@@ -158,7 +158,6 @@ class ProfileWriter:
         return []
 
     def _commit(self, tasks: Sequence[Task], runner: asyncio.Runner) -> _Written:
-        self._store.check_in_place()
         written: _Written | None = None
         try:
             with self._store.writing() as connection:

@@ -1,12 +1,14 @@
 """The database of profiles, once it is open."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, Engine, event, text
 
 from fairlot.store.data_directory import locked_directory
-from fairlot.store.errors import Place, StoreUnusable
+from fairlot.store.errors import Place, StoreFailed, StoreUnusable
 from fairlot.store.sql_store import Transactions
 from fairlot.store.sqlite import create_private, identity_of, sqlite_engine, writing
 
@@ -19,6 +21,16 @@ class ProfileStore(Transactions):
     @property
     def place(self) -> Place:
         return self._place
+
+    @contextmanager
+    def writing(self, *, keep: bool = True) -> Iterator[Connection]:
+        """Raises StoreFailed when `check_in_place` does: what is written would be lost."""
+        try:
+            self.check_in_place()
+        except StoreUnusable as error:
+            raise StoreFailed(self.place, str(error)) from None
+        with super().writing(keep=keep) as connection:
+            yield connection
 
     def check_in_place(self) -> None:
         """Raises StoreUnusable when what we hold open is not what others open."""
