@@ -7,7 +7,14 @@ from typing import Any, Final
 import msgspec
 
 from fairlot.events import Conversion, ReceivedBatch
-from fairlot.profiles import Claim, Happening, Identifier, Profile, subject_identifier
+from fairlot.profiles import (
+    Claim,
+    Happening,
+    Identifier,
+    Profile,
+    claim_of_subject,
+    subject_identifier,
+)
 from fairlot.profiles.attributes import updated_attributes
 from fairlot.service.feeds import Feeds, Incoming
 from fairlot.service.privacy import Rejections
@@ -65,9 +72,18 @@ class Reporting:
         if products:
             await self._feeds.put(project_id, products)
         subjects = await self._subjects(project_id, reports)
+        heard = [
+            each
+            for subject_id, each in zip(subjects, reports, strict=True)
+            if not self._privacy.rejects(project_id, subject_id)
+        ]
+        if is_private:
+            heard = [_with_one_name(each) for each in heard]
+        if is_private or len(heard) < len(reports):
+            subjects = await self._subjects(project_id, heard)
         kept = [
             (subject_id, _without_details(each) if is_private else each)
-            for subject_id, each in zip(subjects, reports, strict=True)
+            for subject_id, each in zip(subjects, heard, strict=True)
             if not self._privacy.rejects(project_id, subject_id)
         ]
         for start in range(0, len(kept), _ROWS_AT_ONCE):
@@ -81,20 +97,31 @@ class Reporting:
         return len(kept)
 
     async def _subjects(self, project_id: str, reports: Sequence[Report]) -> list[str]:
-        """Whom each is about, as the exposures of the same subject say; what an earlier one of them
-        names counts for the later ones."""
-        sought = {identifier for each in reports for identifier in _sought(each.claim)}
+        """Whom each is about, as the profiles will say; what an earlier one of them names counts
+        for the later ones."""
+        sought = {identifier for each in reports for identifier in each.claim.identifiers}
         known = dict(await self._profiles.subject_ids(project_id, sought)) if sought else {}
+        users: dict[str, str] = {}
         found = []
         for each in reports:
-            subject_id = await self._subject(project_id, each, known)
-            for identifier in _sought(each.claim):
-                known[identifier] = subject_id
+            claim = each.claim
+            subject_id = await self._subject(project_id, each, known, users)
+            for identifier in (*claim.find, *claim.names):
+                if identifier != subject_identifier(known.get(identifier, "")):
+                    known[identifier] = subject_id
+            if claim.identifiers:
+                known.setdefault(subject_identifier(subject_id), subject_id)
+            if claim.user_id is not None:
+                users[subject_id] = claim.user_id
             found.append(subject_id)
         return found
 
     async def _subject(
-        self, project_id: str, report: Report, known: Mapping[Identifier, str]
+        self,
+        project_id: str,
+        report: Report,
+        known: Mapping[Identifier, str],
+        users: Mapping[str, str],
     ) -> str:
         claim = report.claim
         user = None if claim.user_id is None else subject_identifier(claim.user_id)
@@ -102,20 +129,42 @@ class Reporting:
             return known[user]
         device = next((known[each] for each in claim.find if each in known), None)
         if device is None:
-            return next(iter(claim.subject_ids), report.account_id or "")
+            named = (known[each] for each in claim.names if each in known)
+            return next(named, None) or _new_subject(report, known)
         if claim.user_id is not None and not claim.merge:
-            profile = await self._profiles.find(project_id, claim.find)
-            if profile is not None and profile.user_id not in (None, claim.user_id):
+            has = users.get(device)
+            if has is None:
+                profile = await self._profiles.find(project_id, claim.find)
+                has = None if profile is None else profile.user_id
+            if has not in (None, claim.user_id):
                 return claim.user_id  # another user on the device
         return device
 
 
-def _sought(claim: Claim) -> tuple[Identifier, ...]:
-    return (*claim.find, *claim.names)
+def _new_subject(report: Report, known: Mapping[Identifier, str]) -> str:
+    """The first id that is nobody's, as the profile will be drawn by it."""
+    ids = report.claim.subject_ids
+    if not ids:
+        return report.account_id or ""
+    return next((each for each in ids if subject_identifier(each) not in known), ids[-1])
+
+
+def _with_one_name(report: Report) -> Report:
+    claim = report.claim
+    if claim.user_id is not None:
+        return replace(report, claim=claim_of_subject(claim.user_id))
+    return replace(report, claim=replace(claim, names=(), merge=False))
 
 
 def _without_details(report: Report) -> Report:
-    return replace(report, properties=GPC, attributes={}, account_attributes={})
+    return replace(
+        report,
+        properties=GPC,
+        attributes={},
+        account_id=None,
+        account_attributes={},
+        session_id=None,
+    )
 
 
 def _conversion(project_id: str, subject_id: str, report: Report, now_ms: int) -> Conversion:

@@ -445,3 +445,41 @@ def test_track__longest_source_and_profile_id__are_kept(bench: ChooseBench) -> N
     path = "/sources/" + "%22" * 400 + "/track"
     track(bench, entry(profileId='"' * 400), path=path)
     assert len(bench.conversions()) == 1
+
+
+def test_sources__same_visitor_id__are_two_subjects(bench: ChooseBench) -> None:
+    for _ in range(2):
+        track(bench, entry(profileId="p"), path="/sources/A/track")
+        track(bench, entry(profileId="p"), path="/sources/B/track")
+    assert sorted(each.subject_id for each in bench.conversions()) == ["B.p", "B.p", "p", "p"]
+
+
+def test_new_device__two_users_in_one_request__are_two_subjects(bench: ChooseBench) -> None:
+    rows = [{"profileId": "d", "userId": user} for user in ("u1", "u2")]
+    track(bench, entry("clicked", *rows))
+    assert sorted(each.subject_id for each in bench.conversions()) == ["d", "u2"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"value": 1e400}',
+        b'{"value": 1' + b"0" * 400 + b"}",
+        b'{"x": "\xff"}',
+        b'{"productId": 1e400}',
+    ],
+)
+@pytest.mark.parametrize("who", [b'"profileId": "p1", ', b""])
+def test_data__cannot_be_read__400(bench: ChooseBench, data: bytes, who: bytes) -> None:
+    body = b'{"track": [{"name": "x", "payload": [{' + who + b'"data": ' + data + b"}]}]}"
+    assert bench.call(TRACK, body).status == 400
+    assert bench.conversions() == []
+
+
+def test_gpc__session_account_and_other_ids__are_not_kept(tmp_path: Path) -> None:
+    with choose_bench(tmp_path, *EXPERIMENTS, honours_gpc=True) as bench:
+        row = entry(profileId="p1", sessionId="s", accountId="acme", anotherUserId="b")
+        assert bench.call(TRACK, {"track": [row]}, headers={"Sec_GPC": "1"}).status == 201
+        (found,) = bench.conversions()
+        assert (found.subject_id, found.session_id, found.tenant_id) == ("p1", None, None)
+        assert bench.profile("b") is None

@@ -156,9 +156,15 @@ def _sent_ms(item: TrackItem, at: str) -> int | None:
 
 def _data_of(item: TrackItem, at: str) -> Mapping[str, Any]:
     try:
-        return {name: _any.decode(value) for name, value in (item.data or {}).items()}
+        found = {name: _any.decode(value) for name, value in (item.data or {}).items()}
+        for value in found.values():
+            if isinstance(value, int):
+                float(value)  # OverflowError: no number of the event log
     except RecursionError:
         raise invalid_fields(f"{at}.data: nested too deeply; flatten it") from None
+    except (msgspec.MsgspecError, ValueError, OverflowError) as error:
+        raise invalid_fields(f"{at}.data: {error}") from None
+    return found
 
 
 def _checked(at: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -171,7 +177,7 @@ def _checked(at: str, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
 def _product_of(item: TrackItem, at: str) -> Incoming:
     """Its values as they came."""
     data = item.data or {}
-    product_id = product_id_of(_any.decode(data["productId"])) if "productId" in data else None
+    product_id = product_id_of(_data_of(item, at).get("productId"))
     if product_id is None:
         raise invalid_fields(f"{at}: {_NOBODY}")
     try:

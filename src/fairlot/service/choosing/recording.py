@@ -89,8 +89,8 @@ def _exposures(
 ) -> list[Exposure]:
     now_ms, subject_id = question.now_ms, profile.subject_id
     project_id, version = project.project_id, project.version
-    session_id, device = question.session_id or DEFAULT_SESSION, question.device
-    is_private = question.keeps_private
+    is_private, device = question.keeps_private, question.device
+    session_id = None if is_private else question.session_id or DEFAULT_SESSION
     url = None if is_private else question.url
     made = []
     for event_id, outcome in zip(new_event_ids(now_ms, len(given)), given, strict=True):
