@@ -187,10 +187,10 @@ def test_segment__over_what_was_done__is_decided_for_the_profile(tmp_path: Path)
 def test_gpc__sent__recorded_without_url_and_said_so(tmp_path: Path) -> None:
     with choose_bench(tmp_path, an_experiment("even"), honours_gpc=True) as bench:
         for headers in ({"Sec_GPC": "1"}, {}):
-            bench.ask(headers, identification=PHONE, url="https://a.b/c")
+            bench.ask(headers, identification=PHONE, url="https://a.b/c", sessionId="s1")
         private, plain = bench.exposures()
-        assert (private.url, private.properties) == (None, {"gpc": True})
-        assert (plain.url, plain.properties) == ("https://a.b/c", None)
+        assert (private.url, private.session_id, private.properties) == (None, None, {"gpc": True})
+        assert (plain.url, plain.session_id, plain.properties) == ("https://a.b/c", "s1", None)
 
 
 class WithdrawnMeanwhile(KnownFeeds):

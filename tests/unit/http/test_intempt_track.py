@@ -454,6 +454,17 @@ def test_sources__same_visitor_id__are_two_subjects(bench: ChooseBench) -> None:
     assert sorted(each.subject_id for each in bench.conversions()) == ["B.p", "B.p", "p", "p"]
 
 
+def test_visitor__who_rejects_at_one_source__is_heard_as_another_at_the_next(
+    bench: ChooseBench,
+) -> None:
+    track(bench, entry(profileId="p"), path="/sources/A/track")
+    reject = {"action": "reject", "source": "web", "sourceId": "A", "profileId": "p"}
+    assert bench.call("/consents/data", reject).status == 200
+    for source in ("A", "B", "B"):
+        track(bench, entry(profileId="p"), path=f"/sources/{source}/track")
+    assert [each.subject_id for each in bench.conversions()] == ["p", "B.p", "B.p"]
+
+
 def test_new_device__two_users_in_one_request__are_two_subjects(bench: ChooseBench) -> None:
     rows = [{"profileId": "d", "userId": user} for user in ("u1", "u2")]
     track(bench, entry("clicked", *rows))
