@@ -72,13 +72,13 @@ def test_show__what_only_the_server_decides_by__stands_apart(bench: ControlBench
     assert bench.get(MANIFESTS + "/0").json["server"] is None
     fed = (
         "key: fed\nname: Fed\n"
-        "variants: [{key: a, name: A, payload: {$feed: x}}, {key: b, name: B}]\n"
+        "variants: [{key: a, name: A, payload: {$feed: newest}}, {key: b, name: B}]\n"
     )
     file = {"path": "fed.yaml", "text": fed}
     assert bench.post(PROJECT + "/apply", {"files": [file]}).status == 200
     found = bench.get(MANIFESTS + "/1").json
     assert "payload" not in found["manifest"]["experiments"][0]["variants"][0]
-    assert found["server"]["experiments"][0]["variants"][0]["payload"] == {"$feed": "x"}
+    assert found["server"]["experiments"][0]["variants"][0]["payload"] == {"$feed": "newest"}
     (added,) = bench.get(MANIFESTS + "/1/diff").json["differences"]
     assert (added["key"], added["change"]) == ("fed", "added")
 
