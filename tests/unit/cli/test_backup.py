@@ -16,7 +16,7 @@ def test_backup_and_restore__shop__goes_on(shop: Run, database_url: str | None) 
     before = version_of(shop)
     copied = shop("backup", "copy")
     assert copied.code == 0, copied.err
-    assert copied.out.startswith(f"Copied {2 if database_url is None else 1} file(s), ")
+    assert copied.out.startswith(f"Copied {3 if database_url is None else 1} file(s), ")
     assert ("back it up with pg_dump" in copied.err) is (database_url is not None)
     restored = shop("restore", "copy", "--replace")
     assert restored.code == 0, restored.err
@@ -33,7 +33,7 @@ def test_backup_and_restore__shop__goes_on(shop: Run, database_url: str | None) 
 def test_restore__to_another_directory__is_told_in_json(shop: Run) -> None:
     made = shop("backup", "copy", "--json").json
     assert made["folder"] == "copy"
-    assert {file["path"] for file in made["files"]} <= {"fairlot.db", "secret.key"}
+    assert {file["path"] for file in made["files"]} <= {"fairlot.db", "profiles.db", "secret.key"}
     before = version_of(shop)
     done = shop("restore", "copy", "--data", "other", "--above", 70, "--json").json
     assert done == {
