@@ -130,6 +130,7 @@ def test_back_up__data_directory__is_whole_private_and_checked(tmp_path: Path, d
 
 def test_back_up__while_it_is_written__is_of_one_moment(tmp_path: Path, data: Path) -> None:
     """Two numbers that are always written together are together in every copy."""
+    written = threading.Event()
     stop = threading.Event()
 
     def write() -> None:
@@ -143,9 +144,11 @@ def test_back_up__while_it_is_written__is_of_one_moment(tmp_path: Path, data: Pa
                             " (SELECT generation FROM serving)"
                         )
                     )
+                written.set()
 
     writer = threading.Thread(target=write)
     writer.start()
+    assert written.wait(30)
     copies = [back_up_to(tmp_path / f"backup-{number}", data) for number in range(10)]
     stop.set()
     writer.join()
