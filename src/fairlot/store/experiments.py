@@ -40,6 +40,7 @@ class ExperimentRow:
     author: str | None = None
     status_reason: str | None = None
     approved_by: str | None = None
+    analysis: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ projects = Table(
     Column("created_at_ms", BigInteger, nullable=False),
     Column("review_required", Boolean, nullable=False, server_default=false()),
     Column("honours_gpc", Boolean, nullable=False, server_default=true()),
+    Column("time_zone", String(64), nullable=False, server_default="UTC"),
     UniqueConstraint("organization_id", "key"),
 )
 
@@ -164,7 +165,29 @@ experiments = Table(
     Column("author", String(64)),
     Column("status_reason", Text),
     Column("approved_by", String(64)),
+    Column("analysis", JSON),
     UniqueConstraint("project_id", "key"),
+)
+
+# What is fixed of an experiment's analysis when it first is asked for: the planned size, the level,
+# the caps of its metrics.
+analyses = Table(
+    "analyses",
+    metadata,
+    Column("experiment_id", ForeignKey("experiments.id"), primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+    Column("fixed_at_ms", BigInteger, nullable=False),
+)
+
+# What each daily close saw of a variant against the control; `closed_on` is a day of the project.
+looks = Table(
+    "looks",
+    metadata,
+    Column("experiment_id", ForeignKey("experiments.id"), primary_key=True),
+    Column("metric_key", String(64), primary_key=True),
+    Column("variant_key", String(32), primary_key=True),
+    Column("closed_on", String(10), primary_key=True),
+    Column("document", LargeBinary, nullable=False),
 )
 
 # One row for every change of an experiment or a definition; `kind` says which.

@@ -1,0 +1,97 @@
+"""What is measured of a subject, and how."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+DEFAULT_WINDOW_MS: Final = 7 * 86_400_000
+DEFAULT_CAP_QUANTILE: Final = 0.999
+
+
+class MetricKind(StrEnum):
+    """`MEAN` is the average value of an event, a ratio of its sum and its count."""
+
+    CONVERSION = "conversion"
+    COUNT = "count"
+    SUM = "sum"
+    MEAN = "mean"
+    RATIO = "ratio"
+    QUANTILE = "quantile"
+
+    @property
+    def is_ratio(self) -> bool:
+        return self in {MetricKind.MEAN, MetricKind.RATIO}
+
+
+class Aggregate(StrEnum):
+    """What becomes of a subject's events: whether there is one (1 or 0), how many, their sum."""
+
+    ANY = "any"
+    COUNT = "count"
+    SUM = "sum"
+
+
+class Role(StrEnum):
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+    GUARDRAIL = "guardrail"
+
+
+class Direction(StrEnum):
+    """Which way is better."""
+
+    INCREASE = "increase"
+    DECREASE = "decrease"
+
+
+@dataclass(frozen=True, slots=True)
+class EventTotal:
+    """A number of a subject: `aggregate` of its events of that name whose properties satisfy
+    `where`. A subject without such events has 0."""
+
+    event_name: str
+    aggregate: Aggregate
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Winsorisation:
+    """Totals above the cap count as the cap, in all arms alike: `cap`, or else the `quantile` of
+    the first seven matured days. Neither: nothing is capped."""
+
+    cap: float | None = None
+    quantile: float | None = None
+
+
+NOT_WINSORISED: Final = Winsorisation()
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """`denominator` is set for ratios (and means), `quantile` (0 to 1) for quantiles.
+
+    Events count from the exposure until `window_ms` after it. `minimum_effect` and `margin` are
+    absolute differences, in the unit of the metric, both positive: the smallest that matters, and
+    the largest worsening that a guardrail tolerates.
+    """
+
+    key: str
+    name: str
+    kind: MetricKind
+    numerator: EventTotal
+    denominator: EventTotal | None = None
+    quantile: float | None = None
+    role: Role = Role.SECONDARY
+    direction: Direction = Direction.INCREASE
+    window_ms: int = DEFAULT_WINDOW_MS
+    winsorisation: Winsorisation = NOT_WINSORISED
+    minimum_effect: float | None = None
+    margin: float | None = None
+    counts_public: bool = False
+    """Whether events that anyone could have sent (`trust: public`) count."""
+
+    @property
+    def responses(self) -> int:
+        """How many per-subject columns are measured: two of a ratio."""
+        return 2 if self.kind.is_ratio else 1

@@ -1,0 +1,191 @@
+"""What an experiment did: the shape of a result, as the API answers it and the reports draw it."""
+
+from datetime import date
+from enum import StrEnum
+
+import msgspec
+
+from fairlot.stats.findings import Finding
+from fairlot.stats.metrics import Direction, MetricKind, Role
+from fairlot.stats.sufficient import View
+
+
+class VerdictKind(StrEnum):
+    WINNER = "winner"
+    LOSER = "loser"
+    NO_DIFFERENCE = "no_difference_yet"
+    BLOCKED = "blocked"
+    PRELIMINARY = "preliminary"
+
+
+class Method(StrEnum):
+    """How the intervals of the verdict are made."""
+
+    SEQUENTIAL = "sequential"
+    GROUP_SEQUENTIAL = "group_sequential"
+    FIXED = "fixed"
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A part of a result."""
+
+
+class Interval(_Part, frozen=True, kw_only=True):
+    low: float
+    high: float
+
+
+class Lift(_Part, frozen=True, kw_only=True):
+    """Relative to the control, by Fieller. Without an interval `hidden_because` says why."""
+
+    estimate: float | None = None
+    interval: Interval | None = None
+    hidden_because: str | None = None
+
+
+class Look(_Part, frozen=True, kw_only=True):
+    """What the daily close of `day` saw; `running` is the intersection of all looks so far, and
+    is absent when that is empty."""
+
+    day: date
+    n: int
+    estimate: float
+    interval: Interval
+    running: Interval | None = None
+
+
+class GuardrailState(StrEnum):
+    SAFE = "safe"
+    HARMFUL = "harmful"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Bayesian(_Part, frozen=True, kw_only=True):
+    """No guarantee under peeking."""
+
+    probability_better: float
+    expected_loss: float
+    interval: Interval
+
+
+class Estimate(_Part, frozen=True, kw_only=True):
+    """A difference, treatment minus control, by one method."""
+
+    estimate: float
+    standard_error: float | None
+    interval: Interval
+    p: float
+
+
+class Comparison(_Part, frozen=True, kw_only=True):
+    """A variant against the control in one metric (and, if asked for, one segment value).
+
+    `estimate`, `interval` and `p` are what the verdict rests on, by `method` at `alpha`, which is
+    after the correction for `comparisons` of them. `unadjusted` is without CUPED, `fixed` the
+    fixed-horizon one at the same alpha. `is_gated`: too few subjects or conversions for `method`;
+    then there is no conclusion. `p_holm` and `p_bh` are p after these corrections.
+    """
+
+    metric: str
+    variant: str
+    segment: str | None = None
+    method: str
+    alpha: float
+    n_control: int
+    n_variant: int
+    estimate: float
+    interval: Interval
+    p: float
+    p_holm: float | None = None
+    p_bh: float | None = None
+    is_significant: bool = False
+    is_gated: bool = False
+    gate: str | None = None
+    variance_reduction: float | None = None
+    unadjusted: Estimate | None = None
+    fixed: Estimate | None = None
+    running: Interval | None = None
+    lift: Lift | None = None
+    bayesian: Bayesian | None = None
+    guardrail: GuardrailState | None = None
+    looks: tuple[Look, ...] = ()
+
+
+class ArmValue(_Part, frozen=True, kw_only=True):
+    """Of one arm, in one metric: `value` is the mean, the rate, the ratio or the quantile."""
+
+    variant: str
+    segment: str | None = None
+    n: int
+    value: float | None
+    converted: int
+    capped: int
+
+
+class MetricResult(_Part, frozen=True, kw_only=True):
+    key: str
+    name: str
+    kind: MetricKind
+    role: Role
+    direction: Direction
+    window_ms: int
+    cap: float | None
+    arms: tuple[ArmValue, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+class ArmSummary(_Part, frozen=True, kw_only=True):
+    """`exposed` are analysed, `excluded` are not, by reason; `share` is what was to be expected.
+    `daily`: how many were first exposed on each day."""
+
+    variant: str
+    name: str
+    is_control: bool
+    share: float
+    exposed: int
+    excluded: dict[str, int]
+    daily: dict[date, int]
+
+
+class SrmResult(_Part, frozen=True, kw_only=True):
+    """Whether the arms have the sizes that they should: `p` is valid at every look."""
+
+    p: float
+    chi_square: float
+    chi_square_p: float
+    p_before_exclusions: float
+
+
+class Verdict(_Part, frozen=True, kw_only=True):
+    """`sentence` says all in plain words; `reasons` are the codes of what blocks it."""
+
+    kind: VerdictKind
+    sentence: str
+    variant: str | None = None
+    metric: str | None = None
+    reasons: tuple[str, ...] = ()
+
+
+class ExperimentResult(_Part, frozen=True, kw_only=True):
+    """Instants are milliseconds since the epoch. `planned_size` is N* of the confidence sequence,
+    over both arms of a comparison. `query_sha256` and `engine` say what answered."""
+
+    project: str
+    experiment: str
+    experiment_name: str
+    as_of_ms: int
+    started_at_ms: int | None
+    view: View
+    method: Method
+    alpha: float
+    planned_size: int
+    time_zone: str
+    verdict: Verdict
+    arms: tuple[ArmSummary, ...]
+    srm: SrmResult | None
+    metrics: tuple[MetricResult, ...]
+    findings: tuple[Finding, ...]
+    phases: int
+    segment_by: str | None = None
+    engine: str = "duckdb"
+    query_sha256: str = ""
