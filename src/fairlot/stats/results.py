@@ -123,6 +123,8 @@ class ArmValue(_Part, frozen=True, kw_only=True):
 
 
 class MetricResult(_Part, frozen=True, kw_only=True):
+    """`minimum_effect` and `margin` as in the metric: absolute, in its unit."""
+
     key: str
     name: str
     kind: MetricKind
@@ -130,6 +132,8 @@ class MetricResult(_Part, frozen=True, kw_only=True):
     direction: Direction
     window_ms: int
     cap: float | None
+    minimum_effect: float | None = None
+    margin: float | None = None
     arms: tuple[ArmValue, ...]
     comparisons: tuple[Comparison, ...]
 
