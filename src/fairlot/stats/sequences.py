@@ -1,0 +1,133 @@
+"""Confidence sequences: intervals that hold at every look at once."""
+
+from collections.abc import Iterable
+from math import inf
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairlot.stats.results import Estimate, Interval
+
+DEFAULT_PLANNED_SIZE: Final = 10_000
+SMALLEST_ARM: Final = 100
+SUBJECTS_A_SQUARED_SKEWNESS: Final = 355
+SMALLEST_CONVERTED: Final = 10
+
+Floats = NDArray[np.float64]
+
+
+class Measured(Protocol):
+    """What is read of a difference between two arms (see `fairlot.stats.effects.Effect`)."""
+
+    @property
+    def difference(self) -> float: ...
+    @property
+    def standard_error(self) -> float: ...
+    @property
+    def n_control(self) -> int: ...
+    @property
+    def n_treatment(self) -> int: ...
+    @property
+    def skewness_control(self) -> float | None: ...
+    @property
+    def skewness_treatment(self) -> float | None: ...
+    @property
+    def converted_control(self) -> int: ...
+    @property
+    def converted_treatment(self) -> int: ...
+
+
+def confidence_sequence(effect: Measured, planned_size: float, alpha: float) -> Estimate:
+    """The difference with an interval that covers it at all looks with probability 1 - `alpha`.
+
+    Estimand: treatment minus control. Assumes independent subjects and a standard error that has
+    settled (see `gate_of`); holds asymptotically. Waudby-Smith et al., arXiv 2103.06476, theorem
+    2.2 and the choice of rho in its appendix B.2: narrowest when both arms together have
+    `planned_size` subjects, which has to be fixed before the first look. `p` is the smallest alpha
+    whose interval, with that rho, leaves out 0. With a standard error of 0 the interval is the
+    difference itself.
+    """
+    n = float(effect.n_control + effect.n_treatment)
+    error = np.float64(effect.standard_error)
+    half = float(half_width(error, np.float64(n), planned_size, alpha))
+    return Estimate(
+        estimate=effect.difference,
+        standard_error=effect.standard_error,
+        interval=Interval(low=effect.difference - half, high=effect.difference + half),
+        p=float(
+            sequence_p(np.float64(effect.difference), error, np.float64(n), planned_size, alpha)
+        ),
+    )
+
+
+def half_width(
+    standard_error: Floats | np.float64, n: Floats | np.float64, planned_size: float, alpha: float
+) -> Floats | np.float64:
+    """Of arrays of looks too; `n` counts both arms."""
+    weight = n * _rho_squared(planned_size, alpha)
+    z = np.sqrt(2 * (weight + 1) / weight * (0.5 * np.log1p(weight) - np.log(alpha)))
+    width: Floats | np.float64 = np.multiply(standard_error, z)
+    return width
+
+
+def sequence_p(
+    difference: Floats | np.float64,
+    standard_error: Floats | np.float64,
+    n: Floats | np.float64,
+    planned_size: float,
+    alpha: float,
+) -> Floats | np.float64:
+    """`half_width`, solved for alpha at the difference; 0 where a difference has no error."""
+    weight = n * _rho_squared(planned_size, alpha)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.abs(difference) / standard_error
+    z = np.where(difference == 0, 0.0, z)
+    log_p = 0.5 * np.log1p(weight) - z * z * weight / (2 * (weight + 1))
+    return np.exp(np.minimum(log_p, 0.0))
+
+
+def gate_of(effect: Measured, is_conversion: bool) -> str | None:
+    """Why the arms are too small to conclude from, or None.
+
+    Each needs 100 subjects, and 355 times the squared skewness of the metric (Kohavi et al.,
+    KDD 2014, section 3.5), so that means are near enough to normal; of a conversion 10 that
+    converted. Where nothing varies (skewness is None) there is no conclusion either.
+    """
+    arms = (
+        ("control", effect.n_control, effect.skewness_control, effect.converted_control),
+        ("treatment", effect.n_treatment, effect.skewness_treatment, effect.converted_treatment),
+    )
+    for name, n, skewness, converted in arms:
+        needed = int(np.ceil(smallest_arm(np.float64(skewness or 0.0))))
+        if n >= SMALLEST_ARM and skewness is None:
+            return f"all subjects of the {name} have the same value"
+        if n < needed:
+            return f"the {name} has {n:,} of the {needed:,} subjects that this metric needs"
+        if is_conversion and converted < SMALLEST_CONVERTED:
+            return (
+                f"the {name} has {converted} of the {SMALLEST_CONVERTED} conversions that it needs"
+            )
+    return None
+
+
+def smallest_arm(skewness: Floats | np.float64) -> Floats | np.float64:
+    """How many subjects an arm needs before a conclusion."""
+    return np.maximum(SMALLEST_ARM, SUBJECTS_A_SQUARED_SKEWNESS * skewness * skewness)
+
+
+def running_intersections(intervals: Iterable[Interval]) -> tuple[Interval | None, ...]:
+    """What each look and all before it have in common; None from the look on where that is
+    nothing, which should happen to one experiment in 1 / alpha at most."""
+    running: list[Interval | None] = []
+    low, high = -inf, inf
+    for interval in intervals:
+        low, high = max(low, interval.low), min(high, interval.high)
+        running.append(Interval(low=low, high=high) if low <= high else None)
+    return tuple(running)
+
+
+def _rho_squared(planned_size: float, alpha: float) -> float:
+    """Of `planned_size`, and narrowest there."""
+    log_alpha = float(np.log(alpha))
+    return float((-2 * log_alpha + np.log1p(-2 * log_alpha)) / planned_size)

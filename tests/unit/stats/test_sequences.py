@@ -1,0 +1,127 @@
+"""Confidence sequences: published cases, the width against a numerical solution, the gate."""
+
+from dataclasses import dataclass
+from math import log, sqrt
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+from fairlot.stats.results import Interval
+from fairlot.stats.sequences import (
+    confidence_sequence,
+    gate_of,
+    half_width,
+    running_intersections,
+    sequence_p,
+)
+
+
+@dataclass(frozen=True)
+class Arms:
+    difference: float = 0.0
+    standard_error: float = 1.0
+    n_control: int = 1_000
+    n_treatment: int = 1_000
+    skewness_control: float | None = 0.0
+    skewness_treatment: float | None = 0.0
+    converted_control: int = 500
+    converted_treatment: int = 500
+
+
+def cookie_cats() -> Arms:
+    """7-day retention of gate_40 against gate_30."""
+    control, treatment = 8_502 / 44_700, 8_279 / 45_489
+    variance = control * (1 - control) / 44_700 + treatment * (1 - treatment) / 45_489
+    return Arms(treatment - control, sqrt(variance), 44_700, 45_489)
+
+
+@pytest.mark.parametrize(
+    ("planned_size", "low", "high", "p"),
+    [(90_189, -0.0160686, -0.0003340, 0.035069), (5_000, -0.0168132, 0.0004106, 0.083284)],
+)
+def test_confidence_sequence__cookie_cats__published_interval(
+    planned_size: int, low: float, high: float, p: float
+) -> None:
+    found = confidence_sequence(cookie_cats(), planned_size, 0.05)
+    assert found.interval.low == pytest.approx(low, abs=5e-8)
+    assert found.interval.high == pytest.approx(high, abs=5e-8)
+    assert found.p == pytest.approx(p, abs=5e-7)
+
+
+def test_sequence_p__a_difference_at_the_edge_of_the_interval__is_alpha() -> None:
+    error, n = np.array([0.3, 0.1, 0.02]), np.array([150.0, 4_000.0, 1e7])
+    edge = half_width(error, n, 20_000, 0.01)
+    assert sequence_p(edge, error, n, 20_000, 0.01) == pytest.approx(0.01, rel=1e-12)
+    assert sequence_p(-edge, error, n, 20_000, 0.01) == pytest.approx(0.01, rel=1e-12)
+
+
+def test_half_width__planned_size__is_narrowest_near_it() -> None:
+    """Of sequences with any rho: the closed form is within 0.1 % of the best there is."""
+
+    def width(log_weight: float) -> float:
+        weight = np.exp(log_weight)
+        return float(sqrt(2 * (weight + 1) / weight * (0.5 * np.log1p(weight) - log(0.05))))
+
+    def slope(log_weight: float) -> float:
+        return width(log_weight + 1e-4) - width(log_weight - 1e-4)
+
+    best = width(float(brentq(slope, 0, 5)))
+    found = half_width(np.float64(1.0), np.float64(7_000), 7_000, 0.05)
+    assert best <= found <= best * 1.001
+
+
+def test_confidence_sequence__no_difference__has_p_1() -> None:
+    assert confidence_sequence(Arms(), 10_000, 0.05).p == 1.0
+
+
+def test_confidence_sequence__no_error__is_the_difference_alone() -> None:
+    found = confidence_sequence(Arms(difference=2.0, standard_error=0.0), 10_000, 0.05)
+    assert (found.interval, found.p) == (Interval(low=2.0, high=2.0), 0.0)
+    nothing = confidence_sequence(Arms(standard_error=0.0), 10_000, 0.05)
+    assert (nothing.interval, nothing.p) == (Interval(low=0.0, high=0.0), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("arms", "is_conversion", "reason"),
+    [
+        (Arms(n_control=100, n_treatment=100), False, None),
+        (
+            Arms(n_control=99),
+            False,
+            "the control has 99 of the 100 subjects that this metric needs",
+        ),
+        (
+            Arms(n_treatment=1_419, n_control=1_420, skewness_control=2, skewness_treatment=-2),
+            False,
+            "the treatment has 1,419 of the 1,420 subjects that this metric needs",  # 355 * 4
+        ),
+        (Arms(converted_treatment=9), False, None),
+        (
+            Arms(converted_treatment=9),
+            True,
+            "the treatment has 9 of the 10 conversions that it needs",
+        ),
+        (Arms(converted_control=10), True, None),
+        (Arms(skewness_control=None), False, "all subjects of the control have the same value"),
+        (
+            Arms(n_control=1, skewness_control=None),
+            False,
+            "the control has 1 of the 100 subjects that this metric needs",
+        ),
+    ],
+)
+def test_gate__arms__says_what_is_lacking(
+    arms: Arms, is_conversion: bool, reason: str | None
+) -> None:
+    assert gate_of(arms, is_conversion) == reason
+
+
+def test_running_intersections__looks_that_part__are_empty_from_there_on() -> None:
+    looks = [
+        Interval(low=-3, high=4),
+        Interval(low=-1, high=5),
+        Interval(low=4.5, high=9),
+        Interval(low=-9, high=9),
+    ]
+    assert running_intersections(looks) == (looks[0], Interval(low=-1, high=4), None, None)
