@@ -1,5 +1,8 @@
 """What can be wrong with the event log."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
@@ -46,3 +49,12 @@ class UnusableLogFile(FairlotError):
         self.path = path
         self.problem = problem
         super().__init__(f"{path}: {problem}")
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """What SQLite says of a file that is read, as UnusableLogFile."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise UnusableLogFile(path, f"cannot be read ({error}); restore or remove it") from error

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from fairlot.events import Assignment, Conversion, Exposure, Identity
-from fairlot.warehouse.errors import UnusableLogFile
+from fairlot.warehouse.errors import explained
 
 _FILES = "worker-*.sqlite"
 _BUSY_TIMEOUT_S = 5.0
@@ -85,7 +85,7 @@ def count_exposures(
 def read_files(directory: Path, table: str) -> Iterator[sqlite3.Connection]:
     """A connection to each file that has the table; whoever takes it closes it."""
     for path in sorted(directory.glob(_FILES)):
-        with _explained(path):
+        with explained(path):
             connection = _open_with(path, table)
         if connection is not None:
             yield connection
@@ -150,7 +150,7 @@ def _open_all(directory: Path, kind: _Kind[Any]) -> Iterator[sqlite3.Connection]
     """Each file that holds such events, with those that an earlier one has too in `repeated`."""
     earlier: list[Path] = []
     for path in sorted(directory.glob(_FILES)):
-        with _explained(path):
+        with explained(path):
             connection = _open_with(path, kind.table)
             if connection is None:
                 continue
@@ -161,14 +161,6 @@ def _open_all(directory: Path, kind: _Kind[Any]) -> Iterator[sqlite3.Connection]
                 raise
         earlier.append(path)
         yield connection
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise UnusableLogFile(path, f"cannot be read ({error}); restore or remove it") from error
 
 
 def _open_with(path: Path, table: str) -> sqlite3.Connection | None:

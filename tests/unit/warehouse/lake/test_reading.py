@@ -1,0 +1,190 @@
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fairlot.events import Conversion, Exposure, Identity
+from fairlot.warehouse.errors import UnusableLogFile
+from fairlot.warehouse.lake import EventKind, open_lake, write_events
+from fairlot.warehouse.lake.layout import Numbers
+from fairlot.warehouse.lake.locks import removing
+from fairlot.warehouse.log_file import LogFile
+from unit.warehouse.records import NOW_MS, conversion, exposure, identity, received
+
+_DAY_MS = 86_400_000
+Event = Exposure | Conversion | Identity
+
+
+def write_tail(directory: Path, worker: int, *events: Event) -> None:
+    file = LogFile(directory / f"worker-{worker}.sqlite")
+    file.append([], [], [received(*events)])
+    file.close()
+
+
+def subjects(directory: Path, project_id: str = "prj_1", kind: str = "exposures") -> list[str]:
+    with open_lake(directory, project_id) as lake:
+        rows = lake.connection.execute(f"SELECT subject_id FROM {kind} ORDER BY 1").fetchall()  # noqa: S608
+    return [subject_id for (subject_id,) in rows]
+
+
+def test_lake__of_a_directory_that_is_not_there__is_empty(tmp_path: Path) -> None:
+    assert [subjects(tmp_path / "none", kind=kind) for kind in EventKind] == [[], [], []]
+
+
+def test_lake__files_and_tail__both_of_the_project_only(tmp_path: Path) -> None:
+    write_events(
+        tmp_path,
+        [exposure("a"), conversion("a"), identity("a"), exposure("other", project_id="prj_2")],
+    )
+    write_tail(
+        tmp_path,
+        0,
+        exposure("b"),
+        conversion("b"),
+        identity("b"),
+        exposure("other", project_id="prj_2"),
+    )
+    assert [subjects(tmp_path, kind=kind) for kind in EventKind] == [["a", "b"]] * 3
+
+
+def test_lake__columns__are_the_public_ones_alike_in_files_and_tail(tmp_path: Path) -> None:
+    said = {
+        "occurred_at_ms": NOW_MS - 1,
+        "properties": {"price": 9.5, "n": [1, None], "text": "ü\x00\n'"},
+        "batch_seq": 7,
+    }
+    write_events(tmp_path, [conversion("a", **said)])
+    write_tail(tmp_path, 0, conversion("b", **said))
+    with open_lake(tmp_path, "prj_1") as lake:
+        found = lake.connection.execute(
+            "SELECT * EXCLUDE (event_id, subject_id) FROM conversions"
+        ).fetchall()
+        types = lake.connection.execute("DESCRIBE conversions").fetchall()
+    assert found[0] == found[1]
+    columns = {
+        name: value
+        for (name, *_), value in zip(
+            [each for each in types if each[0] not in ("event_id", "subject_id")],
+            found[0],
+            strict=True,
+        )
+    }
+    assert columns == {
+        "project_id": "prj_1",
+        "event_name": "order",
+        "value": 9.5,
+        "occurred_at": datetime.fromtimestamp((NOW_MS - 1) / 1000, UTC),
+        "received_at": datetime.fromtimestamp(NOW_MS / 1000, UTC),
+        "tenant_id": None,
+        "session_id": None,
+        "actor": "human",
+        "trust": "server",
+        "source": None,
+        "sender_id": None,
+        "batch_seq": 7,
+        "properties": '{"price":9.5,"n":[1,null],"text":"ü\\u0000\\n\'"}',
+    }
+    assert {name: kind for name, kind, *_ in types} == EventKind.CONVERSIONS.columns
+
+
+def test_lake__an_id_in_files_and_in_several_tails__counts_once(tmp_path: Path) -> None:
+    twice = exposure("a")
+    write_events(tmp_path, [twice])
+    for worker in range(2):
+        write_tail(tmp_path, worker, twice, exposure(f"own-{worker}"))
+    assert subjects(tmp_path) == ["a", "own-0", "own-1"]
+
+
+def test_lake__an_id_of_30_days_ago__counts_once_and_later_again(tmp_path: Path) -> None:
+    early, late = exposure("early"), exposure("late")
+    write_events(tmp_path, [early, late])
+    for event, days in ((early, 31), (late, 30)):
+        again = exposure(
+            event.subject_id, event_id=event.event_id, received_at_ms=NOW_MS + days * _DAY_MS
+        )
+        write_tail(tmp_path, days, again)
+    assert subjects(tmp_path) == ["early", "early", "late"]
+
+
+def test_lake__a_file_made_of_several__stands_for_them(tmp_path: Path) -> None:
+    (first,) = write_events(tmp_path, [exposure("a")])
+    write_events(tmp_path, [exposure("b")])
+    (joined,) = write_events(tmp_path, [exposure("joined")])
+    joined.rename(joined.with_name(Numbers(1, 2).name))
+    assert subjects(tmp_path) == ["joined"]
+    (next_one,) = write_events(tmp_path, [exposure("c")])
+    assert (first.name, next_one.name) == ("00000001.parquet", "00000003.parquet")
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 no more than this", None])
+def test_lake__a_damaged_file__is_named_and_left_out(tmp_path: Path, damage: bytes | None) -> None:
+    write_events(tmp_path, [exposure("a")])
+    (bad,) = write_events(tmp_path, [exposure("b", received_at_ms=NOW_MS + _DAY_MS)])
+    bad.write_bytes(bad.read_bytes()[:-9] if damage is None else damage)
+    with open_lake(tmp_path, "prj_1") as lake:
+        assert lake.connection.execute("SELECT subject_id FROM exposures").fetchall() == [("a",)]
+        (left_out,) = lake.unreadable
+    assert left_out.path == bad and left_out.problem
+
+
+def test_lake__a_file_with_columns_of_another_type__is_left_out(tmp_path: Path) -> None:
+    (good,) = write_events(tmp_path, [exposure("a")])
+    with open_lake(tmp_path, "prj_1") as lake:
+        other = good.with_name("theirs.parquet")
+        lake.connection.execute(
+            f"COPY (SELECT * REPLACE ('noon' AS occurred_at) FROM exposures) TO '{other}'"  # noqa: S608
+        )
+    with open_lake(tmp_path, "prj_1") as lake:
+        assert [each.path for each in lake.unreadable] == [other]
+    assert "another type: occurred_at" in lake.unreadable[0].problem
+    assert subjects(tmp_path) == ["a"]
+
+
+def test_lake__a_damaged_worker_file__is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "worker-0.sqlite").write_bytes(b"this is no database" * 100)
+    with pytest.raises(UnusableLogFile, match=r"worker-0\.sqlite: cannot be read"):
+        subjects(tmp_path)
+
+
+def test_lake__while_it_is_open__nobody_removes_a_file_and_writers_go_on(tmp_path: Path) -> None:
+    write_events(tmp_path, [exposure("a")])
+    with open_lake(tmp_path, "prj_1") as lake:
+        with removing(tmp_path) as alone:
+            assert not alone
+        write_events(tmp_path, [exposure("b")])
+        write_tail(tmp_path, 0, exposure("c"))
+        assert lake.connection.execute("SELECT count(*) FROM exposures").fetchone() == (1,)
+    with removing(tmp_path) as alone:
+        assert alone
+    assert subjects(tmp_path) == ["a", "b", "c"]
+
+
+def test_lake__while_files_are_removed__waits(tmp_path: Path) -> None:
+    write_events(tmp_path, [exposure("a")])
+    with removing(tmp_path):
+        found: list[list[str]] = []
+        waiting = threading.Thread(target=lambda: found.append(subjects(tmp_path)))
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+    waiting.join(10)
+    assert found == [["a"]]
+
+
+def test_written_file__lies_in_its_project_kind_and_day_of_receipt(tmp_path: Path) -> None:
+    before_midnight = int(datetime(2026, 11, 28, 23, 59, 59, tzinfo=UTC).timestamp()) * 1000
+    written = write_events(
+        tmp_path,
+        [
+            exposure("a", received_at_ms=before_midnight),
+            exposure("b", received_at_ms=before_midnight + 1000),
+            exposure("c", project_id="a/b c"),
+        ],
+    )
+    assert [path.relative_to(tmp_path).as_posix() for path in written] == [
+        "project=a%2Fb%20c/exposures/date=2026-11-23/00000001.parquet",
+        "project=prj_1/exposures/date=2026-11-28/00000001.parquet",
+        "project=prj_1/exposures/date=2026-11-29/00000001.parquet",
+    ]
+    assert subjects(tmp_path, "a/b c") == ["c"]
