@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from math import inf
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fairlot.stats.effects import Effect
 from fairlot.stats.results import Estimate, Interval
 
 DEFAULT_PLANNED_SIZE: Final = 10_000
@@ -17,36 +18,14 @@ SMALLEST_CONVERTED: Final = 10
 Floats = NDArray[np.float64]
 
 
-class Measured(Protocol):
-    """What is read of a difference between two arms (see `fairlot.stats.effects.Effect`)."""
-
-    @property
-    def difference(self) -> float: ...
-    @property
-    def standard_error(self) -> float: ...
-    @property
-    def n_control(self) -> int: ...
-    @property
-    def n_treatment(self) -> int: ...
-    @property
-    def skewness_control(self) -> float | None: ...
-    @property
-    def skewness_treatment(self) -> float | None: ...
-    @property
-    def converted_control(self) -> int: ...
-    @property
-    def converted_treatment(self) -> int: ...
-
-
-def confidence_sequence(effect: Measured, planned_size: float, alpha: float) -> Estimate:
+def confidence_sequence(effect: Effect, planned_size: float, alpha: float) -> Estimate:
     """The difference with an interval that covers it at all looks with probability 1 - `alpha`.
 
     Estimand: treatment minus control. Assumes independent subjects and a standard error that has
     settled (see `gate_of`); holds asymptotically. Waudby-Smith et al., arXiv 2103.06476, theorem
     2.2 and the choice of rho in its appendix B.2: narrowest when both arms together have
     `planned_size` subjects, which has to be fixed before the first look. `p` is the smallest alpha
-    whose interval, with that rho, leaves out 0. With a standard error of 0 the interval is the
-    difference itself.
+    whose interval, with that rho, leaves out 0.
     """
     n = float(effect.n_control + effect.n_treatment)
     error = np.float64(effect.standard_error)
@@ -78,16 +57,14 @@ def sequence_p(
     planned_size: float,
     alpha: float,
 ) -> Floats | np.float64:
-    """`half_width`, solved for alpha at the difference; 0 where a difference has no error."""
+    """`half_width`, solved for alpha at the difference."""
     weight = n * _rho_squared(planned_size, alpha)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.abs(difference) / standard_error
-    z = np.where(difference == 0, 0.0, z)
+    z = difference / standard_error
     log_p = 0.5 * np.log1p(weight) - z * z * weight / (2 * (weight + 1))
     return np.exp(np.minimum(log_p, 0.0))
 
 
-def gate_of(effect: Measured, is_conversion: bool) -> str | None:
+def gate_of(effect: Effect, is_conversion: bool) -> str | None:
     """Why the arms are too small to conclude from, or None.
 
     Each needs 100 subjects, and 355 times the squared skewness of the metric (Kohavi et al.,
