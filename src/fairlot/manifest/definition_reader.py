@@ -13,7 +13,6 @@ from fairlot.manifest.definitions import (
     HoldoutDefinition,
     LayerDefinition,
     MetricDefinition,
-    MetricType,
     PropertyDefinition,
     SegmentDefinition,
 )
@@ -22,7 +21,12 @@ from fairlot.manifest.engine_check import EngineCheck
 from fairlot.manifest.event_rule_reader import EVENT_RULE_FIELDS, read_event_rule
 from fairlot.manifest.feed_reader import FEED_FIELDS, read_feed_fields
 from fairlot.manifest.fields import Field, Fields, JsonSchema, Shape, Table
-from fairlot.manifest.metric_reader import EVENT_NAME, METRIC_TYPE_SAYS
+from fairlot.manifest.measure_reader import (
+    MEASURE_FIELDS,
+    METRIC_KIND_SAYS,
+    measure_also,
+    read_measure,
+)
 from fairlot.manifest.names import Names
 from fairlot.manifest.nodes import MapNode, Node, Scalar, shown
 from fairlot.manifest.problems import Problems
@@ -40,6 +44,7 @@ from fairlot.manifest.shapes import (
     Text,
     read_items,
 )
+from fairlot.stats.metrics import MetricKind
 
 MAX_VALUES: Final = 50_000
 MAX_VALUE_CHARS: Final = 400
@@ -88,7 +93,7 @@ _RATE: Final = Field(
     "The part of all subjects that is held, from 0 to 1 with up to four decimals.",
     is_required=True,
 )
-_TYPE: Final = Field("type", Choice(MetricType), METRIC_TYPE_SAYS, is_required=True)
+_TYPE: Final = Field("type", Choice(MetricKind), METRIC_KIND_SAYS, is_required=True)
 _VALUES: Final = Field(
     "values",
     _Values(),
@@ -123,7 +128,9 @@ _VALUES_SALT: Final = Field("salt", SALT_SHAPE, "What is hashed with each value.
 
 _LAYER_TABLE: Final = Table((*_COMMON, _LAYER_SALT), "A layer.")
 _HOLDOUT_TABLE: Final = Table((*_COMMON, _RATE, _HOLDOUT_SALT), "The holdout of the project.")
-_METRIC_TABLE: Final = Table((*_COMMON, _TYPE, EVENT_NAME), "A metric.")
+_METRIC_TABLE: Final = Table(
+    (*_COMMON, _TYPE, *MEASURE_FIELDS), "A metric.", also={"allOf": measure_also(_TYPE.name)}
+)
 _NOT_OF_LISTS: Final = ("rule", "history", "segments")
 _FEED_TABLE: Final = Table((*_COMMON, *FEED_FIELDS), "A feed: a list of products.")
 _PROPERTY_TABLE: Final = Table(
@@ -182,8 +189,8 @@ def _read_holdout(top: Fields, names: Names) -> HoldoutDefinition:
 
 
 def _read_metric(top: Fields, names: Names) -> MetricDefinition:
-    kind, event_name = top.read(_TYPE) or MetricType.CONVERSION, top.read(EVENT_NAME) or ""
-    return MetricDefinition(**_read_common(top), type=kind, event_name=event_name)
+    kind = top.read(_TYPE) or MetricKind.CONVERSION
+    return MetricDefinition(**_read_common(top), type=kind, **read_measure(top, names, kind))
 
 
 def _read_feed(top: Fields, names: Names) -> FeedDefinition:

@@ -13,6 +13,7 @@ import msgspec
 
 from fairlot.engine import EventRule, FeedAlgorithm, Take
 from fairlot.manifest.errors import UnreadableDefinition
+from fairlot.stats.metrics import Aggregate, Direction, MetricKind
 
 
 class DocumentKind(StrEnum):
@@ -34,12 +35,6 @@ class DocumentKind(StrEnum):
 DEFINITION_KINDS: Final = tuple(
     kind for kind in DocumentKind if kind is not DocumentKind.EXPERIMENT
 )
-
-
-class MetricType(StrEnum):
-    CONVERSION = "conversion"
-    COUNT = "count"
-    SUM = "sum"
 
 
 class _Definition(
@@ -123,11 +118,49 @@ class HoldoutDefinition(_Definition, frozen=True):
     salt: str | None = None
 
 
-class MetricDefinition(_Definition, frozen=True):
-    """What is measured of a subject's events named `event_name`."""
+class _Shared(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+):
+    """A part of a metric."""
 
-    type: MetricType
+
+class EventTotalDefinition(_Shared, frozen=True, kw_only=True):
+    """`aggregate` of a subject's events of that name whose properties satisfy `where`."""
+
     event_name: str
+    aggregate: Aggregate
+    where: Mapping[str, Any] = {}
+
+
+class WinsoriseDefinition(_Shared, frozen=True, kw_only=True):
+    """One of the two."""
+
+    cap: float | None = None
+    quantile: float | None = None
+
+
+class MetricDefinition(_Definition, frozen=True):
+    """What is measured of a subject's events: those named `event_name` whose properties satisfy
+    `where`; of a ratio two totals. Without a window or `winsorise` they are the defaults of
+    `fairlot.stats.metrics`."""
+
+    type: MetricKind
+    event_name: str = ""
+    where: Mapping[str, Any] = {}
+    numerator: EventTotalDefinition | None = None
+    denominator: EventTotalDefinition | None = None
+    quantile: float | None = None
+    window_ms: int | None = None
+    winsorise: WinsoriseDefinition | None = None
+    direction: Direction = Direction.INCREASE
+    minimum_effect: float | None = None
+    margin: float | None = None
+    counts_public: bool = False
 
 
 class FeedWeights(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -2,16 +2,17 @@
 
 from typing import Final
 
-from fairlot.manifest.definitions import DocumentKind, MetricType
+from fairlot.manifest.definitions import DocumentKind
 from fairlot.manifest.fields import Field, Fields, Table
 from fairlot.manifest.nodes import MapNode, Node, Scalar
 from fairlot.manifest.problems import Problems
 from fairlot.manifest.shapes import Choice
+from fairlot.stats.metrics import MetricKind
 
 
 class _Kind(Choice[DocumentKind]):
     def read(self, fields: Fields, name: str, node: Node) -> DocumentKind | None:
-        if isinstance(node, Scalar) and node.value in tuple(MetricType):
+        if isinstance(node, Scalar) and node.value in tuple(MetricKind):
             fix = "this is a type of metric; write `kind: metric` and it as `type`"
             fields.refuse(name, fix)
             return None

@@ -7,6 +7,7 @@ from typing import Final
 from fairlot.engine import ExperimentType, Unit
 from fairlot.engine.model import BUCKETS
 from fairlot.manifest.activation_reader import ACTIVATION_ALSO, ACTIVATION_FIELDS
+from fairlot.manifest.analysis_reader import ANALYSIS
 from fairlot.manifest.audience_reader import AUDIENCE, HOLDBACK, SAMPLE_RATE
 from fairlot.manifest.document_kind import KIND
 from fairlot.manifest.fields import Field, Fields, Table
@@ -217,6 +218,7 @@ EXPERIMENT_TABLE: Final = Table(
         METADATA,
         VARIANTS,
         METRICS,
+        ANALYSIS,
     ),
     "An experiment.",
     also=ACTIVATION_ALSO,

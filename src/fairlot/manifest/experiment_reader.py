@@ -16,6 +16,7 @@ from fairlot.engine import (
 )
 from fairlot.manifest import experiment_fields as written
 from fairlot.manifest.activation_reader import is_triggered, read_activation
+from fairlot.manifest.analysis_reader import read_analysis
 from fairlot.manifest.audience_reader import read_audience
 from fairlot.manifest.engine_check import SOUND, EngineCheck
 from fairlot.manifest.experiment_fields import Display, OnLogin
@@ -58,7 +59,8 @@ class _ExperimentReader:
             hypothesis=top.read(written.HYPOTHESIS),
             owner=top.read(written.OWNER),
             tags=tuple(tag.text for tag in top.read(written.TAGS) or ()),
-            metrics=read_metrics(top, self.names.metrics),
+            metrics=read_metrics(top, self.names),
+            analysis=read_analysis(top),
             source=source,
             file=self.problems.file,
             line=top.map.line,

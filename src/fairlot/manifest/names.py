@@ -18,11 +18,11 @@ from fairlot.manifest.problems import suggestion
 @dataclass(frozen=True, slots=True)
 class Names:
     """`lists` are those of the segments that are lists, as the engine wants them to check rules.
-    `feeds` are the built-in ones too."""
+    `metrics` say whether they have a margin. `feeds` are the built-in ones too."""
 
     segments: frozenset[str]
     lists: Mapping[str, ListSegment]
-    metrics: frozenset[str]
+    metrics: Mapping[str, bool]
     feeds: frozenset[str]
 
 
@@ -31,7 +31,11 @@ def names_of(documents: Iterable[Document], known: KnownDefinitions) -> Names:
     segments = {
         each.key: each.is_list for each in known.definitions if isinstance(each, SegmentDefinition)
     }
-    metrics = {each.key for each in known.definitions if isinstance(each, MetricDefinition)}
+    metrics = {
+        each.key: each.margin is not None
+        for each in known.definitions
+        if isinstance(each, MetricDefinition)
+    }
     feeds = {each.key for each in known.definitions if isinstance(each, FeedDefinition)}
     for document in documents:
         root = document.root
@@ -41,13 +45,11 @@ def names_of(documents: Iterable[Document], known: KnownDefinitions) -> Names:
         if kind == DocumentKind.SEGMENT:
             segments[key] = entry_of(root, "values") is not None
         elif kind == DocumentKind.METRIC:
-            metrics.add(key)
+            metrics[key] = entry_of(root, "margin") is not None
         elif kind == DocumentKind.FEED:
             feeds.add(key)
     lists = {key: ListSegment(key) for key, is_list in segments.items() if is_list}
-    return Names(
-        frozenset(segments), lists, frozenset(metrics), frozenset((*FeedAlgorithm, *feeds))
-    )
+    return Names(frozenset(segments), lists, metrics, frozenset((*FeedAlgorithm, *feeds)))
 
 
 def unknown_name(noun: str, name: str, known: Collection[str]) -> str:

@@ -21,10 +21,10 @@ class TargetStatus(StrEnum):
 class ExperimentSpec:
     """An experiment as written, with what manifests never carry.
 
-    Ids in `experiment` are empty; its status is `target`, or `running` for a draft. `metrics` have
-    the keys `key name kind eventName isPrimary`. `source` is the YAML document itself, which starts
-    at `line` of `file`. `explicit_salt` tells a written salt from one that defaulted to the key;
-    `explicit_status` does so for the status.
+    Ids in `experiment` are empty; its status is `target`, or `running` for a draft. `metrics` and
+    `analysis` have the names of the fields of files. `source` is the YAML document itself, which
+    starts at `line` of `file`. `explicit_salt` tells a written salt from one that defaulted to the
+    key; `explicit_status` does so for the status.
     """
 
     experiment: Experiment
@@ -34,6 +34,7 @@ class ExperimentSpec:
     owner: str | None
     tags: tuple[str, ...]
     metrics: tuple[Mapping[str, Any], ...]
+    analysis: Mapping[str, Any] | None
     source: str
     file: str
     line: int

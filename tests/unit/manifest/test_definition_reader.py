@@ -10,12 +10,12 @@ from fairlot.manifest.definitions import (
     KnownDefinitions,
     LayerDefinition,
     MetricDefinition,
-    MetricType,
     SegmentDefinition,
     WrittenDefinition,
     definition_from_json,
     definition_to_json,
 )
+from fairlot.stats.metrics import MetricKind
 from support.experiment_texts import problems_of, read_text
 
 VIPS = SegmentDefinition(key="vips", name="VIPs", values=("v",))
@@ -58,7 +58,7 @@ def test_holdout__every_field__is_read() -> None:
 def test_metric__every_field__is_read() -> None:
     text = "kind: metric\nkey: rev\nname: Revenue\ndescription: D\ntype: sum\neventName: paid\n"
     assert definition_of(text) == MetricDefinition(
-        key="rev", name="Revenue", description="D", type=MetricType.SUM, event_name="paid"
+        key="rev", name="Revenue", description="D", type=MetricKind.SUM, event_name="paid"
     )
 
 
@@ -235,8 +235,8 @@ ATTRIBUTE_FIX = (
             "kind: metric\nkey: m\ntype: conversions\neventName: e",
             [
                 (
-                    '3: type: "conversions": write one of conversion, count, sum; '
-                    "did you mean conversion?"
+                    '3: type: "conversions": write one of conversion, count, sum, mean, ratio, '
+                    "quantile; did you mean conversion?"
                 )
             ],
         ),

@@ -8,12 +8,12 @@ from fairlot.manifest.definitions import (
     HoldoutDefinition,
     LayerDefinition,
     MetricDefinition,
-    MetricType,
     SegmentDefinition,
     definition_from_json,
     definition_to_json,
 )
 from fairlot.manifest.errors import UnreadableDefinition
+from fairlot.stats.metrics import MetricKind
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ from fairlot.manifest.errors import UnreadableDefinition
             b'{"kind":"holdout","rateBp":500,"salt":"x","key":"h","name":"H","description":"D"}',
         ),
         (
-            MetricDefinition(key="m", name="M", type=MetricType.COUNT, event_name="e"),
+            MetricDefinition(key="m", name="M", type=MetricKind.COUNT, event_name="e"),
             DocumentKind.METRIC,
             b'{"kind":"metric","type":"count","eventName":"e","key":"m","name":"M"}',
         ),

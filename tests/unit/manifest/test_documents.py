@@ -7,15 +7,15 @@ from fairlot.manifest.definitions import (
     KnownDefinitions,
     LayerDefinition,
     MetricDefinition,
-    MetricType,
     SegmentDefinition,
 )
 from fairlot.manifest.documents import Documents, read_files
 from fairlot.manifest.source_files import SourceFile
+from fairlot.stats.metrics import MetricKind
 from support.experiment_texts import VARIANTS, problems_of, read_experiments, read_text
 
 PURCHASE = MetricDefinition(
-    key="purchase", name="Purchase", type=MetricType.CONVERSION, event_name="paid"
+    key="purchase", name="Purchase", type=MetricKind.CONVERSION, event_name="paid"
 )
 ALL_KINDS = f"""\
 kind: experiment

@@ -55,6 +55,7 @@ def test_experiment__smallest__has_the_documented_defaults() -> None:
         owner=None,
         tags=(),
         metrics=(),
+        analysis=None,
         source=text,
         file="f.yaml",
         line=1,
@@ -681,8 +682,11 @@ def test_schedule__hours_without_days__are_every_day() -> None:
         ("[{key: m, eventName: e}]", "3: metrics[0].kind: missing; it is required"),
         ("[{key: m, kind: sum}]", "3: metrics[0].eventName: missing; it is required"),
         (
-            "[{key: m, kind: mean, eventName: e}]",
-            '3: metrics[0].kind: "mean": write one of conversion, count, sum',
+            "[{key: m, kind: means, eventName: e}]",
+            (
+                '3: metrics[0].kind: "means": write one of conversion, count, sum, mean, ratio, '
+                "quantile; did you mean mean?"
+            ),
         ),
         (
             "[{key: m, kind: sum, eventName: e, isPrimary: 1}]",

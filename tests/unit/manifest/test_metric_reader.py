@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from fairlot.manifest.definitions import MetricDefinition, MetricType
+from fairlot.manifest.definitions import MetricDefinition
+from fairlot.stats.metrics import MetricKind
 from support.experiment_texts import problems_with, with_lines
 
-PAID = MetricDefinition(key="paid", name="Paid", type=MetricType.SUM, event_name="paid")
-SEEN = MetricDefinition(key="seen", name="Seen", type=MetricType.COUNT, event_name="seen")
+PAID = MetricDefinition(key="paid", name="Paid", type=MetricKind.SUM, event_name="paid")
+SEEN = MetricDefinition(key="seen", name="Seen", type=MetricKind.COUNT, event_name="seen")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,10 @@ def test_metrics__named_and_in_place__are_read(
         ("[{metric: null}]", "3: metrics[0].metric: null: missing; it is required"),
         (
             "[{metric: paid, kind: sum}]",
-            '3: metrics[0].kind: "sum": not a field here; known: isPrimary, metric',
+            (
+                '3: metrics[0].kind: "sum": not a field here; known: isGuardrail, isPrimary, '
+                "margin, metric, minimumEffect"
+            ),
         ),
         ("[{metric: paid, isPrimary: 1}]", "3: metrics[0].isPrimary: 1: write true or false"),
         ("[paid, seen, paid]", '3: metrics[2]: "paid": each metric has its own key'),
@@ -85,3 +89,136 @@ def test_metric__without_any__says_how_to_write_one() -> None:
             "`kind: metric`"
         )
     ]
+
+
+def test_metric__of_every_kind_in_place__keeps_what_is_written() -> None:
+    text = """metrics:
+  - {key: a, kind: ratio, numerator: {eventName: paid, aggregate: sum, where: {sku: x}},
+     denominator: {eventName: visit, aggregate: count}, winsorise: {quantile: 0.99}}
+  - {key: b, kind: quantile, eventName: load, quantile: 0.5, direction: decrease, window: 12h}
+  - {key: c, kind: mean, eventName: paid, winsorise: {cap: 500}, countsPublic: true,
+     isGuardrail: true, margin: 0.5}"""
+    ratio, quantile, mean = with_lines(text).metrics
+    assert ratio == {
+        "key": "a",
+        "name": "a",
+        "kind": "ratio",
+        "numerator": {"eventName": "paid", "aggregate": "sum", "where": {"sku": "x"}},
+        "denominator": {"eventName": "visit", "aggregate": "count"},
+        "winsorise": {"quantile": 0.99},
+        "isPrimary": False,
+    }
+    assert quantile == {
+        "key": "b",
+        "name": "b",
+        "kind": "quantile",
+        "eventName": "load",
+        "quantile": 0.5,
+        "direction": "decrease",
+        "windowMs": 12 * 3_600_000,
+        "isPrimary": False,
+    }
+    assert mean == {
+        "key": "c",
+        "name": "c",
+        "kind": "mean",
+        "eventName": "paid",
+        "winsorise": {"cap": 500.0},
+        "countsPublic": True,
+        "margin": 0.5,
+        "isPrimary": False,
+        "isGuardrail": True,
+    }
+
+
+def test_guardrail__with_the_margin_of_its_metric__is_read() -> None:
+    safe = MetricDefinition(key="s", name="S", type=MetricKind.SUM, event_name="e", margin=2.0)
+    (metric,) = with_lines(
+        "metrics: [{metric: s, isGuardrail: true, minimumEffect: 3}]", safe
+    ).metrics
+    assert metric == {"metric": "s", "minimumEffect": 3.0, "isPrimary": False, "isGuardrail": True}
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ("kind: ratio", ".numerator: missing; it is required"),
+        (
+            "kind: ratio, eventName: e",
+            '.eventName: "e": of a numerator or a denominator here; remove it',
+        ),
+        ("kind: sum", ".eventName: missing; it is required"),
+        ("kind: quantile, eventName: e", ".quantile: missing; it is required"),
+        ("kind: sum, eventName: e, quantile: 0.5", ".quantile: 0.5: of a quantile only; remove it"),
+        (
+            "kind: quantile, eventName: e, quantile: 1",
+            ".quantile: 1: write a number over 0 and under 1, as in 0.95",
+        ),
+        (
+            "kind: sum, eventName: e, winsorise: false",
+            ".winsorise: false: write {quantile: 1}, and nothing is capped",
+        ),
+        (
+            "kind: sum, eventName: e, winsorise: {}",
+            ".winsorise.cap: write one of cap and quantile",
+        ),
+        (
+            "kind: sum, eventName: e, winsorise: {cap: 1, quantile: 1}",
+            ".winsorise.quantile: 1: write one of cap and quantile",
+        ),
+        (
+            "kind: sum, eventName: e, winsorise: {cap: -1}",
+            ".winsorise.cap: -1: write a number over 0, in the unit of the metric",
+        ),
+        (
+            "kind: sum, eventName: e, isGuardrail: true",
+            ".margin: missing; say the largest worsening that is tolerated, in the metric's unit",
+        ),
+        (
+            "kind: sum, eventName: e, isGuardrail: true, margin: 1, isPrimary: true",
+            ".isGuardrail: true: a primary metric is no guardrail; keep one of the two",
+        ),
+    ],
+)
+def test_measure__that_fits_no_kind__is_refused(fields: str, problem: str) -> None:
+    found = problems_with(f"metrics: [{{key: m, {fields}}}]")
+    assert f"3: metrics[0]{problem}" in found
+
+
+@pytest.mark.parametrize(
+    ("where", "problem"),
+    [
+        (
+            "{a: {$regex: x}}",
+            (
+                '.a.$regex: "x": $regex is not for metrics; use $eq $ne $lt $lte $gt $gte $in $nin '
+                "$exists, and $and $or $not around properties"
+            ),
+        ),
+        (
+            "{$nor: [{a: 1}]}",
+            (
+                '.$nor: [{"a":1}]: $nor is not for metrics; use $eq $ne $lt $lte $gt $gte $in $nin '
+                "$exists, and $and $or $not around properties"
+            ),
+        ),
+        (
+            "{a: {b: 1}}",
+            ".a.b: 1: write the path of what lies inside with dots, as in a.b",
+        ),
+        (
+            "{$or: [{a: null}]}",
+            (
+                ".$or[0].a: null: compare with a text, a number, true or false; for what is "
+                "missing write {$exists: false}"
+            ),
+        ),
+        ("{$and: [1]}", ".$and[0]: 1: a rule is an object of attributes and operators"),
+        ("{a: {$gt: true}}", ".a.$gt: true: compare with a text or a number"),
+        ("{a: {$exists: 1}}", ".a.$exists: 1: write true or false"),
+        ("{a: {$gtt: 1}}", ".a.$gtt: 1: $gtt is not an operator; did you mean $gt?"),
+    ],
+)
+def test_where__outside_what_warehouses_answer__is_refused(where: str, problem: str) -> None:
+    found = problems_with(f"metrics: [{{key: m, kind: sum, eventName: e, where: {where}}}]")
+    assert found == [f"3: metrics[0].where{problem}"]

@@ -34,10 +34,10 @@ from fairlot.manifest.definitions import (
     HoldoutDefinition,
     LayerDefinition,
     MetricDefinition,
-    MetricType,
     SegmentDefinition,
 )
 from fairlot.manifest.parts import manifest_parts
+from fairlot.stats.metrics import MetricKind
 
 ORDERED = HistoryConditionDefinition(event="order", where={"value": 5}, count=2, within_ms=1000)
 REFUNDED = HistoryConditionDefinition(event="refund", performed=False)
@@ -168,7 +168,7 @@ def test_lists__that_events_are_compared_with__are_there() -> None:
 def test_segments__named_by_nobody__stay_out() -> None:
     definitions: list[Definition] = [
         segment("unused", rule={"a": 1}),
-        MetricDefinition(key="m", name="M", type=MetricType.SUM, event_name="e"),
+        MetricDefinition(key="m", name="M", type=MetricKind.SUM, event_name="e"),
     ]
     broken = BrokenExperiment("b", "unreadable")
     parts = manifest_parts([experiment_of(), broken], definitions, "web")

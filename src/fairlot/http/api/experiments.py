@@ -55,6 +55,7 @@ class ExperimentDocument(ExperimentItem, frozen=True, kw_only=True, rename="came
     description: str | None
     hypothesis: str | None
     metrics: tuple[dict[str, Any], ...]
+    analysis: dict[str, Any] | None
     source: str
     experiment: dict[str, Any]
 
@@ -127,6 +128,7 @@ def _document(row: ExperimentRow) -> ExperimentDocument:
         description=row.description,
         hypothesis=row.hypothesis,
         metrics=tuple(dict(metric) for metric in row.metrics),
+        analysis=None if row.analysis is None else dict(row.analysis),
         source=row.source,
         experiment=msgspec.json.decode(row.document),
     )

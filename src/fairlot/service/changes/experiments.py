@@ -148,6 +148,7 @@ class ExperimentPlanner:
             owner=spec.owner,
             tags=[*spec.tags],
             metrics=[dict(metric) for metric in spec.metrics],
+            analysis=None if spec.analysis is None else dict(spec.analysis),
             source=spec.source,
             updated_at_ms=self.now_ms,
             revision=row.revision + 1,

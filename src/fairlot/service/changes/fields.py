@@ -17,7 +17,7 @@ from fairlot.store.experiments import ExperimentRow
 
 Facts = Mapping[str, Any]
 
-NOTES: Final = ("description", "hypothesis", "owner", "tags", "metrics")
+NOTES: Final = ("description", "hypothesis", "owner", "tags", "metrics", "analysis")
 """The fields of an experiment that manifests never carry."""
 SOURCE: Final = FieldChange(path="source")
 """Only comments or layout differ."""
