@@ -116,7 +116,9 @@ def _effect(
     return Effect(
         difference=measured.difference,
         standard_error=sqrt(sum(measured.squares)),
-        degrees_of_freedom=_welch_degrees(control, treatment, measured.squares),
+        degrees_of_freedom=welch_degrees(
+            (control.moments.n - 1, treatment.moments.n - 1), measured.squares
+        ),
         n_control=control.moments.n,
         n_treatment=treatment.moments.n,
         value_control=measured.values[0],
@@ -177,8 +179,9 @@ def _adjusted(control: Response, treatment: Response, adjustment: Adjustment) ->
     )
 
 
-def _welch_degrees(control: Response, treatment: Response, squares: tuple[float, float]) -> float:
-    degrees = (control.moments.n - 1, treatment.moments.n - 1)
+def welch_degrees(degrees: tuple[int, int], squares: tuple[float, float]) -> float:
+    """Of the sum of two squared standard errors with degrees of freedom of their own: Welch (1947),
+    eq. 28."""
     total = sum(squares)
     if total == 0:
         return float(sum(degrees))
