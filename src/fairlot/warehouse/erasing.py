@@ -70,7 +70,7 @@ def erase(path: Path, erasures: Sequence[Erasure], digest_of: Digest, *, since: 
     Raises sqlite3.Error."""
     with closing(open_read_only(path)) as reading:
         found = _find(reading, erasures, digest_of)
-    with closing(_open(path)) as writing:
+    with closing(open_for_writing(path)) as writing:
         for table, seqs in found.events.items():
             _write(writing, f"DELETE FROM {table} WHERE seq = ?", [(seq,) for seq in seqs])  # noqa: S608
         _write(writing, _DELETE_ASSIGNMENT, found.assignments)
@@ -82,7 +82,7 @@ def empty_wal(path: Path, within_s: float) -> bool:
     """Write back what the write-ahead log of any SQLite file holds, and cut it to nothing: until
     then it has the old pages. False when who reads the file did not let us within that time."""
     give_up_at = time.monotonic() + within_s
-    with closing(_open(path)) as connection:
+    with closing(open_for_writing(path)) as connection:
         while not _is_emptied(connection):
             if time.monotonic() > give_up_at:
                 return False
@@ -92,7 +92,7 @@ def empty_wal(path: Path, within_s: float) -> bool:
 
 def note_emptied(path: Path) -> None:
     """That the write-ahead log of a file was, since its deletions."""
-    with closing(_open(path)) as connection:
+    with closing(open_for_writing(path)) as connection:
         connection.execute("UPDATE erased SET emptied = 1 WHERE NOT emptied")
 
 
@@ -107,7 +107,8 @@ def erased_in(path: Path) -> dict[str, bool]:
     return {deletion_id: bool(emptied) for deletion_id, emptied in rows}
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """A worker's file; whoever writes it may go on."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,

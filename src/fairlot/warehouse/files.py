@@ -1,8 +1,10 @@
 """Which files an event log has."""
 
+from contextlib import closing
 from pathlib import Path
 
 from fairlot.warehouse.log_file import LogFile
+from fairlot.warehouse.readers import open_read_only
 
 _FILES = "worker-*.sqlite"
 _SET_ASIDE = "worker-*.corrupt-*"
@@ -20,3 +22,10 @@ def files_set_aside(directory: Path) -> list[Path]:
 def bring_up_to_date(path: Path) -> None:
     """Of a file whose slot is ours."""
     LogFile(path).close()
+
+
+def schema_of(path: Path) -> int:
+    """The number of the schema of a file. Raises sqlite3.Error."""
+    with closing(open_read_only(path)) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)

@@ -4,28 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from fairlot.events import Conversion, Exposure, Identity
 from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.lake import EventKind, open_lake, write_events
 from fairlot.warehouse.lake.layout import Numbers
 from fairlot.warehouse.lake.locks import removing
-from fairlot.warehouse.log_file import LogFile
-from unit.warehouse.records import NOW_MS, conversion, exposure, identity, received
-
-_DAY_MS = 86_400_000
-Event = Exposure | Conversion | Identity
-
-
-def write_tail(directory: Path, worker: int, *events: Event) -> None:
-    file = LogFile(directory / f"worker-{worker}.sqlite")
-    file.append([], [], [received(*events)])
-    file.close()
-
-
-def subjects(directory: Path, project_id: str = "prj_1", kind: str = "exposures") -> list[str]:
-    with open_lake(directory, project_id) as lake:
-        rows = lake.connection.execute(f"SELECT subject_id FROM {kind} ORDER BY 1").fetchall()  # noqa: S608
-    return [subject_id for (subject_id,) in rows]
+from unit.warehouse.lake.planting import DAY_MS, subjects, write_tail
+from unit.warehouse.records import NOW_MS, conversion, exposure, identity
 
 
 def test_lake__of_a_directory_that_is_not_there__is_empty(tmp_path: Path) -> None:
@@ -101,7 +85,7 @@ def test_lake__an_id_of_30_days_ago__counts_once_and_later_again(tmp_path: Path)
     write_events(tmp_path, [early, late])
     for event, days in ((early, 31), (late, 30)):
         again = exposure(
-            event.subject_id, event_id=event.event_id, received_at_ms=NOW_MS + days * _DAY_MS
+            event.subject_id, event_id=event.event_id, received_at_ms=NOW_MS + days * DAY_MS
         )
         write_tail(tmp_path, days, again)
     assert subjects(tmp_path) == ["early", "early", "late"]
@@ -120,7 +104,7 @@ def test_lake__a_file_made_of_several__stands_for_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [b"", b"PAR1 no more than this", None])
 def test_lake__a_damaged_file__is_named_and_left_out(tmp_path: Path, damage: bytes | None) -> None:
     write_events(tmp_path, [exposure("a")])
-    (bad,) = write_events(tmp_path, [exposure("b", received_at_ms=NOW_MS + _DAY_MS)])
+    (bad,) = write_events(tmp_path, [exposure("b", received_at_ms=NOW_MS + DAY_MS)])
     bad.write_bytes(bad.read_bytes()[:-9] if damage is None else damage)
     with open_lake(tmp_path, "prj_1") as lake:
         assert lake.connection.execute("SELECT subject_id FROM exposures").fetchall() == [("a",)]
