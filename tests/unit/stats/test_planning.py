@@ -1,0 +1,158 @@
+"""Planning: published sizes, other libraries, and plans that cannot be."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from statsmodels.stats.power import NormalIndPower
+
+from fairlot.stats.planning import (
+    Design,
+    NoPlan,
+    Size,
+    effect_on_mean,
+    effect_on_rate,
+    power_for,
+    size_for_mean,
+    size_for_rate,
+    subjects_after,
+    weeks_until,
+)
+from fairlot.stats.results import Method
+
+
+def size(found: Size | NoPlan) -> Size:
+    assert isinstance(found, Size)
+    return found
+
+
+def number(found: float | NoPlan) -> float:
+    assert not isinstance(found, NoPlan)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rate", "effect", "pooled", "ours"),
+    [
+        (0.20, 0.05, 1_030, 1_091),  # Evan Miller's calculator
+        (0.20625, 0.01, 25_835, 26_153),  # Udacity A/B testing, final project
+        (0.109313, 0.0075, 27_413, 27_982),
+    ],
+)
+def test_size_for_rate__published_case__published_sizes(
+    rate: float, effect: float, pooled: int, ours: int
+) -> None:
+    assert size(size_for_rate(rate, effect, Design())) == Size(ours, ours, 2 * ours)
+    assert size(size_for_rate(rate, effect, Design(is_pooled=True))).control == pooled
+
+
+def test_size_for_rate__baseline_over_half__takes_the_harder_direction() -> None:
+    """At .8 a fall to .75 has the larger variance: the mirror of .2 and .25."""
+    assert size(size_for_rate(0.8, 0.05, Design())).control == 1_091
+
+
+@pytest.mark.parametrize("control_share", [0.5, 0.2])
+def test_size_for_mean__any_split__is_that_of_statsmodels(control_share: float) -> None:
+    known = NormalIndPower().solve_power(
+        effect_size=2 / 25,
+        alpha=0.005,
+        power=0.9,
+        ratio=(1 - control_share) / control_share,
+        alternative="larger",
+    )
+    design = Design(alpha=0.01, power=0.9, control_share=control_share)
+    assert size(size_for_mean(25, 2, design)).control == np.ceil(known)
+
+
+def test_size_for_mean__three_arms_and_two_primaries__shares_alpha_out() -> None:
+    one = size(size_for_mean(10, 1, Design(alpha=0.05 / 4)))
+    found = size(size_for_mean(10, 1, Design(alpha=0.05, arms=3, primaries=2)))
+    assert found == Size(one.control, one.control, 3 * one.control)
+    assert found.planned_size == 2 * one.control
+
+
+def test_size_for_mean__with_cuped__shrinks_with_the_variance() -> None:
+    plain = size(size_for_mean(100, 1, Design())).control
+    assert size(size_for_mean(100, 1, Design(variance_reduction=0.4))).control == pytest.approx(
+        0.6 * plain, abs=1
+    )
+
+
+def test_inflation__group_sequential__is_published() -> None:
+    """Jennison and Turnbull (2000), table 2.4 gives 1.028 for O'Brien-Fleming's own boundaries,
+    five looks, power .8; Lan and DeMets' boundaries differ by under half a percent."""
+    assert Design(method=Method.GROUP_SEQUENTIAL).inflation == pytest.approx(1.028, abs=0.005)
+
+
+def test_power__sequential_plan_of_its_size__is_reached_at_the_last_look() -> None:
+    """By draws: the last look alone crosses the sequence's edge with the power planned for."""
+    design = Design(method=Method.SEQUENTIAL, power=0.8)
+    arm = size(size_for_mean(1.0, 0.1, design)).control
+    error = (2 / arm) ** 0.5
+    assert power_for(0.1, error, design) == pytest.approx(0.8, abs=1e-3)
+    estimates = np.random.default_rng(3).normal(0.1, error, 100_000)
+    reached = float(np.mean(estimates > design.threshold * error))
+    assert reached == pytest.approx(0.8, abs=0.005)
+
+
+def test_power__fixed_and_group_sequential__are_those_of_their_tests() -> None:
+    assert power_for(2.5, 1.0, Design()) == pytest.approx(float(norm.cdf(2.5 - 1.959963985)))
+    plan = Design(method=Method.GROUP_SEQUENTIAL, looks=4)
+    assert power_for(plan.drift, 1.0, plan) == pytest.approx(0.8, abs=1e-8)
+
+
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("rate", [0.02, 0.5, 0.93])
+def test_effect_on_rate__subjects_of_a_size__finds_that_effect(rate: float, method: Method) -> None:
+    design = Design(method=method, control_share=0.3)
+    found = number(effect_on_rate(rate, 40_000, design))
+    assert size(size_for_rate(rate, found, design)).total == pytest.approx(40_000, abs=2)
+
+
+def test_effect_on_mean__subjects_of_a_size__finds_that_effect() -> None:
+    found = number(effect_on_mean(30, 5_000, Design()))
+    assert size(size_for_mean(30, found, Design())).total == pytest.approx(5_000, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (size_for_rate(0.2, 0.0, Design()), NoPlan.NO_EFFECT),
+        (size_for_rate(0.5, 0.6, Design()), NoPlan.OUT_OF_RANGE),
+        (size_for_mean(1.0, -1.0, Design()), NoPlan.NO_EFFECT),
+        (size_for_mean(0.0, 1.0, Design()), NoPlan.NO_VARIANCE),
+        (effect_on_rate(0.5, 4, Design()), NoPlan.TOO_FEW_SUBJECTS),
+        (effect_on_rate(0.5, 0, Design()), NoPlan.TOO_FEW_SUBJECTS),
+        (effect_on_mean(0.0, 100, Design()), NoPlan.NO_VARIANCE),
+        (effect_on_mean(1.0, 0, Design()), NoPlan.TOO_FEW_SUBJECTS),
+        (weeks_until(10, [], 7), NoPlan.NO_ARRIVALS),
+        (weeks_until(10, [5] + [0] * 7, 7), NoPlan.NO_ARRIVALS),
+    ],
+)
+def test_plan__that_cannot_be__says_why(found: object, reason: NoPlan) -> None:
+    assert found is reason
+
+
+@pytest.mark.parametrize(
+    ("total", "window_days", "weeks"),
+    [
+        (1_900, 0, 1),  # within the first seven days: 900 + 6 * 200 = 2,100
+        (1_900, 7, 2),
+        (2_101, 0, 2),  # 100 a day from then on
+        (3_500, 0, 3),  # 2,100 after 7 days, 1,400 more in 14
+        (3_501, 0, 4),
+        (1, 0, 1),
+    ],
+)
+def test_weeks__arrivals_that_slow_down__go_on_as_in_the_last_week(
+    total: int, window_days: int, weeks: int
+) -> None:
+    arrivals = [900] + [200] * 6 + [100] * 7
+    assert weeks_until(total, arrivals, window_days) == weeks
+
+
+def test_subjects_after__weeks_of_a_size__are_enough_and_a_week_less_are_not() -> None:
+    arrivals = [900] + [200] * 6 + [100] * 7
+    weeks = weeks_until(5_000, arrivals, 3)
+    assert isinstance(weeks, int)
+    assert subjects_after(weeks, arrivals, 3) >= 5_000 > subjects_after(weeks - 1, arrivals, 3)
+    assert subjects_after(1, arrivals, 9) == subjects_after(1, [], 0) == 0
