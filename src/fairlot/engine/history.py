@@ -1,6 +1,9 @@
 """Conditions over what a subject did."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+from weakref import ref
 
 from fairlot.engine.conditions import compile_condition
 from fairlot.engine.errors import InvalidExperiment, located
@@ -18,7 +21,7 @@ def compile_event_rule(
     """Raises InvalidExperiment. What happens after the moment does not count."""
     check_event_rule(rule)
     with located("where"):
-        holds = compile_condition(rule.where, lists) if rule.where else None
+        holds = remembered(compile_condition(rule.where, lists)) if rule.where else None
     event, count, within_ms = rule.event, rule.count, rule.within_ms
 
     def test(history: History, now_ms: int) -> bool:
@@ -28,9 +31,24 @@ def compile_event_rule(
             found = _between(found, since_ms, now_ms)
         if holds is None:
             return len(found) >= count
-        return sum(1 for each in found if holds(each.properties)) >= count
+        return sum(1 for _ in islice(filter(holds, found), count)) == count
 
     return test
+
+
+def remembered(counts: Callable[[Mapping[str, Any]], bool]) -> Callable[[Occurrence], bool]:
+    """The same of an occurrence, which is asked once; what is known of one goes with it."""
+    known: dict[int, tuple[ref[Occurrence], bool]] = {}
+
+    def matches(occurrence: Occurrence) -> bool:
+        key = id(occurrence)
+        found = known.get(key)
+        if found is None:
+            found = ref(occurrence, lambda _gone: known.pop(key)), counts(occurrence.properties)
+            known[key] = found
+        return found[1]
+
+    return matches
 
 
 def check_event_rule(rule: EventRule) -> None:

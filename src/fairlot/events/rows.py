@@ -109,6 +109,8 @@ def is_sound(text: str) -> bool:
     """Whether a text can be stored everywhere: no U+0000, no half of a surrogate pair."""
     if "\0" in text:
         return False
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

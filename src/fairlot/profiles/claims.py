@@ -1,6 +1,6 @@
 """Who a request says that it is about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fairlot.profiles.records import (
     Identifier,
@@ -28,13 +28,14 @@ class Claim:
     also: tuple[Identifier, ...] = ()
     user_id: str | None = None
     merge: bool = False
+    identifiers: tuple[Identifier, ...] = field(init=False, repr=False, compare=False)
+    """All that it looks up or takes, each once."""
 
-    @property
-    def identifiers(self) -> tuple[Identifier, ...]:
-        """All that it looks up or takes."""
+    def __post_init__(self) -> None:
         user = () if self.user_id is None else (self.user_id,)
         subjects = (subject_identifier(each) for each in (*self.subject_ids, *user))
-        return (*self.find, *self.names, *self.also, *subjects)
+        named = dict.fromkeys((*self.find, *self.names, *self.also, *subjects))
+        object.__setattr__(self, "identifiers", tuple(named))
 
 
 def claim_of_subject(subject_id: str, *, user_id: str | None = None) -> Claim:

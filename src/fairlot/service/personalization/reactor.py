@@ -49,6 +49,8 @@ class RuleReactor:
         profile = _with_properties(profile, watching, happening, counted)
         exposures: list[Exposure] = []
         for triggered in watching.triggered:
+            if not triggered.when.counts(happening.properties):
+                continue
             found = evaluate(triggered, project.rules, profile, happening, counted, account)
             if found is not None:
                 exposures += self._exposures(project, triggered, profile, happening, found)

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from weakref import ref
 
 from fairlot.engine import (
     ActivationRule,
@@ -23,7 +22,7 @@ from fairlot.engine import (
 )
 from fairlot.engine.errors import located
 from fairlot.engine.hashing import CONTROL
-from fairlot.engine.history import MAX_WITHIN_MS, check_event_rule
+from fairlot.engine.history import MAX_WITHIN_MS, check_event_rule, remembered
 from fairlot.engine.needs import HistoryNeeds, all_of
 
 
@@ -137,23 +136,8 @@ def _compile_when(rule: EventRule, lists: Mapping[str, ListSegment]) -> Compiled
     check_event_rule(rule)
     with located("where"):
         counts = compile_condition(rule.where, lists) if rule.where else _always
-    matches = _remembered(counts) if rule.where else _always
+    matches = remembered(counts) if rule.where else _always
     return CompiledEventRule(counts, matches, rule.count, rule.within_ms)
-
-
-def _remembered(counts: Callable[[Mapping[str, Any]], bool]) -> Callable[[Occurrence], bool]:
-    """Keeps no occurrence alive: what is known of one goes with it."""
-    known: dict[int, tuple[ref[Occurrence], bool]] = {}
-
-    def matches(occurrence: Occurrence) -> bool:
-        key = id(occurrence)
-        found = known.get(key)
-        if found is None:
-            found = ref(occurrence, lambda _gone: known.pop(key)), counts(occurrence.properties)
-            known[key] = found
-        return found[1]
-
-    return matches
 
 
 def _always(_asked: object) -> bool:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from fairlot.profiles import Happening, History, Occurrence
+from fairlot.profiles import Happening, History, Occurrence, Profile
+from fairlot.service.profiles.recollection import ReadHistory, Recalled
 from fairlot.store.profiles import event_rows
 
 
@@ -26,9 +27,8 @@ class Histories:
         self._connection = connection
         self._known_ids: set[tuple[str, str]] = set()
         self._added: list[event_rows.EventRow] = []
-        self._read: dict[tuple[str, str], list[Occurrence]] = {}
-        self._read_since: dict[tuple[str, str], int] = {}
-        self._begun: set[str] = set()
+        self._read: defaultdict[str, dict[str, ReadHistory]] = defaultdict(dict)
+        self._whole: set[str] = set()
 
     def read_ids(self, event_ids: Mapping[str, Iterable[str]]) -> None:
         """Which of them are known, by project id."""
@@ -36,15 +36,28 @@ class Histories:
             known = event_rows.known_events(self._connection, project_id, ids)
             self._known_ids.update((project_id, each) for each in known)
 
+    def recall(self, recalled: Recalled) -> None:
+        """What is known of a profile without reading."""
+        self._read[recalled.profile.id] = recalled.histories
+        if recalled.is_whole:
+            self._whole.add(recalled.profile.id)
+
+    def recalled(self, profile: Profile, size: int) -> Recalled:
+        """What is known of it now."""
+        profile_id = profile.id
+        known = self._read.get(profile_id)
+        return Recalled(profile, size, {} if known is None else known, profile_id in self._whole)
+
     def read(self, wanted: Iterable[Wanted]) -> None:
         """So that `of` needs no statement for them: one for each name."""
         since_ms: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        for each in wanted:
-            of_name = since_ms[each.name]
-            earliest = of_name.get(each.profile_id, each.since_ms)
-            of_name[each.profile_id] = min(each.since_ms, earliest)
+        for profile_id, name, from_ms in wanted:
+            known = self._known(profile_id, name)
+            if known is None or known.since_ms > from_ms:
+                of_name = since_ms[name]
+                of_name[profile_id] = min(from_ms, of_name.get(profile_id, from_ms))
         for name, profile_ids in since_ms.items():
-            self._read_of(profile_ids, (name,), min(profile_ids.values()))
+            self._read_of(profile_ids, name, min(profile_ids.values()))
 
     def is_known(self, project_id: str, event_id: str) -> bool:
         return (project_id, event_id) in self._known_ids
@@ -66,50 +79,52 @@ class Histories:
 
     def begin(self, profile_id: str) -> None:
         """A profile that was just made: nothing has happened before."""
-        self._begun.add(profile_id)
+        self._whole.add(profile_id)
 
     def add(self, project_id: str, profile_id: str, happening: Happening) -> None:
-        self._added.append(event_rows.event_row(project_id, profile_id, happening))
+        row = event_rows.event_row(project_id, profile_id, happening)
+        self._added.append(row)
         known = self._known(profile_id, happening.name)
         if known is not None:
-            _insert(known, Occurrence(happening.at_ms, happening.properties))
+            _insert(known.found.latest, Occurrence(happening.at_ms, happening.properties))
+            known.found.size += event_rows.size_of(row.properties)
 
     def move(self, from_id: str, to_id: str) -> None:
         """All events of the one are the other's."""
         self.write()
-        self._begun -= {from_id, to_id}
         event_rows.move_events(self._connection, from_id, to_id)
-        for key in [each for each in self._read_since if each[0] in (from_id, to_id)]:
-            del self._read[key], self._read_since[key]
+        for each in (from_id, to_id):
+            self._whole.discard(each)
+            self._read.pop(each, None)
 
     def write(self) -> None:
         event_rows.add_events(self._connection, self._added)
         self._added.clear()
 
     def _since(self, profile_id: str, name: str, since_ms: int) -> tuple[Occurrence, ...]:
-        key = (profile_id, name)
-        if self._known(*key) is None or self._read_since[key] > since_ms:
-            self._read_of((profile_id,), (name,), since_ms)
-        latest = self._read[key]
+        known = self._known(profile_id, name)
+        if known is None or known.since_ms > since_ms:
+            self._read_of((profile_id,), name, since_ms)
+            known = self._read[profile_id][name]
+        latest = known.found.latest
         end = bisect_right(latest, -since_ms, key=_backwards)
         return tuple(latest[: min(end, event_rows.HISTORY_PER_NAME)])
 
-    def _known(self, profile_id: str, name: str) -> list[Occurrence] | None:
-        """What has been read, kept up; all of it for a profile that was just made."""
-        key = (profile_id, name)
-        if key not in self._read and profile_id in self._begun:
-            self._read[key], self._read_since[key] = [], 0
-        return self._read.get(key)
+    def _known(self, profile_id: str, name: str) -> ReadHistory | None:
+        """What has been read, kept up; all of it where that is known to be whole."""
+        histories = self._read[profile_id]
+        found = histories.get(name)
+        if found is None and profile_id in self._whole:
+            found = histories[name] = ReadHistory(0, event_rows.FoundHistory())
+        return found
 
-    def _read_of(self, profile_ids: Iterable[str], names: Iterable[str], since_ms: int) -> None:
+    def _read_of(self, profile_ids: Iterable[str], name: str, since_ms: int) -> None:
         self.write()
-        ids, named = tuple(profile_ids), tuple(names)
-        found = event_rows.read_histories(self._connection, ids, named, since_ms)
-        for profile_id in ids:
-            for name in named:
-                key = (profile_id, name)
-                self._read[key] = found.get(key, [])
-                self._read_since[key] = since_ms
+        ids = tuple(profile_ids)
+        found = event_rows.read_histories(self._connection, ids, name, since_ms)
+        for each in ids:
+            history = found.get(each) or event_rows.FoundHistory()
+            self._read[each][name] = ReadHistory(since_ms, history)
 
 
 def _insert(latest_first: list[Occurrence], added: Occurrence) -> None:

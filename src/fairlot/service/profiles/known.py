@@ -154,6 +154,7 @@ class KnownProfiles:
             accounts = accounts_changed_since(connection, followed)
         self._accounts.follow(accounts, up_to)
         self._profiles.follow(profiles, up_to)
+        self._writer.recollection.forget(profiles, up_to)
 
     def _forget_if_stopped(self) -> None:
         """After so long not all that is gone can be heard of."""
@@ -162,6 +163,7 @@ class KnownProfiles:
         if before_ms is not None and now_ms - before_ms > GONE_KEPT_MS // 2:
             self._profiles.clear()
             self._accounts.clear()
+            self._writer.recollection.clear()
         self._followed_at_ms = now_ms
 
     def close(self, timeout_s: float) -> None:
@@ -192,8 +194,9 @@ class KnownProfiles:
             found: dict[str, Any] = {}
             for name, within_ms in asked:
                 since_ms = now_ms - within_ms
-                histories = read_histories(connection, (profile.id,), (name,), since_ms)
-                found[name] = tuple(histories.get((profile.id, name), ()))
+                histories = read_histories(connection, (profile.id,), name, since_ms)
+                history = histories.get(profile.id)
+                found[name] = () if history is None else tuple(history.latest)
             return found
 
         history = self._reading(read)

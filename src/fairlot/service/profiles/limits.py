@@ -31,10 +31,9 @@ def content_refused(attributes: Mapping[str, Any]) -> str | None:
 
 def is_long_name(name: str) -> bool:
     """Whether an event cannot be called so."""
-    return (
-        len(name) > MAX_EVENT_NAME_CHARS
-        or len(name.encode(errors="replace")) > MAX_EVENT_NAME_BYTES
-    )
+    if len(name) > MAX_EVENT_NAME_CHARS:
+        return True
+    return not name.isascii() and len(name.encode(errors="replace")) > MAX_EVENT_NAME_BYTES
 
 
 def check_work(work: Work) -> None:

@@ -21,6 +21,7 @@ from fairlot.service.profiles.histories import Histories, Wanted
 from fairlot.service.profiles.identities import Resolver
 from fairlot.service.profiles.limits import attributes_problem
 from fairlot.service.profiles.product_counts import ProductCounts
+from fairlot.service.profiles.recollection import Recalled, Recollection
 from fairlot.service.profiles.rejected import Rejected
 from fairlot.service.profiles.work import Applied, Reactor, Work
 from fairlot.service.profiles.working_set import WorkingSet
@@ -44,6 +45,7 @@ class Session:
         reactor: Reactor,
         now_ms: int,
         rejections: Rejections,
+        recollection: Recollection,
         product_events: ProductEvents = PRODUCT_EVENTS,
     ) -> None:
         self._connection = connection
@@ -51,12 +53,13 @@ class Session:
         self._now_ms = now_ms
         self._product_events = product_events
         self._product_counts = ProductCounts()
-        self._known = WorkingSet(connection)
+        self._known = WorkingSet(connection, recollection)
         self._histories = Histories(connection)
         self._accounts = AccountChanges(connection)
         self._resolver = Resolver(self._known, self._histories, now_ms)
         self._rejected = Rejected(self._known, rejections, now_ms)
         self._exposures: list[Exposure] = []
+        self._recalled: Sequence[Recalled] = ()
 
     @property
     def recorded(self) -> Recorded:
@@ -83,7 +86,9 @@ class Session:
         for work in works:
             names[work.project_id].update(dict.fromkeys(work.claim.identifiers))
             events[work.project_id].update(dict.fromkeys(each.event_id for each in work.happenings))
-        self._known.read(names)
+        self._recalled = self._known.read(names)
+        for recalled in self._recalled:
+            self._histories.recall(recalled)
         self._histories.read_ids(events)
         self._histories.read(each for work in works for each in self._history_wanted(work))
 
@@ -119,6 +124,17 @@ class Session:
         self._product_counts.write(self._connection)
         self._accounts.write(change_no)
         return self._known.write(change_no, self._now_ms)
+
+    def known(self, written: Iterable[StoredProfile]) -> Iterable[Recalled]:
+        """What is known of the profiles once this is committed, but of those that were read only:
+        of what was known before, and `written`."""
+        sizes = {stored.profile.id: stored.size for stored in written}
+        for recalled in self._recalled:
+            sizes.setdefault(recalled.profile.id, recalled.size)
+        for profile_id, size in sizes.items():
+            profile = self._known.get(profile_id)
+            if profile is not None:
+                yield self._histories.recalled(profile, size)
 
     def _history_wanted(self, work: Work) -> Iterable[Wanted]:
         for happening in work.happenings:

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from fairlot.profiles import Identifier, Profile
+from fairlot.service.profiles.recollection import Recalled, Recollection
 from fairlot.store.profiles import rows
 
 Name = tuple[str, Identifier]
@@ -15,8 +16,9 @@ Name = tuple[str, Identifier]
 class WorkingSet:
     """Whoever is not named by what was read does not exist here."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, recollection: Recollection) -> None:
         self._connection = connection
+        self._recollection = recollection
         self._owners: dict[Name, str] = {}
         self._profiles: dict[str, Profile] = {}
         self._stored: dict[str, Profile] = {}
@@ -41,16 +43,30 @@ class WorkingSet:
         longer is."""
         return self._let_go.keys()
 
-    def read(self, identifiers: Mapping[str, Iterable[Identifier]]) -> None:
-        """Whom those of each project name."""
+    def read(self, identifiers: Mapping[str, Iterable[Identifier]]) -> list[Recalled]:
+        """Whom those of each project name. What was known of them without reading."""
+        recalled: dict[str, Recalled] = {}
         for project_id, wanted in identifiers.items():
-            found = rows.profile_ids_of(self._connection, project_id, wanted)
+            unknown = []
+            for identifier in wanted:
+                known = self._recollection.take(project_id, identifier)
+                if known is None:
+                    unknown.append(identifier)
+                else:
+                    recalled[known.profile.id] = known
+                    self._owners[project_id, identifier] = known.profile.id
+            found = rows.profile_ids_of(self._connection, project_id, unknown)
             for identifier, owner in found.items():
                 self._owners[project_id, identifier] = owner
-        ids = dict.fromkeys(each for each in self._owners.values() if each not in self._profiles)
-        found_profiles = rows.read_profiles(self._connection, ids)
-        self._profiles |= found_profiles
-        self._stored.update(found_profiles)
+        self._put_read(recalled)
+        return list(recalled.values())
+
+    def _put_read(self, recalled: Mapping[str, Recalled]) -> None:
+        found = {profile_id: each.profile for profile_id, each in recalled.items()}
+        ids = dict.fromkeys(each for each in self._owners.values() if each not in found)
+        found |= rows.read_profiles(self._connection, ids)
+        self._profiles |= found
+        self._stored.update(found)
 
     def stored(self, profile_id: str) -> Profile | None:
         """As it was read; None when it was not there."""

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
@@ -22,11 +23,12 @@ from fairlot.service.profiles.errors import (
     ProfilesUnconfirmed,
 )
 from fairlot.service.profiles.queue import Task, WorkQueue, awaited_task
+from fairlot.service.profiles.recollection import Recollection
 from fairlot.service.profiles.session import Recorded, Session
 from fairlot.service.profiles.work import Applied, Reactor, Work, WriterFigures
 from fairlot.store.errors import CommitUnanswered, StoreFailed, StoreUnusable
 from fairlot.store.profiles import ProfileStore
-from fairlot.store.profiles.changes import next_change
+from fairlot.store.profiles.changes import next_change, profiles_changed_since
 from fairlot.store.profiles.rows import StoredProfile
 from fairlot.warehouse.errors import LogTrouble, LogUnavailable
 from fairlot.warehouse.ports import Log
@@ -81,6 +83,7 @@ class ProfileWriter:
         self._clock_ms = clock_ms
         self._rejections = rejections
         self._product_events = product_events
+        self.recollection = Recollection()
         self._queue = WorkQueue(bound, time.monotonic)
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -163,6 +166,7 @@ class ProfileWriter:
             with self._store.writing() as connection:
                 change_no = next_change(connection)
                 receipt = self._store.receipt(connection)
+                self.recollection.begin(change_no, partial(profiles_changed_since, connection))
                 session = self._session(connection)
                 session.read([work for task in tasks for work in task.works])
                 applied = [_applied(session, task) for task in tasks]
@@ -176,7 +180,12 @@ class ProfileWriter:
 
     def _session(self, connection: Connection) -> Session:
         return Session(
-            connection, self._reactor, self._clock_ms(), self._rejections, self._product_events
+            connection,
+            self._reactor,
+            self._clock_ms(),
+            self._rejections,
+            self.recollection,
+            self._product_events,
         )
 
     def _is_confirmed(self, receipt: str) -> bool:
@@ -205,6 +214,7 @@ class ProfileWriter:
     def _remember(self, tasks: Sequence[Task], written: _Written) -> None:
         self._note_works()
         session, change_no = written.session, written.change_no
+        self.recollection.keep(session.known(written.profiles), change_no)
         self._rejections.note(session.rejected)
         self._profiles.put_written(written.profiles, session.gone, change_no)
         self._accounts.put_written(session.accounts.changed, change_no)

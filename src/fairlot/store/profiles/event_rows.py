@@ -1,18 +1,20 @@
 """What subjects did, as rows."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, func, select
 
 from fairlot.profiles import Happening, Occurrence
-from fairlot.store.profiles.chunks import chunks
+from fairlot.store.profiles.statements import Listing, Prepared
 from fairlot.store.profiles.tables import profile_events
 
 HISTORY_PER_NAME: Final = 1_000
 """Of one profile and one name, the latest: as many as a rule may count."""
+_OCCURRENCE_BYTES: Final = 150
+_TIMES_THE_JSON: Final = 4
 _encode: Final = msgspec.json.Encoder(enc_hook=dict).encode
 _properties_of: Final = msgspec.json.Decoder(dict).decode
 
@@ -26,6 +28,27 @@ class EventRow(NamedTuple):
     name: str
     at_ms: int
     properties: bytes | None
+
+
+_KNOWN: Final = Listing(
+    lambda event_ids: select(profile_events.c.event_id).where(
+        profile_events.c.project_id == bindparam("project"),
+        profile_events.c.event_id.in_(event_ids),
+    ),
+    "project",
+)
+_ADD: Final = Prepared(
+    profile_events.insert().values({name: bindparam(name) for name in EventRow._fields}),
+    *EventRow._fields,
+)
+
+
+@dataclass(slots=True)
+class FoundHistory:
+    """The latest first. `size` is what it takes in memory, about."""
+
+    latest: list[Occurrence] = field(default_factory=list)
+    size: int = 0
 
 
 def event_row(project_id: str, profile_id: str, happening: Happening) -> EventRow:
@@ -42,17 +65,8 @@ def occurrence(at_ms: int, properties: bytes | None) -> Occurrence:
 def known_events(
     connection: Connection, project_id: str, event_ids: Iterable[str]
 ) -> frozenset[str]:
-    known: set[str] = set()
-    for chunk in chunks(event_ids):
-        known.update(
-            connection.execute(
-                select(profile_events.c.event_id).where(
-                    profile_events.c.project_id == project_id,
-                    profile_events.c.event_id.in_(chunk),
-                )
-            ).scalars()
-        )
-    return frozenset(known)
+    rows = _KNOWN.rows(connection, event_ids, project_id)
+    return frozenset(event_id for (event_id,) in rows)
 
 
 def events_of(connection: Connection, profile_id: str) -> list[Happening]:
@@ -75,8 +89,7 @@ def events_of(connection: Connection, profile_id: str) -> list[Happening]:
 
 def add_events(connection: Connection, rows: Sequence[EventRow]) -> None:
     """None of them may be known."""
-    if rows:
-        connection.execute(profile_events.insert(), [row._asdict() for row in rows])
+    _ADD.run_all(connection, rows)
 
 
 def move_events(connection: Connection, from_id: str, to_id: str) -> None:
@@ -88,42 +101,47 @@ def move_events(connection: Connection, from_id: str, to_id: str) -> None:
 
 
 def read_histories(
-    connection: Connection, profile_ids: Iterable[str], names: Iterable[str], since_ms: int
-) -> dict[tuple[str, str], list[Occurrence]]:
-    """By profile and name the latest HISTORY_PER_NAME, the latest first; nothing where there is
+    connection: Connection, profile_ids: Iterable[str], name: str, since_ms: int
+) -> dict[str, FoundHistory]:
+    """By profile the latest HISTORY_PER_NAME of that name, the latest first; nothing where there is
     none."""
-    found: defaultdict[tuple[str, str], list[Occurrence]] = defaultdict(list)
-    named = sorted(set(names))
-    for some_names in chunks(named):
-        for some_ids in chunks(profile_ids):
-            for row in _latest(connection, some_ids, some_names, since_ms):
-                found[row.profile_id, row.name].append(occurrence(row.at_ms, row.properties))
-    return dict(found)
+    found: dict[str, FoundHistory] = {}
+    for row in _LATEST.rows(connection, profile_ids, name, since_ms, HISTORY_PER_NAME):
+        profile_id, at_ms, properties, _ = row
+        history = found.setdefault(profile_id, FoundHistory())
+        history.latest.append(occurrence(at_ms, properties))
+        history.size += size_of(properties)
+    return found
 
 
-def _latest(
-    connection: Connection, profile_ids: list[str], names: list[str], since_ms: int
-) -> Sequence[Row[str, str, int, bytes]]:
+def size_of(properties: bytes | None) -> int:
+    """What an event takes in memory, about."""
+    return _OCCURRENCE_BYTES + (_TIMES_THE_JSON * len(properties) if properties else 0)
+
+
+def _latest(ids: Sequence[BindParameter[str]]) -> Select[tuple[str, int, bytes | None, int]]:
     columns = profile_events.c
     numbered = (
         select(
             columns.profile_id,
-            columns.name,
             columns.at_ms,
             columns.properties,
             func.row_number()
-            .over(partition_by=(columns.profile_id, columns.name), order_by=columns.at_ms.desc())
+            .over(partition_by=columns.profile_id, order_by=columns.at_ms.desc())
             .label("nth"),
         )
         .where(
-            columns.profile_id.in_(profile_ids),
-            columns.name.in_(names),
-            columns.at_ms >= since_ms,
+            columns.profile_id.in_(ids),
+            columns.name == bindparam("name"),
+            columns.at_ms >= bindparam("since_ms"),
         )
         .subquery()
     )
-    return connection.execute(
-        select(numbered.c.profile_id, numbered.c.name, numbered.c.at_ms, numbered.c.properties)
-        .where(numbered.c.nth <= HISTORY_PER_NAME)
-        .order_by(numbered.c.at_ms.desc())
-    ).all()
+    return (
+        select(numbered)
+        .where(numbered.c.nth <= bindparam("most"))
+        .order_by(numbered.c.profile_id, numbered.c.nth)
+    )
+
+
+_LATEST: Final = Listing(_latest, "name", "since_ms", "most")

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, select, tuple_
 
 from fairlot.profiles import Identifier, Profile
 from fairlot.store.profiles.chunks import chunks
+from fairlot.store.profiles.statements import Listing, Prepared
 from fairlot.store.profiles.tables import profile_identifiers, profile_schema, profiles
 
 _encode: Final = msgspec.json.Encoder(enc_hook=dict).encode
@@ -25,11 +26,25 @@ _IS_NAMED: Final = and_(
 _FIND: Final = select(
     profile_schema.c.change_no, profile_identifiers.c.digest, profiles.c.body
 ).select_from(profile_schema.outerjoin(_NAMED, _IS_NAMED))
-_OWNERS: Final = select(profile_identifiers.c.digest, profile_identifiers.c.profile_id).where(
-    _IS_NAMED
+_OWNERS: Final = Listing(
+    lambda digests: select(profile_identifiers.c.digest, profile_identifiers.c.profile_id).where(
+        profile_identifiers.c.project_id == bindparam("project"),
+        profile_identifiers.c.digest.in_(digests),
+    ),
+    "project",
 )
-_BODIES: Final = select(profiles.c.id, profiles.c.body).where(
-    profiles.c.id.in_(bindparam("ids", expanding=True)), profiles.c.body.is_not(None)
+_BODIES: Final = Listing(
+    lambda ids: select(profiles.c.id, profiles.c.body).where(
+        profiles.c.id.in_(ids), profiles.c.body.is_not(None)
+    )
+)
+_REPLACE: Final = Prepared(
+    profiles.update()
+    .where(profiles.c.id == bindparam("own_id"))
+    .values(body=bindparam("new_body"), change_no=bindparam("new_change_no")),
+    "new_body",
+    "new_change_no",
+    "own_id",
 )
 
 
@@ -52,11 +67,8 @@ def profile_ids_of(
 ) -> dict[Identifier, str]:
     """Of those that are known."""
     by_digest = {each.digest(): each for each in identifiers}
-    found: dict[Identifier, str] = {}
-    for chunk in chunks(by_digest):
-        rows = connection.execute(_OWNERS, {"project": project_id, "digests": chunk})
-        found.update((by_digest[row.digest], row.profile_id) for row in rows)
-    return found
+    rows = _OWNERS.rows(connection, by_digest, project_id)
+    return {by_digest[digest]: profile_id for digest, profile_id in rows}
 
 
 def subject_ids_of(
@@ -83,11 +95,8 @@ def find_profile(
 
 def read_profiles(connection: Connection, ids: Iterable[str]) -> dict[str, Profile]:
     """By id, of those that are there."""
-    found: dict[str, Profile] = {}
-    for chunk in chunks(dict.fromkeys(ids)):
-        rows = connection.execute(_BODIES, {"ids": chunk})
-        found.update((row.id, _profile_of(row.body)) for row in rows)
-    return found
+    rows = _BODIES.rows(connection, dict.fromkeys(ids))
+    return {profile_id: _profile_of(body) for profile_id, body in rows}
 
 
 def profiles_after(
@@ -131,13 +140,7 @@ def replace_profiles(
     connection: Connection, changed: Sequence[Profile], change_no: int
 ) -> list[StoredProfile]:
     stored = [(each, _encode(each)) for each in changed]
-    if stored:
-        connection.execute(
-            profiles.update()
-            .where(profiles.c.id == bindparam("own_id"))
-            .values(body=bindparam("new_body"), change_no=change_no),
-            [{"own_id": each.id, "new_body": body} for each, body in stored],
-        )
+    _REPLACE.run_all(connection, [(body, change_no, each.id) for each, body in stored])
     return [StoredProfile(each, len(body)) for each, body in stored]
 
 

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlot.engine import EventRule, History, Occurrence
-from fairlot.engine.history import compile_event_rule
+from fairlot.engine.history import compile_event_rule, remembered
 from fairlot.profiles import Happening
 from fairlot.service.personalization.happening import counted_in, held_at, holds_now
-from fairlot.service.personalization.rules import CompiledEventRule, _compile_when, _remembered
+from fairlot.service.personalization.rules import CompiledEventRule, _compile_when
 
 MOMENTS = st.integers(0, 12)
 OCCURRENCES = st.lists(st.tuples(MOMENTS, st.booleans()), max_size=12)
@@ -65,7 +65,7 @@ def test_held_at__a_batch_of_one_subject__asks_each_occurrence_once() -> None:
         asked.append(properties)
         return True
 
-    when = CompiledEventRule(counts, _remembered(counts), 1_000, 5_000)
+    when = CompiledEventRule(counts, remembered(counts), 1_000, 5_000)
     latest_first: list[Occurrence] = []
     for at_ms in range(300):
         happening = Happening(event_id=f"e{at_ms}", name="view", at_ms=at_ms, properties={})
@@ -75,7 +75,7 @@ def test_held_at__a_batch_of_one_subject__asks_each_occurrence_once() -> None:
 
 
 def test_remembered__an_occurrence_is_gone__nothing_is_known_of_another() -> None:
-    matches = _remembered(lambda properties: bool(properties["good"]))
+    matches = remembered(lambda properties: bool(properties["good"]))
     for number in range(100):
         good = number % 2 == 0
         assert matches(Occurrence(1, {"good": good})) is good
