@@ -12,7 +12,7 @@ from fairlot.cli.moments import to_the_minute
 from fairlot.cli.options import json_option, org_option
 from fairlot.cli.output import print_json, print_note, print_table
 
-COLUMNS: Final = ("key", "manifest", "review", "gpc", "tier", "created")
+COLUMNS: Final = ("key", "manifest", "review", "gpc", "zone", "tier", "created")
 SERVER_TIER: Final = "default"
 _tier_option = click.option(
     "--tier",
@@ -31,6 +31,9 @@ _gpc_option = click.option(
     "--honour-gpc/--ignore-gpc",
     default=None,
     help="Whether what comes with `Sec-GPC: 1` is recorded without details.",
+)
+_zone_option = click.option(
+    "--time-zone", help="Whose days results are by, as in Europe/Berlin; UTC without."
 )
 
 
@@ -57,6 +60,7 @@ def show_projects(client: ControlClient, org: str, as_json: bool) -> None:
 @_private_option
 @_review_option
 @_gpc_option
+@_zone_option
 @_tier_option
 @org_option
 @controlled
@@ -67,12 +71,13 @@ def create(
     private: bool | None,
     review_required: bool | None,
     honour_gpc: bool | None,
+    time_zone: str | None,
     tier: str | None,
     org: str,
     as_json: bool,
 ) -> None:
     """Make the project KEY, with an empty manifest, and print its experiment token."""
-    asked = {"key": key, **_settings(private, review_required, honour_gpc, tier)}
+    asked = {"key": key, **_settings(private, review_required, honour_gpc, time_zone, tier)}
     created = client.request("POST", organization_path(org, "projects"), asked).json
     if as_json:
         print_json(created)
@@ -86,6 +91,7 @@ def create(
 @_private_option
 @_review_option
 @_gpc_option
+@_zone_option
 @_tier_option
 @org_option
 @controlled
@@ -96,12 +102,13 @@ def update(
     private: bool | None,
     review_required: bool | None,
     honour_gpc: bool | None,
+    time_zone: str | None,
     tier: str | None,
     org: str,
     as_json: bool,
 ) -> None:
     """Change the settings of the project KEY; what is not named stays."""
-    asked = _settings(private, review_required, honour_gpc, tier)
+    asked = _settings(private, review_required, honour_gpc, time_zone, tier)
     if not asked:
         raise InvalidArgument("name at least one setting to change, as in --private")
     changed = client.request("PATCH", project_path(org, key), asked).json
@@ -115,6 +122,7 @@ def _settings(
     private: bool | None,
     review_required: bool | None,
     honour_gpc: bool | None,
+    time_zone: str | None,
     tier: str | None,
 ) -> dict[str, object]:
     """Those that were given."""
@@ -125,6 +133,8 @@ def _settings(
         given["reviewRequired"] = review_required
     if honour_gpc is not None:
         given["honoursGpc"] = honour_gpc
+    if time_zone is not None:
+        given["timeZone"] = time_zone
     if tier is not None:
         given["tier"] = None if tier == SERVER_TIER else tier
     return given
@@ -136,6 +146,7 @@ def _row(each: Mapping[str, Any]) -> tuple[str, ...]:
         "private" if each["private"] else "public",
         "required" if each["reviewRequired"] else "-",
         "honoured" if each["honoursGpc"] else "ignored",
+        each["timeZone"],
         each["tier"] or SERVER_TIER,
         to_the_minute(each["createdAt"]),
     )

@@ -18,7 +18,7 @@ from fairlot.service.lifecycle import ActionRefused
 from fairlot.service.origins import InvalidOrigins
 from fairlot.service.previews import NotPreviewable
 from fairlot.service.profiles import ChangeRefused, ProfilesUnavailable
-from fairlot.service.projects import InvalidProjectKey, ProjectExists
+from fairlot.service.projects import InvalidProjectKey, ProjectExists, UnknownTimeZone
 from fairlot.service.questions import NothingPublished, NotServed, UnknownExperiment
 from fairlot.service.refusals import (
     MissingScope,
@@ -28,6 +28,7 @@ from fairlot.service.refusals import (
     StalePlan,
 )
 from fairlot.service.refusals import Refused as ApplyRefused
+from fairlot.service.results import InvalidSegment, NotStarted
 from fairlot.service.tokens import UnknownToken
 from fairlot.service.versions import UnknownVersion
 from fairlot.store import StoreFailed
@@ -69,6 +70,9 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     NothingPublished: 404,
     UnknownExperiment: 404,
     NotServed: 409,
+    UnknownTimeZone: 400,
+    NotStarted: 409,
+    InvalidSegment: 400,
 }
 """An error that is not here, nor one of its bases, is a fault of ours: 500."""
 

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping
 from typing import Final
+from zoneinfo import available_timezones
 
 from sqlalchemy import Connection
 
 from fairlot.engine.errors import FairlotError
 from fairlot.events import new_ulid
+from fairlot.manifest.problems import suggestion
 from fairlot.service.actors import Actor
 from fairlot.service.audit import Json, record
 from fairlot.service.publishing import publish
@@ -43,6 +45,15 @@ class ProjectExists(FairlotError):
         super().__init__(f"{org}/{key}: exists already; choose another key, or update that project")
 
 
+class UnknownTimeZone(FairlotError):
+    code = "unknown_time_zone"
+
+    def __init__(self, time_zone: str, known: set[str]) -> None:
+        self.time_zone = time_zone
+        meant = suggestion(time_zone, known, "the IANA names")
+        super().__init__(f"timeZone: {time_zone!r}: no such time zone; {meant}")
+
+
 def create_project(
     connection: Connection,
     organization: OrganizationRow,
@@ -52,12 +63,14 @@ def create_project(
     tier: str | None = None,
     review_required: bool = False,
     honours_gpc: bool = True,
+    time_zone: str = "UTC",
     actor: Actor,
     now_ms: int,
 ) -> tuple[ProjectRow, TokenRow]:
-    """With its first token. Raises InvalidProjectKey or ProjectExists."""
+    """With its first token. Raises InvalidProjectKey, UnknownTimeZone or ProjectExists."""
     if _KEY.fullmatch(key) is None:
         raise InvalidProjectKey(key)
+    _check_time_zone(time_zone)
     if find_project(connection, organization.key, key) is not None:
         raise ProjectExists(organization.key, key)
     row = ProjectRow(
@@ -70,6 +83,7 @@ def create_project(
         review_required=review_required,
         created_at_ms=now_ms,
         honours_gpc=honours_gpc,
+        time_zone=time_zone,
     )
     add_project(connection, row, now_ms)
     _record(connection, row, actor, "project.create", now_ms, _settings_of(row))
@@ -81,7 +95,9 @@ def create_project(
 def update_project(
     connection: Connection, before: ProjectRow, after: ProjectRow, *, actor: Actor, now_ms: int
 ) -> None:
-    """Its settings. What is the same already is not on record."""
+    """Its settings. What is the same already is not on record. Raises UnknownTimeZone."""
+    if after.time_zone != before.time_zone:
+        _check_time_zone(after.time_zone)
     old, new = _settings_of(before), _settings_of(after)
     if old == new:
         return
@@ -97,7 +113,14 @@ def _settings_of(row: ProjectRow) -> dict[str, bool | str | None]:
         "reviewRequired": row.review_required,
         "tier": row.tier,
         "honoursGpc": row.honours_gpc,
+        "timeZone": row.time_zone,
     }
+
+
+def _check_time_zone(time_zone: str) -> None:
+    known = available_timezones()
+    if time_zone not in known:
+        raise UnknownTimeZone(time_zone, known)
 
 
 def _record(

@@ -43,7 +43,9 @@ class Phase:
 class Question:
     """Instants are milliseconds since the epoch. `time_zone` is an IANA name: days are its days.
 
-    Exposures before `started_at_ms`, and everything at or after `as_of_ms`, do not count.
+    Exposures before `started_at_ms`, exposures at or after `ended_at_ms`, and everything at or
+    after `as_of_ms`, do not count. `by_unit`: the units of the exposures (accounts) are what is
+    analysed, and whoever was exposed belongs to the unit of the first exposure.
     `segment_by` splits by a column of the first exposure (`device`, `source`) or a property of it
     (`properties.<name>`). `caps` are by metric, those that are fixed already.
     """
@@ -60,6 +62,8 @@ class Question:
     segment_by: str | None = None
     adapter_is_randomised: bool = False
     caps: Mapping[str, float] | None = None
+    ended_at_ms: int | None = None
+    by_unit: bool = False
 
 
 class Exclusion(StrEnum):

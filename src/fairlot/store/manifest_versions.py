@@ -1,11 +1,15 @@
 """Published versions, without the documents themselves: there may be thousands."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from fairlot.store.experiments import ManifestRow
 from fairlot.store.tables import manifests
+
+_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,20 @@ def find_manifest(connection: Connection, project_id: str, version: int) -> Mani
     )
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else ManifestRow(**row)
+
+
+def payloads_since(
+    connection: Connection, project_id: str, since_ms: int
+) -> Iterator[tuple[int, bytes]]:
+    """What each version from a moment on decides by, the oldest first; a few at once in memory."""
+    query = (
+        select(manifests.c.version, func.coalesce(manifests.c.server_payload, manifests.c.payload))
+        .where(manifests.c.project_id == project_id, manifests.c.published_at_ms >= since_ms)
+        .order_by(manifests.c.version)
+        .execution_options(yield_per=_AT_ONCE)
+    )
+    for row in connection.execute(query):
+        yield row[0], row[1]
 
 
 def mark_revoked(

@@ -79,6 +79,18 @@ def revisions_at(connection: Connection, project_id: str, at_ms: int) -> list[Re
     return [RevisionRow(**row) for row in rows.mappings()]
 
 
+def ended_at_ms(connection: Connection, project_id: str, key: str) -> int | None:
+    """When an experiment was completed or killed."""
+    over = ("completed", "killed")
+    found = connection.execute(
+        select(func.min(revisions.c.at_ms)).where(
+            *_of(project_id, EXPERIMENT, key), revisions.c.status.in_(over)
+        )
+    )
+    at_ms: int | None = found.scalar_one()
+    return at_ms
+
+
 def newest_revision(connection: Connection, project_id: str) -> RevisionRow | None:
     """Of whatever the project changed last."""
     found = connection.execute(

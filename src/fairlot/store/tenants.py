@@ -15,7 +15,8 @@ GENERATION_CHANNEL: Final = "fairlot_generation"
 class ProjectRow:
     """`tier` None leaves the throttle tier to the server's settings. `review_required`: nothing
     starts before somebody other than its author has approved it. `honours_gpc`: what comes with
-    `Sec-GPC: 1` is recorded without details."""
+    `Sec-GPC: 1` is recorded without details. `time_zone` is an IANA name: results are by its days.
+    """
 
     id: str
     key: str
@@ -26,6 +27,7 @@ class ProjectRow:
     review_required: bool = False
     created_at_ms: int = 0
     honours_gpc: bool = True
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def add_project(connection: Connection, project: ProjectRow, now_ms: int) -> Non
             tier=project.tier,
             review_required=project.review_required,
             honours_gpc=project.honours_gpc,
+            time_zone=project.time_zone,
             created_at_ms=now_ms,
         )
     )
@@ -86,6 +89,7 @@ def replace_project(connection: Connection, project: ProjectRow) -> None:
             tier=project.tier,
             review_required=project.review_required,
             honours_gpc=project.honours_gpc,
+            time_zone=project.time_zone,
         )
     )
 
@@ -118,7 +122,7 @@ def read_generation(connection: Connection) -> int:
     return int(connection.execute(select(serving.c.generation)).scalar_one())
 
 
-def _project_rows() -> Select[str, str, str, str, bool, str | None, bool, int, bool]:
+def _project_rows() -> Select[str, str, str, str, bool, str | None, bool, int, bool, str]:
     return (
         select(
             projects.c.id,
@@ -130,6 +134,7 @@ def _project_rows() -> Select[str, str, str, str, bool, str | None, bool, int, b
             projects.c.review_required,
             projects.c.created_at_ms,
             projects.c.honours_gpc,
+            projects.c.time_zone,
         )
         .join(organizations)
         .order_by(organizations.c.key, projects.c.key)

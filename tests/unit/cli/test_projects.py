@@ -31,8 +31,10 @@ def test_projects__key_that_is_there__is_an_error(shop: Run) -> None:
 
 
 def test_projects__gpc_is_ignored__is_shown(shop: Run) -> None:
-    changed = shop("projects", "update", "default", "--ignore-gpc", "--json").json
-    assert changed["honoursGpc"] is False
+    ignoring = ("--ignore-gpc", "--time-zone", "Asia/Tokyo", "--json")
+    changed = shop("projects", "update", "default", *ignoring).json
+    assert (changed["honoursGpc"], changed["timeZone"]) == (False, "Asia/Tokyo")
+    assert "Asia/Tokyo" in shop("projects", "list").out
     assert "ignored" in shop("projects", "list").out
     assert "honoured" in shop("projects", "update", "default", "--honour-gpc").out
     made = shop("projects", "create", "staging", "--ignore-gpc", "--json").json

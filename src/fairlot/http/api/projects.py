@@ -26,6 +26,16 @@ class Tier(StrEnum):
     UNLIMITED = "unlimited"
 
 
+_TimeZone = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=64,
+        description="An IANA name, as in `Europe/Berlin`: days of results are its days.",
+    ),
+]
+
+
 class CreateProject(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
 ):
@@ -35,6 +45,7 @@ class CreateProject(
     private: bool = False
     review_required: bool = False
     honours_gpc: bool = True
+    time_zone: _TimeZone = "UTC"
     tier: Tier | None = None
 
 
@@ -46,18 +57,20 @@ class UpdateProject(
     private: bool | UnsetType = UNSET
     review_required: bool | UnsetType = UNSET
     honours_gpc: bool | UnsetType = UNSET
+    time_zone: _TimeZone | UnsetType = UNSET
     tier: Tier | UnsetType | None = UNSET
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`private`: the manifest needs a credential. `reviewRequired`: nothing starts before somebody
     other than its author has approved it. `honoursGpc`: what comes with `Sec-GPC: 1` is recorded
-    without details, and no attributes are stored."""
+    without details, and no attributes are stored. `timeZone`: results are by its days."""
 
     key: str
     private: bool
     review_required: bool
     honours_gpc: bool
+    time_zone: str
     tier: str | None
     created_at: str
 
@@ -86,6 +99,7 @@ def create(call: Call[CreateProject]) -> Outcome:
         tier=asked.tier,
         review_required=asked.review_required,
         honours_gpc=asked.honours_gpc,
+        time_zone=asked.time_zone,
         actor=call.actor,
         now_ms=call.now_ms,
     )
@@ -110,6 +124,7 @@ def _document(row: ProjectRow) -> Project:
         private=row.private,
         review_required=row.review_required,
         honours_gpc=row.honours_gpc,
+        time_zone=row.time_zone,
         tier=row.tier,
         created_at=written(row.created_at_ms),
     )

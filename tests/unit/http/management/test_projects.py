@@ -25,6 +25,7 @@ def test_projects__created__is_served_at_once(bench: ControlBench) -> None:
         "private": False,
         "reviewRequired": True,
         "honoursGpc": True,
+        "timeZone": "UTC",
         "tier": "free",
         "createdAt": "2023-11-14T22:13:20.000Z",
     }
@@ -49,6 +50,11 @@ def test_projects__update__changes_what_is_named(bench: ControlBench) -> None:
     assert bench.call("PATCH", path, {"private": True, "tier": "free"}).status == 200
     assert bench.client.get("/v1/default/manifest.json").status == 404
     assert bench.call("PATCH", path, {"honoursGpc": False}).json["honoursGpc"] is False
+    berlin = {"timeZone": "Europe/Berlin"}
+    assert bench.call("PATCH", path, berlin).json["timeZone"] == "Europe/Berlin"
+    refused = bench.call("PATCH", path, {"timeZone": "Europe/Berln"})
+    assert (refused.status, refused.json["code"]) == (400, "unknown_time_zone")
+    assert "did you mean Europe/Berlin?" in refused.json["detail"]
     answer = bench.call("PATCH", path, {"tier": None})
     assert (answer.json["private"], answer.json["tier"]) == (True, None)
     assert answer.json["honoursGpc"] is False
