@@ -1,0 +1,71 @@
+"""All figures of a comparison that there are, as names and texts."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from fairlot.cli.reporting.figures import Figures, count, level, probability, share
+from fairlot.cli.reporting.words import lift_text
+from fairlot.stats.results import ArmValue, Comparison, MetricResult
+
+
+class Fact(NamedTuple):
+    name: str
+    text: str
+
+
+def facts_of(
+    metric: MetricResult, comparison: Comparison, arm: ArmValue, figures: Figures
+) -> tuple[Fact, ...]:
+    return (
+        *_of_the_verdict(comparison, figures),
+        *_of_other_methods(comparison, figures),
+        *_of_the_bayesian_view(comparison, figures),
+        *_of_the_sample(metric, comparison, arm, figures),
+    )
+
+
+def _of_the_verdict(comparison: Comparison, figures: Figures) -> Iterator[Fact]:
+    interval = figures.interval(comparison.interval)
+    yield Fact("Method", comparison.method)
+    yield Fact(f"{level(comparison.alpha)} interval", interval)
+    if comparison.running is not None:
+        yield Fact("Common to all looks", figures.interval(comparison.running))
+    yield Fact("p", probability(comparison.p))
+    if comparison.p_holm is not None:
+        yield Fact("p, Holm", probability(comparison.p_holm))
+    if comparison.p_bh is not None:
+        yield Fact("p, Benjamini-Hochberg", probability(comparison.p_bh))
+    if comparison.lift is not None:
+        yield Fact("Relative lift", comparison.lift.hidden_because or lift_text(comparison.lift))
+
+
+def _of_other_methods(comparison: Comparison, figures: Figures) -> Iterator[Fact]:
+    if comparison.unadjusted is not None:
+        own = comparison.unadjusted
+        text = f"{figures.difference(own.estimate)}, {figures.interval(own.interval)}"
+        yield Fact("Without CUPED", text)
+    if comparison.variance_reduction is not None:
+        yield Fact("Variance taken off by CUPED", share(comparison.variance_reduction))
+    if comparison.fixed is not None:
+        yield Fact("If it were looked at once", figures.interval(comparison.fixed.interval))
+
+
+def _of_the_bayesian_view(comparison: Comparison, figures: Figures) -> Iterator[Fact]:
+    if comparison.bayesian is None:
+        return
+    better = probability(comparison.bayesian.probability_better)
+    yield Fact("Bayesian, no guarantee when peeking: better with probability", better)
+    yield Fact("Bayesian interval", figures.interval(comparison.bayesian.interval))
+
+
+def _of_the_sample(
+    metric: MetricResult, comparison: Comparison, arm: ArmValue, figures: Figures
+) -> Iterator[Fact]:
+    yield Fact("Subjects", f"{count(comparison.n_variant)} against {count(comparison.n_control)}")
+    yield Fact("Subjects with an event", count(arm.converted))
+    if metric.cap is not None:
+        yield Fact("Capped", f"{count(arm.capped)} above {figures.value(metric.cap)}")
+    if metric.margin is not None:
+        yield Fact("Margin", figures.tick(metric.margin))
+    if metric.minimum_effect is not None:
+        yield Fact("Smallest effect of interest", figures.tick(metric.minimum_effect))

@@ -1,0 +1,207 @@
+"""What a result is called, by both reports alike."""
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+from itertools import groupby
+from typing import Final
+
+from fairlot.cli.reporting.figures import (
+    count,
+    length_text,
+    level,
+    moment_text,
+    probability,
+    share,
+    signed_share,
+)
+from fairlot.stats.findings import Finding, Severity
+from fairlot.stats.metrics import Direction, Role
+from fairlot.stats.results import (
+    ArmSummary,
+    Comparison,
+    ExperimentResult,
+    GuardrailState,
+    Lift,
+    Method,
+    MetricResult,
+    SrmResult,
+    VerdictKind,
+)
+from fairlot.stats.sufficient import Exclusion, View
+
+SRM_BLOCKS: Final = 0.001
+SRM_WARNS: Final = 0.01
+
+
+class Reading(StrEnum):
+    """What the interval of a comparison says."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    OPEN = "undecided"
+    TOO_FEW = "too few yet"
+    VOID = "no conclusion"
+    SAFE = "safe"
+    HARMFUL = "harmful"
+    INCONCLUSIVE = "inconclusive"
+
+
+VERDICTS: Final = {
+    VerdictKind.WINNER: "Winner",
+    VerdictKind.LOSER: "Loser",
+    VerdictKind.NO_DIFFERENCE: "No difference yet",
+    VerdictKind.BLOCKED: "Blocked",
+    VerdictKind.PRELIMINARY: "Preliminary",
+}
+ROLES: Final = {
+    Role.PRIMARY: "Primary",
+    Role.GUARDRAIL: "Guardrail",
+    Role.SECONDARY: "Secondary",
+}
+SEVERITIES: Final = {
+    Severity.BLOCKS: "Blocks the verdict",
+    Severity.WARNS: "Read with care",
+    Severity.NOTES: "Good to know",
+}
+METHODS: Final = {
+    Method.SEQUENTIAL: "a confidence sequence, which may be looked at every day",
+    Method.GROUP_SEQUENTIAL: "a group sequential test, which holds at its planned looks",
+    Method.FIXED: "a fixed-horizon test, which holds once, at the planned end",
+}
+EXCLUSIONS: Final = {
+    Exclusion.SEVERAL_VARIANTS: "seen in several variants",
+    Exclusion.OTHER_REASON: "not drawn at random",
+    Exclusion.SWITCHED: "switched by a login",
+    Exclusion.EXCLUDED_ON_LOGIN: "left out on login",
+    Exclusion.UNKNOWN_VARIANT: "of a variant that is not there",
+    Exclusion.PUBLIC: "only seen in public events",
+}
+_GUARDRAILS: Final = {
+    GuardrailState.SAFE: Reading.SAFE,
+    GuardrailState.HARMFUL: Reading.HARMFUL,
+    GuardrailState.INCONCLUSIVE: Reading.INCONCLUSIVE,
+}
+_WITHOUT_CONCLUSION: Final = frozenset({VerdictKind.BLOCKED, VerdictKind.PRELIMINARY})
+_SEVERITY_ORDER: Final = tuple(SEVERITIES)
+_ROLE_ORDER: Final = tuple(ROLES)
+
+
+def reading_of(result: ExperimentResult, metric: MetricResult, comparison: Comparison) -> Reading:
+    """Nothing is concluded from a result that is blocked or preliminary."""
+    if comparison.is_gated:
+        return Reading.TOO_FEW
+    if result.verdict.kind in _WITHOUT_CONCLUSION:
+        return Reading.VOID
+    if comparison.guardrail is not None:
+        return _GUARDRAILS[comparison.guardrail]
+    if not comparison.is_significant:
+        return Reading.OPEN
+    is_good = (comparison.estimate > 0) == (metric.direction is Direction.INCREASE)
+    return Reading.BETTER if is_good else Reading.WORSE
+
+
+def in_order(metrics: Sequence[MetricResult]) -> list[MetricResult]:
+    """Primary metrics, guardrails, secondary ones."""
+    return sorted(metrics, key=lambda metric: _ROLE_ORDER.index(metric.role))
+
+
+def by_severity(findings: Sequence[Finding]) -> list[tuple[Severity, list[Finding]]]:
+    ordered = sorted(findings, key=lambda each: _SEVERITY_ORDER.index(each.severity))
+    return [(severity, list(own)) for severity, own in groupby(ordered, lambda each: each.severity)]
+
+
+def title_of(result: ExperimentResult) -> str:
+    """Its name, and its key where that is another one."""
+    if result.experiment_name == result.experiment:
+        return result.experiment
+    return f"{result.experiment_name} ({result.experiment})"
+
+
+def who_counts(result: ExperimentResult) -> str:
+    windows = {metric.window_ms for metric in result.metrics}
+    if result.view is View.SO_FAR:
+        return "all subjects so far, also those whose time to convert is not over"
+    if len(windows) == 1:
+        return f"subjects whose {length_text(windows.pop())} after the exposure are over"
+    return "subjects whose time to convert is over"
+
+
+def when_text(result: ExperimentResult) -> str:
+    until = moment_text(result.as_of_ms, result.time_zone)
+    if result.started_at_ms is None:
+        return f"as of {until} ({result.time_zone})"
+    since = moment_text(result.started_at_ms, result.time_zone)
+    return f"{since} to {until} ({result.time_zone})"
+
+
+def method_text(result: ExperimentResult) -> str:
+    text = f"Intervals are by {METHODS[result.method]}, at an error rate of {share(result.alpha)}"
+    if result.method is Method.SEQUENTIAL:
+        return f"{text}; planned for {count(result.planned_size)} subjects in both arms."
+    return f"{text}."
+
+
+def metric_line(metric: MetricResult) -> str:
+    """What is measured, after its name: role, window, direction, interval level, cap."""
+    parts = [ROLES[metric.role].lower(), f"within {length_text(metric.window_ms)}"]
+    if metric.direction is Direction.DECREASE:
+        parts.append("less is better")
+    levels = sorted({each.alpha for each in metric.comparisons}, reverse=True)
+    if levels:
+        parts.append(f"{' and '.join(map(level, levels))} intervals")
+    return ", ".join(parts)
+
+
+def lift_text(lift: Lift | None, *, with_interval: bool = True) -> str:
+    """`+25.7 % (+6.5 to +48.6)`; a dash where there is none."""
+    if lift is None or lift.estimate is None or lift.hidden_because is not None:
+        return "-"
+    text = signed_share(lift.estimate)
+    if lift.interval is None or not with_interval:
+        return text
+    low, high = signed_share(lift.interval.low), signed_share(lift.interval.high)
+    return f"{text} ({low.removesuffix(' %')} to {high.removesuffix(' %')})"
+
+
+def srm_text(srm: SrmResult | None) -> str:
+    """Whether the sizes of the arms are as they should be."""
+    if srm is None:
+        return "Nobody was seen, so there is no split to check."
+    figures = f"p {probability(srm.p)}, by chi-square {probability(srm.chi_square_p)}"
+    if srm.p < SRM_BLOCKS:
+        return f"The split is not what was drawn: {figures}."
+    if min(srm.p, srm.chi_square_p) < SRM_WARNS:
+        return f"The split is unlikely, look at it: {figures}."
+    return f"The split is as expected: {figures}."
+
+
+def srm_word(srm: SrmResult | None) -> str:
+    if srm is None:
+        return "nobody yet"
+    if srm.p < SRM_BLOCKS:
+        return "not as drawn"
+    return "unlikely" if min(srm.p, srm.chi_square_p) < SRM_WARNS else "as drawn"
+
+
+def observed_share(arm: ArmSummary, arms: Sequence[ArmSummary]) -> float:
+    total = sum(each.exposed for each in arms)
+    return arm.exposed / total if total else 0.0
+
+
+def total_excluded(arms: Sequence[ArmSummary]) -> dict[str, int]:
+    """Of all arms, by reason. A subject that was seen in several counts in each."""
+    total: Counter[str] = Counter()
+    for arm in arms:
+        total.update(arm.excluded)
+    return dict(total)
+
+
+def excluded_text(excluded: dict[str, int]) -> str:
+    """`12 seen in several variants, 3 switched by a login`."""
+    parts = [
+        f"{count(subjects)} {EXCLUSIONS.get(Exclusion(name)) if name in set(Exclusion) else name}"
+        for name, subjects in excluded.items()
+        if subjects
+    ]
+    return ", ".join(parts)

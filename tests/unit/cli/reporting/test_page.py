@@ -1,0 +1,118 @@
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from fairlot.cli.reporting.page import page_of, report_html
+from fairlot.stats.results import ExperimentResult
+from support.results import (
+    HOSTILE,
+    a_winner,
+    blocked,
+    hostile,
+    no_difference,
+    preliminary,
+    without_exposures,
+)
+
+ACTIVE = frozenset(
+    {"script", "img", "link", "iframe", "object", "embed", "a", "form", "base", "use"}
+)
+VOID = frozenset({"meta"})
+
+
+class Reader(HTMLParser):
+    """Which elements there are, with what attributes, and all text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: set[str] = set()
+        self.attributes: set[str] = set()
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [a_winner(), no_difference(), blocked(), preliminary(), without_exposures(), hostile()],
+    ids=["winner", "no difference", "blocked", "preliminary", "nobody", "hostile"],
+)
+def test_report_html__any_result__is_whole_and_needs_nothing_else(result: ExperimentResult) -> None:
+    html = report_html(result)
+    read = Reader(html)
+    assert read.open == []
+    assert not read.elements & ACTIVE
+    assert not read.attributes & {"src", "href", "srcset", "xlink:href", "action"}
+    assert not any(name.startswith("on") for name in read.attributes)
+    assert re.search(r"url\(|@import|https?:", html) is None
+    assert "default-src 'none'" in html
+
+
+def test_report_html__names_that_are_scripts__are_texts() -> None:
+    html = report_html(hostile())
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;") >= 15
+    assert HOSTILE in "".join(Reader(html).texts)
+
+
+def test_report_html__dark_and_small_screens__have_rules_of_their_own() -> None:
+    html = report_html(a_winner())
+    assert "@media (prefers-color-scheme: dark)" in html
+    assert "@media (max-width: 45rem)" in html
+    assert 'content="width=device-width, initial-scale=1"' in html
+
+
+def test_page__a_winner__is_told_in_figures_that_do_not_break() -> None:
+    page = page_of(a_winner())
+    purchase, tickets, revenue, seconds = page.metrics
+    row = purchase.rows[1]
+    assert (row.difference, row.interval) == ("+3.1\u202fpp", "+0.8 to +5.4\u202fpp")
+    assert (row.p, row.reading, row.tone) == ("< 0.001", "better", "good")
+    assert (tickets.rows[1].reading, tickets.beyond is not None) == ("safe", True)
+    assert (revenue.rows[1].tone, seconds.rows[1].tone) == ("plain", "good")
+    assert seconds.rows[1].difference == "\N{MINUS SIGN}1.90"
+    assert [series.title for series in page.series] == ["Purchase: next-step minus control"]
+
+
+def test_page__a_winner__lists_all_figures_of_each_comparison() -> None:
+    told = dict(page_of(a_winner()).figures[0].facts)
+    assert told["Without CUPED"] == "+3.2\u202fpp, +0.7 to +5.7\u202fpp"
+    assert told["Common to all looks"] == "+0.8 to +5.7\u202fpp"
+    assert told["Relative lift"] == "+25.7\u202f% (+6.5 to +48.6)"
+    assert told["Smallest effect of interest"] == "+1\u202fpp"
+    revenue = dict(page_of(a_winner()).figures[2].facts)
+    assert revenue["Capped"] == "3 above 412.5"
+    assert revenue["Relative lift"] == "the control is not clearly positive"
+
+
+def test_page__blocked__shows_reasons_before_figures_and_concludes_nothing() -> None:
+    page = page_of(blocked())
+    assert [group.severity for group in page.first] == ["blocks", "warns"]
+    assert "mobile" in page.first[0].notices[0].evidence
+    readings = {row.reading for metric in page.metrics for row in metric.rows if row.strip}
+    assert readings == {"no conclusion"}
+
+
+def test_page__gated__says_why_and_draws_nothing() -> None:
+    page = page_of(preliminary())
+    row = page.metrics[0].rows[1]
+    assert (row.gate, row.strip) == ("needs 100 subjects in each arm", None)
+    assert not page.metrics[0].is_drawn

@@ -1,0 +1,113 @@
+from msgspec.structs import replace
+
+from fairlot.cli.reporting.intervals import ASCII, UNICODE
+from fairlot.cli.reporting.text import ReportStyle, report_text
+from fairlot.stats.results import ExperimentResult, Interval, SrmResult
+from support.results import (
+    a_comparison,
+    a_metric,
+    a_result,
+    a_winner,
+    blocked,
+    no_difference,
+    preliminary,
+    without_exposures,
+)
+
+PLAIN = ReportStyle(width=100, colour=False)
+
+
+def lines_of(result: ExperimentResult, style: ReportStyle = PLAIN) -> list[str]:
+    return report_text(result, style).splitlines()
+
+
+def test_report_text__a_winner__begins_with_the_verdict_and_its_sentence() -> None:
+    first, second, *_ = lines_of(a_winner())
+    assert first == "WINNER"
+    assert second.startswith("next-step wins: Purchase is 12.1 % in control")
+
+
+def test_report_text__a_winner__has_each_figure_under_its_head() -> None:
+    lines = lines_of(a_winner(), ReportStyle(width=110, colour=False))
+    lift = "+25.7 % (+6.5 to +48.6)"
+    start = lines.index("Purchase, primary, within 7 days, 95 % intervals")
+    assert lines[start + 1 : start + 4] == [
+        f"{'':13}subjects   value  difference            interval        p{'':21}lift",
+        "  control       3,204  12.1 %",
+        f"  next-step     3,187  15.2 %     +3.1 pp     +0.8 to +5.4 pp  < 0.001  {lift}  better",
+    ]
+
+
+def test_report_text__an_interval__is_drawn_on_a_scale_with_zero_in_the_middle() -> None:
+    """60 wide: 2 of indent, 9 of the name, 2 between, 47 for -0.04 to 0.04. So zero is at place
+    23, -0.02 at 11.5 (rounded to even), 0.01 at 28.75, 0.04 at 46."""
+    comparison = a_comparison(estimate=0.01, interval=Interval(low=-0.02, high=0.04))
+    lines = lines_of(
+        a_result(a_metric("purchase", comparison)), ReportStyle(width=60, colour=False)
+    )
+    start = lines.index("Purchase, difference from control")
+    assert lines[start + 1 : start + 3] == [
+        "  next-step  " + " " * 12 + "├" + "─" * 10 + "┊" + "─" * 5 + "●" + "─" * 16 + "┤",
+        "             -4 pp" + " " * 18 + "0" + " " * 18 + "+4 pp",
+    ]
+
+
+def test_report_text__a_terminal_without_unicode__draws_with_ascii() -> None:
+    text = report_text(a_winner(), ReportStyle(width=100, colour=False, strokes=ASCII))
+    assert text.isascii()
+    assert "[---" in text
+
+
+def test_report_text__80_columns__leaves_out_the_intervals_of_the_lifts() -> None:
+    lines = lines_of(a_winner(), ReportStyle(width=80, colour=False))
+    assert any("+25.7 %  better" in line for line in lines)
+    drawn = [line for line in lines if UNICODE.point in line or line.startswith(("WINNER", "Int"))]
+    assert max(map(len, drawn)) <= 80
+
+
+def test_report_text__colour__marks_the_verdict_and_what_is_better() -> None:
+    text = report_text(a_winner(), ReportStyle(width=100, colour=True))
+    assert "\x1b[32m\x1b[1mWINNER\x1b[0m" in text
+    assert "\x1b[32m\x1b[1mbetter\x1b[0m" in text
+
+
+def test_report_text__blocked__says_why_first_and_concludes_nothing() -> None:
+    lines = lines_of(blocked())
+    assert lines.index("Blocks the verdict") < lines.index("Who was in it")
+    assert lines.index("Read with care") > lines.index("Who was in it")
+    text = "\n".join(lines)
+    assert "better" not in text.replace("less is better", "")
+    assert "The split is not what was drawn: p < 0.001, by chi-square < 0.001." in lines
+    assert "  next-step     3,874  44.6 %  50 %        10" in lines
+
+
+def test_report_text__gated__has_the_reason_and_no_interval() -> None:
+    lines = lines_of(preliminary())
+    (row,) = [line for line in lines if "58  15.25 %" in line]
+    assert row.endswith("needs 100 subjects in each arm")
+    assert not any(UNICODE.point in line for line in lines)
+
+
+def test_report_text__nobody_exposed__says_so() -> None:
+    text = report_text(without_exposures(), PLAIN)
+    assert "Nobody was seen, so there is no split to check." in text
+    assert "as of 28 Nov 2026, 13:00 (Europe/Vienna)" in text
+
+
+def test_report_text__two_phases_and_three_arms__are_told() -> None:
+    text = report_text(no_difference(), PLAIN)
+    assert "97.5 % intervals" in text
+    assert text.endswith("2 phases, put together by their sizes.")
+
+
+def test_report_text__a_split_of_p_0_009__asks_to_look_at_it() -> None:
+    """Cookie Cats: the chi-square warns, the anytime-valid p does not."""
+    srm = SrmResult(p=0.96, chi_square=6.9024, chi_square_p=0.00860799, p_before_exclusions=0.96)
+    text = report_text(replace(a_winner(), srm=srm), PLAIN)
+    assert "The split is unlikely, look at it: p 0.960, by chi-square 0.009." in text
+
+
+def test_report_text__a_name_with_an_escape_sequence__is_shown_and_not_obeyed() -> None:
+    text = report_text(replace(a_winner(), experiment_name="\x1b[2Jgone"), PLAIN)
+    assert "\x1b" not in text
+    assert "[2Jgone" in text
