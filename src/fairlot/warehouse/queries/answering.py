@@ -1,0 +1,168 @@
+"""Questions answered: the rows of a query, read into sufficient statistics."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from itertools import combinations_with_replacement
+from typing import Any, Final
+
+from fairlot.stats.metrics import Metric
+from fairlot.stats.moments import Moments
+from fairlot.stats.sufficient import (
+    ArmDay,
+    Excluded,
+    Exclusion,
+    MetricDay,
+    Question,
+    Sufficient,
+)
+from fairlot.warehouse.queries.dialects import dialect_named
+from fairlot.warehouse.queries.engines import Engine
+from fairlot.warehouse.queries.groups import NO_HISTORY, Block, block_of
+from fairlot.warehouse.queries.measures import Measures, measures_of
+from fairlot.warehouse.queries.statement import group_statement
+from fairlot.warehouse.queries.subjects import (
+    ANALYSED,
+    NOT_HUMAN,
+    STATUSES,
+    Variants,
+    variants_of,
+)
+
+_EPOCH: Final = date(1970, 1, 1)
+_Row = Mapping[str, Any]
+
+
+def sql_of(question: Question, dialect: str) -> str:
+    """The query that answers, in the SQL of `dialect`, over tables with the public columns.
+
+    Raises UnknownDialect and UnusableQuestion.
+    """
+    return group_statement(question, dialect_named(dialect), may_repeat=dialect != "duckdb").sql
+
+
+def answer(engine: Engine, question: Question) -> Sufficient:
+    """Raises QueryFailed and UnusableQuestion."""
+    dialect = dialect_named(engine.dialect)
+    statement = group_statement(question, dialect, may_repeat=engine.may_repeat)
+    rows = [dict(zip(statement.columns, row, strict=True)) for row in engine.fetch(statement.sql)]
+    reader = _Reader(question)
+    for row in rows:
+        reader.read(row)
+    return Sufficient(
+        question=question,
+        rows=tuple(reader.arm_days),
+        excluded=reader.all_excluded(),
+        caps=_caps(question, reader.measures, rows),
+        skewed=sum(int(row.get("skewed") or 0) for row in rows),
+        not_human=reader.not_human,
+        query_sha256=hashlib.sha256(statement.sql.encode()).hexdigest(),
+    )
+
+
+def _caps(question: Question, measures: Measures, rows: Sequence[_Row]) -> dict[str, float]:
+    """Of the metrics that have one: as it was given, or as it was found."""
+    caps: dict[str, float] = {}
+    for metric in question.metrics:
+        number = measures.of[metric.key][0]
+        cap = measures.responses[number].cap
+        if cap is None:
+            continue
+        value = cap.value if cap.value is not None or not rows else rows[0][f"cap{number}"]
+        if value is not None:
+            caps[metric.key] = float(value)
+    return caps
+
+
+class _Reader:
+    """Reads one row at a time."""
+
+    def __init__(self, question: Question) -> None:
+        self.measures = measures_of(question)
+        self.arm_days: list[ArmDay] = []
+        self.not_human = 0
+        self._question = question
+        self._variants: Variants = variants_of(question)
+        self._excluded: Counter[tuple[int, str, Exclusion]] = Counter()
+        self._blocks = {each.key: block_of(self.measures, each.key) for each in question.metrics}
+        self._arms = {
+            phase.number: {arm.variant_key for arm in phase.arms} for phase in question.phases
+        }
+
+    def read(self, row: _Row) -> None:
+        status, exposed = int(row["status"]), int(row["exposed"])
+        phase, variant = int(row["phase"]), self._variants.key(int(row["variant"]))
+        if status == NOT_HUMAN:
+            self.not_human += exposed
+        elif status != ANALYSED:
+            for seen in self._seen(row, variant):
+                self._excluded[phase, seen, STATUSES[status]] += exposed
+        elif variant not in self._arms[phase]:
+            self._excluded[phase, variant, Exclusion.UNKNOWN_VARIANT] += exposed
+        else:
+            self.arm_days.append(self._arm_day(row, phase, variant, exposed))
+
+    def _seen(self, row: _Row, first: str) -> Iterable[str]:
+        if STATUSES[int(row["status"])] is Exclusion.PUBLIC:
+            return (first,)
+        return self._variants.seen(
+            [int(row[f"mask{each}"]) for each in range(self._variants.masks)]
+        )
+
+    def all_excluded(self) -> tuple[Excluded, ...]:
+        return tuple(Excluded(*what, subjects) for what, subjects in sorted(self._excluded.items()))
+
+    def _arm_day(self, row: _Row, phase: int, variant: str, exposed: int) -> ArmDay:
+        return ArmDay(
+            phase=phase,
+            variant_key=variant,
+            segment=_segment_in(row),
+            day=_EPOCH + timedelta(days=int(row["day"])),
+            exposed=exposed,
+            metrics={each.key: self._metric_day(row, each) for each in self._question.metrics},
+            grids={},
+        )
+
+    def _metric_day(self, row: _Row, metric: Metric) -> MetricDay:
+        number = self.measures.of[metric.key][0]
+        return MetricDay(
+            moments=moments_in(row, self._blocks[metric.key]),
+            converted=int(row[f"converted{number}"] or 0),
+            capped=int(row.get(f"cut{number}") or 0),
+        )
+
+
+def _segment_in(row: _Row) -> str | None:
+    """Without the sign that tells an empty value from none."""
+    marked = row.get("segment")
+    return str(marked)[1:] if marked else None
+
+
+def moments_in(row: _Row, block: Block) -> Moments:
+    """Of the group of a row: what the query summed up, and the subjects without any event."""
+    n, walked = int(row[f"n{block.window}"]), int(row[f"c{block.window}"] or 0)
+    if n == 0:
+        means, rest = (0.0,) * len(block.columns), 0
+    elif walked == 0:
+        means, rest = tuple(float(name == NO_HISTORY) for name in block.columns), 0
+    else:
+        means, rest = tuple(float(row[name]) for name in block.means), n - walked
+    apart = {
+        name: float(name == NO_HISTORY) - mean
+        for name, mean in zip(block.columns, means, strict=True)
+    }
+    pairs = combinations_with_replacement(block.columns, 2)
+    triples = combinations_with_replacement(block.columns[: block.responses], 3)
+    return Moments(
+        n=n,
+        means=means,
+        products=tuple(
+            float(row[name] or 0.0) + rest * apart[a] * apart[b]
+            for name, (a, b) in zip(block.products, pairs, strict=True)
+        ),
+        cubes=tuple(
+            float(row[name] or 0.0) + rest * apart[a] * apart[b] * apart[c]
+            for name, (a, b, c) in zip(block.cubes, triples, strict=True)
+        ),
+    )

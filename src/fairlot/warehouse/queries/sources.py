@@ -1,0 +1,159 @@
+"""The first step of a query: the columns it needs, out of the public tables, in plain types.
+
+Instants become whole milliseconds here and JSON becomes text, so that all that follows is integer
+arithmetic and comparison, the same in every engine.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import ibis
+from ibis.expr.types import Table
+
+from fairlot.events.properties import EXCLUDED, SWITCHED
+from fairlot.stats.sufficient import Question
+from fairlot.warehouse.queries.dialects import Dialect
+from fairlot.warehouse.queries.errors import UnusableQuestion
+from fairlot.warehouse.queries.measures import COVARIATE_WINDOW_MS, property_paths
+
+PROPERTIES: Final = "properties."
+_SEGMENT_COLUMNS: Final = ("device", "source")
+_PREFIX: Final = "fairlot_"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Ibis tables, and the common table expressions that they name: `definitions` of `dialect`."""
+
+    exposures: Table
+    conversions: Table
+    identities: Table
+    definitions: Mapping[str, str]
+
+    def prefixed(self, sql: str, dialect: Dialect) -> str:
+        """`sql`, which reads the tables, as a whole query."""
+        listed = [
+            f"{dialect.quoted(name)} AS (\n  {text}\n)" for name, text in self.definitions.items()
+        ]
+        if sql.startswith("WITH "):
+            return f"WITH {', '.join([*listed, sql.removeprefix('WITH ')])}"
+        return f"WITH {', '.join(listed)}\n{sql}"
+
+
+Column = tuple[str, str]  # its type, and the SQL of it
+
+
+def sources_of(question: Question, dialect: Dialect) -> Sources:
+    tables = {
+        "exposures": (_exposure_columns(question, dialect), _exposure_filter(question, dialect)),
+        "conversions": (
+            _conversion_columns(property_paths(question), dialect),
+            _conversion_filter(question, dialect),
+        ),
+        "identities": (_identity_columns(dialect), _identity_filter(question, dialect)),
+    }
+    made = {
+        name: ibis.table({key: kind for key, (kind, _) in columns.items()}, name=_PREFIX + name)
+        for name, (columns, _) in tables.items()
+    }
+    definitions = {
+        _PREFIX + name: _select(name, columns, where, dialect)
+        for name, (columns, where) in tables.items()
+    }
+    return Sources(made["exposures"], made["conversions"], made["identities"], definitions)
+
+
+def property_column(path: Sequence[str], form: str) -> str:
+    """The name of the column that holds a property as `raw` or `text`."""
+    return f"{form}_of_{'.'.join(path)}"
+
+
+def _select(table: str, columns: Mapping[str, Column], where: Sequence[str], to: Dialect) -> str:
+    listed = ", ".join(f"{sql} AS {to.quoted(name)}" for name, (_, sql) in columns.items())
+    return f"SELECT {listed} FROM {table} WHERE {' AND '.join(where)}"  # noqa: S608 - ours
+
+
+def _exposure_columns(question: Question, to: Dialect) -> dict[str, Column]:
+    columns = {
+        "subject": ("string", "subject_id"),
+        "ms": ("int64", to.millis("occurred_at")),
+        "variant": ("string", "variant_key"),
+        "version": ("int64", "COALESCE(manifest_version, 0)"),
+        "reason": ("string", "COALESCE(reason, '')"),
+        "actor": ("string", "COALESCE(actor, 'human')"),
+        "trust": ("string", "COALESCE(trust, 'server')"),
+        "source": ("string", "COALESCE(source, '')"),
+        "sender": ("int64", to.hashed("COALESCE(sender_id, '')")),
+        "switched": ("string", to.raw("properties", (SWITCHED,))),
+        "left_by_login": ("string", to.raw("properties", (EXCLUDED,))),
+    }
+    if question.segment_by is not None:
+        columns["segment"] = ("string", _segment(question.segment_by, to))
+    return columns
+
+
+def _segment(segment_by: str, to: Dialect) -> str:
+    if segment_by in _SEGMENT_COLUMNS:
+        return segment_by
+    if segment_by.startswith(PROPERTIES) and len(segment_by) > len(PROPERTIES):
+        return to.text("properties", segment_by.removeprefix(PROPERTIES).split("."))
+    raise UnusableQuestion(
+        "segment",
+        f"{segment_by!r} splits nothing: write device, source, or properties. and the name of a"
+        " property of exposures",
+    )
+
+
+def _exposure_filter(question: Question, to: Dialect) -> list[str]:
+    return [
+        f"project_id = {to.string(question.project_id)}",
+        f"experiment_id = {to.string(question.experiment_id)}",
+        *_between(question.started_at_ms, question.as_of_ms, to),
+    ]
+
+
+def _conversion_columns(paths: Sequence[Sequence[str]], to: Dialect) -> dict[str, Column]:
+    columns = {
+        "subject": ("string", "subject_id"),
+        "event_id": ("string", "event_id"),
+        "ms": ("int64", to.millis("occurred_at")),
+        "received": ("int64", to.millis("received_at")),
+        "event": ("string", "event_name"),
+        "value": ("float64", "value"),
+        "trust": ("string", "COALESCE(trust, 'server')"),
+        "sender": ("int64", to.hashed("COALESCE(sender_id, '')")),
+    }
+    for path in paths:
+        columns[property_column(path, "raw")] = ("string", to.raw("properties", path))
+        columns[property_column(path, "text")] = ("string", to.text("properties", path))
+    return columns
+
+
+def _conversion_filter(question: Question, to: Dialect) -> list[str]:
+    earliest_ms = question.started_at_ms - COVARIATE_WINDOW_MS
+    return [
+        f"project_id = {to.string(question.project_id)}",
+        "COALESCE(actor, 'human') = 'human'",
+        *_between(earliest_ms, question.as_of_ms, to),
+    ]
+
+
+def _identity_columns(to: Dialect) -> dict[str, Column]:
+    return {
+        "subject": ("string", "subject_id"),
+        "user": ("string", "user_id"),
+        "event_id": ("string", "event_id"),
+        "ms": ("int64", to.millis("occurred_at")),
+    }
+
+
+def _identity_filter(question: Question, to: Dialect) -> list[str]:
+    return [
+        f"project_id = {to.string(question.project_id)}",
+        f"occurred_at < {to.instant(question.as_of_ms)}",
+    ]
+
+
+def _between(from_ms: int, before_ms: int, to: Dialect) -> list[str]:
+    return [f"occurred_at >= {to.instant(from_ms)}", f"occurred_at < {to.instant(before_ms)}"]

@@ -1,0 +1,139 @@
+"""The analysed subjects one by one, for permutations of their labels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import ibis
+from ibis.expr.types import Table
+
+from fairlot.stats.sufficient import Question, View
+from fairlot.warehouse.queries.dialects import dialect_named
+from fairlot.warehouse.queries.engines import Engine, Row
+from fairlot.warehouse.queries.groups import NO_HISTORY, Grouping, block_of
+from fairlot.warehouse.queries.measures import Measures, Response, measures_of
+from fairlot.warehouse.queries.sources import sources_of
+from fairlot.warehouse.queries.statement import checked, subjects_of, written
+from fairlot.warehouse.queries.subjects import ANALYSED, variants_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_CAP_DAYS: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRows:
+    """One entry for each subject that is analysed, in no particular order.
+
+    `variant` numbers into `variant_keys`; `day` counts days since the epoch in the project's time
+    zone. `columns` by metric: an array of subjects by the columns of `Moments`, capped. `taken`
+    by metric: whether `Question.view` counts the subject.
+    """
+
+    variant_keys: tuple[str, ...]
+    phase: "NDArray[np.int64]"
+    variant: "NDArray[np.int64]"
+    day: "NDArray[np.int64]"
+    columns: "Mapping[str, NDArray[np.float64]]"
+    taken: "Mapping[str, NDArray[np.bool_]]"
+
+
+def per_subject(engine: Engine, question: Question) -> SubjectRows:
+    """Raises QueryFailed and UnusableQuestion. Holds all subjects in memory."""
+    import numpy as np
+
+    dialect = dialect_named(engine.dialect)
+    question, measures = checked(question), measures_of(question)
+    sources = sources_of(question, dialect)
+    subjects = subjects_of(sources, question, measures, may_repeat=engine.may_repeat)
+    table = _joined(subjects.exposed, subjects.totals, question, measures)
+    statement = written(table, sources, dialect)
+    rows = np.array(_numbers(engine.fetch(statement.sql)), dtype=np.float64)
+    rows = rows.reshape(-1, len(statement.columns))
+    return _read(dict(zip(statement.columns, rows.T, strict=True)), question, measures)
+
+
+def _numbers(rows: list[Row]) -> list[list[float]]:
+    return [[float(value) for value in row] for row in rows]
+
+
+def _joined(exposed: Table, totals: Table, question: Question, measures: Measures) -> Table:
+    analysed = exposed.filter(exposed.status == ANALYSED)
+    day = Grouping(question, measures).day(analysed.rel)
+    taken = analysed.select("subject", "rel", "phase", "variant", day=day)
+    if not question.metrics:
+        return taken.drop("subject")
+    names = [
+        f"{when}{each}" for each in range(len(measures.totals)) for when in ("after", "before")
+    ]
+    mine = totals.select("no_history", *names, of="subject")
+    joined = taken.left_join(mine, taken.subject == mine.of)
+    none = {name: joined[name].fill_null(0.0) for name in names}
+    history = ibis.ifelse(joined.of.isnull(), 1.0, joined.no_history)
+    return joined.select("rel", "phase", "variant", "day", no_history=history, **none)
+
+
+def _read(
+    found: "Mapping[str, NDArray[np.float64]]", question: Question, measures: Measures
+) -> SubjectRows:
+    import numpy as np
+
+    columns, taken = {}, {}
+    for metric in question.metrics:
+        numbers = measures.of[metric.key]
+        window_ms = measures.responses[numbers[0]].window_ms
+        matured = found["rel"] <= question.as_of_ms - window_ms - question.started_at_ms
+        whole = np.ones_like(matured)
+        taken[metric.key] = matured if question.view is View.MATURED else whole
+        parts = _parts(found, measures, numbers, matured)
+        parts[NO_HISTORY] = found["no_history"]
+        names = block_of(measures, metric.key).columns
+        columns[metric.key] = np.column_stack([parts[name] for name in names])
+    return SubjectRows(
+        variant_keys=variants_of(question).keys,
+        phase=found["phase"].astype(np.int64),
+        variant=found["variant"].astype(np.int64),
+        day=found["day"].astype(np.int64),
+        columns=columns,
+        taken=taken,
+    )
+
+
+def _parts(
+    found: "Mapping[str, NDArray[np.float64]]",
+    measures: Measures,
+    numbers: tuple[int, ...],
+    matured: "NDArray[np.bool_]",
+) -> "dict[str, NDArray[np.float64]]":
+    import numpy as np
+
+    parts = {}
+    for number in numbers:
+        response = measures.responses[number]
+        total = list(measures.totals).index(response.uncapped)
+        cap = _cap(response, found[f"after{total}"], found["day"], matured)
+        parts[f"y{number}"] = np.minimum(found[f"after{total}"], cap)
+        parts[f"x{number}"] = np.minimum(found[f"before{total}"], cap)
+    return parts
+
+
+def _cap(
+    response: Response,
+    totals: "NDArray[np.float64]",
+    days: "NDArray[np.float64]",
+    matured: "NDArray[np.bool_]",
+) -> float:
+    """As the query of groups has it; infinite where nothing is cut."""
+    import numpy as np
+
+    cap = response.cap
+    if cap is None or not len(totals):
+        return float("inf")
+    if cap.value is not None:
+        return cap.value
+    early = np.sort(totals[matured & (days < days.min() + _CAP_DAYS)])
+    above = round((1 - (cap.quantile or 0.0)) * 1_000_000)
+    at = len(early) - 1 - len(early) * above // 1_000_000
+    return float(early[at]) if at >= 0 and early[at] > 0 else float("inf")
