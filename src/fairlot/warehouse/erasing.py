@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from fairlot.warehouse.readers import open_read_only
+from fairlot.warehouse.opening import open_read_only
 
 RECEIVED_LATER_MS: Final = 5_000
 """What is received so long after a deletion, or later, is no part of it: by then every process has

@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 from fairlot.warehouse.log_file import LogFile
-from fairlot.warehouse.readers import open_read_only
+from fairlot.warehouse.opening import open_read_only
 
 _FILES = "worker-*.sqlite"
 _SET_ASIDE = "worker-*.corrupt-*"

@@ -3,6 +3,7 @@
 from contextlib import closing
 from pathlib import Path
 
+from fairlot.warehouse.lake.layout import projects_in
 from fairlot.warehouse.readers import read_files
 
 # What was sent with a publishable credential may say anything. Absent is trusted.
@@ -24,4 +25,14 @@ def highest_manifest_versions(directory: Path, limit: int) -> dict[str, int]:
         with closing(file):
             for project_id, version in file.execute(_HIGHEST, (limit,)):
                 found[project_id] = max(version, found.get(project_id, 0))
+    for project_id in projects_in(directory):
+        highest = _highest_in_lake(directory, project_id, limit)
+        if highest is not None:
+            found[project_id] = highest
     return found
+
+
+def _highest_in_lake(directory: Path, project_id: str, limit: int) -> int | None:
+    from fairlot.warehouse.lake.records import highest_manifest_version  # slow, and rarely needed
+
+    return highest_manifest_version(directory, project_id, limit)

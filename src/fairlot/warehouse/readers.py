@@ -15,9 +15,10 @@ import structlog
 
 from fairlot.events import Assignment, Conversion, Exposure, Identity
 from fairlot.warehouse.errors import explained
+from fairlot.warehouse.lake.layout import has_files
+from fairlot.warehouse.opening import open_read_only, read_only_uri
 
 _FILES = "worker-*.sqlite"
-_BUSY_TIMEOUT_S = 5.0
 _SETTLED_AFTER_S = 2.0
 
 _PROJECT = "json_extract(CAST({table}.body AS TEXT), '$.project_id')"
@@ -75,11 +76,24 @@ def count_exposures(
     """How many distinct events each experiment, variant and reason has."""
     counts: Counter[ExposureGroup] = Counter()
     statement = f"SELECT {_COUNT_COLUMNS}{EXPOSURES.chosen} GROUP BY 1, 2, 3"
+    if has_files(directory):
+        return _count_in_lake(directory, experiment_key, project_id)
     for file in _open_all(directory, EXPOSURES):
         with closing(file):
             for *group, number in file.execute(statement, (experiment_key, project_id)):
                 counts[ExposureGroup(*group)] += number
+    if has_files(directory):  # since a moment, so files were read that had lost their rows
+        return _count_in_lake(directory, experiment_key, project_id)
     return dict(counts)
+
+
+def _count_in_lake(
+    directory: Path, experiment_key: str | None, project_id: str | None
+) -> dict[ExposureGroup, int]:
+    from fairlot.warehouse.lake.records import count_groups  # slow to import, and rarely needed
+
+    found = count_groups(directory, experiment_key=experiment_key, project_id=project_id)
+    return {ExposureGroup(*group): number for group, number in found.items()}
 
 
 def read_files(directory: Path, table: str) -> Iterator[sqlite3.Connection]:
@@ -96,6 +110,8 @@ class _Kind(Generic[E]):
 
     def __init__(self, table: str, chosen_by: str, record: type[E]) -> None:
         self.table = table
+        self.chosen_by = chosen_by
+        self.record: type[E] = record
         self.decode: Callable[[bytes], E] = msgspec.json.Decoder(record).decode
         project = _PROJECT.format(table=table)
         self.chosen = (
@@ -119,13 +135,20 @@ def _read(
     directory: Path, kind: _Kind[E], chosen: str | None, project_id: str | None
 ) -> Iterator[E]:
     statement = f"SELECT received_at_ms, body{kind.chosen} ORDER BY received_at_ms, seq"
-    with ExitStack() as stack:
-        runs = [
-            stack.enter_context(closing(file)).execute(statement, (chosen, project_id))
-            for file in _open_all(directory, kind)
-        ]
-        for _, body in heapq.merge(*runs, key=_received_at_ms):
-            yield kind.decode(body)
+    if not has_files(directory):
+        with ExitStack() as stack:
+            runs = [
+                stack.enter_context(closing(file)).execute(statement, (chosen, project_id))
+                for file in _open_all(directory, kind)
+            ]
+            if not has_files(directory):  # still, now that each file is read as it is
+                for _, body in heapq.merge(*runs, key=_received_at_ms):
+                    yield kind.decode(body)
+                return
+    from fairlot.warehouse.lake.records import Wanted, read_records  # slow, and rarely needed
+
+    wanted = Wanted(project_id, kind.chosen_by, chosen)
+    yield from read_records(directory, kind.table, kind.record, wanted)
 
 
 def _read_of(
@@ -136,10 +159,17 @@ def _read_of(
         " IN (SELECT value FROM json_each(?3)) ORDER BY received_at_ms, seq"
     )
     wanted = msgspec.json.encode(list(subject_ids)).decode()
-    for file in _open_all(directory, kind):
-        with closing(file):
-            for (body,) in file.execute(statement, (None, project_id, wanted)):
-                yield kind.decode(body)
+    if not has_files(directory):
+        found = []
+        for file in _open_all(directory, kind):
+            with closing(file):
+                found += [body for (body,) in file.execute(statement, (None, project_id, wanted))]
+        if not has_files(directory):
+            yield from map(kind.decode, found)
+            return
+    from fairlot.warehouse.lake.records import read_records_of  # slow, and rarely needed
+
+    yield from read_records_of(directory, kind.table, kind.record, project_id, subject_ids)
 
 
 def _received_at_ms(row: tuple[int, bytes]) -> int:
@@ -183,23 +213,9 @@ def _note_repeated(
 ) -> None:
     connection.execute("CREATE TEMP TABLE repeated (seq INTEGER PRIMARY KEY)")
     for other in earlier:
-        connection.execute("ATTACH ? AS earlier", (_read_only_uri(other),))
+        connection.execute("ATTACH ? AS earlier", (read_only_uri(other),))
         connection.execute(kind.note_repeated)
         connection.execute("DETACH earlier")
-
-
-def _read_only_uri(path: Path) -> str:
-    return f"{path.absolute().as_uri()}?mode=ro"
-
-
-def open_read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(
-        _read_only_uri(path),
-        uri=True,
-        timeout=_BUSY_TIMEOUT_S,
-        isolation_level=None,
-        check_same_thread=False,
-    )
 
 
 class AssignmentReaders:

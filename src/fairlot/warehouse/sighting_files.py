@@ -11,7 +11,8 @@ import msgspec
 
 from fairlot.engine import Reason
 from fairlot.events.records import Actor
-from fairlot.warehouse.readers import open_read_only, read_files
+from fairlot.warehouse.opening import open_read_only
+from fairlot.warehouse.readers import read_files
 from fairlot.warehouse.sightings import (
     ASSIGNED,
     BY_ADAPTER,

@@ -22,7 +22,7 @@ from fairlot.warehouse.erasing import (
 )
 from fairlot.warehouse.files import bring_up_to_date
 from fairlot.warehouse.log import EventLog, read_conversions, read_exposures, read_identities
-from fairlot.warehouse.readers import open_read_only
+from fairlot.warehouse.opening import open_read_only
 from fairlot.warehouse.schema import SCHEMA_STEPS
 from fairlot.warehouse.slots import claim_file
 from support.traces import traces_in

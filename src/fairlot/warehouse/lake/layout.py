@@ -63,6 +63,10 @@ def partitions_in(
     return [Partition(project_id, kind, day) for day in sorted(filter(None, days)) if day >= since]
 
 
+def has_files(directory: Path) -> bool:
+    return next(directory.glob("project=*/*/date=*/*.parquet"), None) is not None
+
+
 def all_partitions(directory: Path) -> Iterator[Partition]:
     for project_id in projects_in(directory):
         for kind in EventKind:

@@ -1,8 +1,9 @@
 """The lake as queries see it: the Parquet files and the uncompacted tail, each event once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,12 @@ _log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class Lake:
     """`connection` has the relations `exposures`, `conversions` and `identities` of a project with
-    their public columns; it is closed with the lake."""
+    their public columns; it is closed with the lake. `files` are those that are read, by day of
+    receipt."""
 
     connection: "DuckDBPyConnection"
     unreadable: tuple[UnreadableFile, ...]
+    files: Mapping[EventKind, Mapping[date, Sequence[Path]]]
 
 
 @contextmanager
@@ -50,15 +53,17 @@ def open_lake(
         # The tail first: what moves into a file in between is there twice, and never nowhere.
         has_tail = load_tail(session, directory, project_id, temp_directory)
         left_out: list[UnreadableFile] = []
+        files_read = {}
         for kind in EventKind:
             files, unreadable = readable_files(session, directory, project_id, kind)
             if has_tail[kind]:
                 drop_known(session, f"tail_{kind}", files)
             _make_view(session, kind, [path for paths in files.values() for path in paths])
             left_out += unreadable
+            files_read[kind] = files
         for each in left_out:
             _log.warning("lake.file_unreadable", file=str(each.path), problem=each.problem)
-        yield Lake(session, tuple(left_out))
+        yield Lake(session, tuple(left_out), files_read)
 
 
 def _make_view(session: "DuckDBPyConnection", kind: EventKind, paths: Sequence[Path]) -> None:

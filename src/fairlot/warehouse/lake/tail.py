@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 from fairlot.warehouse.errors import explained
 from fairlot.warehouse.files import worker_files
 from fairlot.warehouse.lake.columns import EventKind
-from fairlot.warehouse.readers import open_read_only
+from fairlot.warehouse.opening import open_read_only
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -43,6 +43,19 @@ def load_tail(
                     copy_lines(log, kind, span, file, project_id=project_id)
         for kind, file in lines.items():
             found[kind] = table_of_lines(session, f"tail_{kind}", kind, file) > 0
+    return found
+
+
+def projects_of_tail(directory: Path) -> set[str]:
+    """Raises UnusableLogFile."""
+    found: set[str] = set()
+    for path in worker_files(directory):
+        with explained(path), snapshot_of(path) as log:
+            for kind in EventKind:
+                if has_table(log, kind):
+                    project = _project_column(log, kind)
+                    rows = log.execute(f"SELECT DISTINCT {project} FROM {kind}")  # noqa: S608
+                    found |= {project_id for (project_id,) in rows}
     return found
 
 

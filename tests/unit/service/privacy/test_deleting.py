@@ -24,7 +24,7 @@ from fairlot.store.profiles import open_profile_store
 from fairlot.store.profiles.deletions import KEPT_MS, read_deletions
 from fairlot.store.tenants import ProjectRow, add_project, find_project
 from fairlot.warehouse.log import EventLog, read_conversions, read_exposures, read_senders
-from fairlot.warehouse.readers import open_read_only
+from fairlot.warehouse.opening import open_read_only
 from fairlot.warehouse.stored import StoredLog
 from support.traces import traces_in, traces_in_database
 from unit.warehouse.records import conversion, exposure, identity, received
