@@ -11,6 +11,7 @@ import msgspec
 
 from fairlot.engine import Reason
 from fairlot.events.records import Actor
+from fairlot.warehouse.lake.layout import has_files
 from fairlot.warehouse.opening import open_read_only
 from fairlot.warehouse.readers import read_files
 from fairlot.warehouse.sightings import (
@@ -45,7 +46,8 @@ _Gather = Callable[[Gathering], None]
 
 
 class LogSlice(NamedTuple):
-    """Exposures `[first_seq, end_seq)` of a file; or, where these are None, its assignments."""
+    """Exposures `[first_seq, end_seq)` of a worker's file; where these are None, its assignments.
+    Of a file of the lake its exposures, as many as `end_seq`."""
 
     path: Path
     first_seq: int | None = None
@@ -97,8 +99,9 @@ class _Labels(dict[tuple[str, str, str, str], int]):
         return label_of(place, self._codes[place].get(variant_key, UNKNOWN_VARIANT), kind)
 
 
-def slices_of(directory: Path, since_ms: int, rows_at_most: int) -> list[LogSlice]:
-    """The exposures since then, in slices of at most so many rows; then the assignments."""
+def slices_of(directory: Path, since_ms: int, rows_at_most: int, project_id: str) -> list[LogSlice]:
+    """The exposures since then, of workers' files in slices of at most so many rows and of the lake
+    a file each; then the assignments. They are of use for as long as the log is `undisturbed`."""
     exposures, assignments = [], []
     for file in read_files(directory, "exposures"):
         with closing(file):
@@ -111,14 +114,39 @@ def slices_of(directory: Path, since_ms: int, rows_at_most: int) -> list[LogSlic
                     for begin in range(start, last + 1, rows_at_most)
                 ]
             assignments.append(LogSlice(path))
+    if has_files(directory):
+        from fairlot.warehouse.lake.sightings import sizes_of_files  # slow, and rarely needed
+
+        sizes = sizes_of_files(directory, project_id, since_ms)
+        exposures += [LogSlice(path, 0, rows) for path, rows in sizes.items()]
     return exposures + assignments
 
 
 def read_sightings(log_slice: LogSlice, asked: Asked) -> Iterator[list[Sightings]]:
     """What a slice holds, in its order and in pieces; of each piece all parts."""
+    if log_slice.path.suffix == ".parquet":
+        yield from _read_lake_file(log_slice.path, asked)
+        return
     with closing(open_read_only(log_slice.path)) as log:
         for gathering in _gatherings(log, log_slice, asked):
             yield gathering.parted(asked.parts)
+
+
+def _read_lake_file(path: Path, asked: Asked) -> Iterator[list[Sightings]]:
+    from fairlot.warehouse.lake.sightings import read_exposures_of_file  # as above
+
+    labels, account_keys = _Labels(asked.wanted), _by_account(asked)
+    gathering = Gathering(are_exposures=True)
+    for rows in read_exposures_of_file(path, asked.since_ms):
+        _gather_exposures([_Exposure(*row) for row in rows], labels, account_keys, gathering)
+        if gathering.is_full:
+            yield gathering.parted(asked.parts)
+            gathering = Gathering(are_exposures=True)
+    yield gathering.parted(asked.parts)
+
+
+def _by_account(asked: Asked) -> frozenset[str]:
+    return frozenset(each.experiment_key for each in asked.wanted if each.by_account)
 
 
 def _first_since(file: sqlite3.Connection, since_ms: int, first: int, last: int) -> int:
@@ -153,7 +181,7 @@ def _exposures(log: sqlite3.Connection, log_slice: LogSlice, asked: Asked) -> It
     """Many bodies are read as one JSON array, which is faster than each alone."""
     decode = msgspec.json.Decoder(list[_Exposure]).decode
     labels = _Labels(asked.wanted)
-    account_keys = frozenset(each.experiment_key for each in asked.wanted if each.by_account)
+    account_keys = _by_account(asked)
     columns = {row[1] for row in log.execute("PRAGMA table_info(exposures)")}
     project = "project_id"
     if project not in columns:  # a file of schema 1 that no worker has opened since

@@ -14,6 +14,7 @@ from fairlot.events.records import Actor
 from fairlot.warehouse import sighting_files
 from fairlot.warehouse import sightings as sightings_module
 from fairlot.warehouse.errors import UnusableLogFile
+from fairlot.warehouse.lake import compact
 from fairlot.warehouse.log_file import LogFile
 from fairlot.warehouse.sighting_files import Asked, LogSlice, read_sightings, slices_of
 from fairlot.warehouse.sightings import (
@@ -92,7 +93,7 @@ def rows_of(each: Sightings) -> list[tuple[str, int, int, int, int]]:
 def read(directory: Path, question: Asked | None = None, rows_at_most: int = 1_000) -> Read:
     question = question or asked()
     found = Read(set(), set(), [])
-    for log_slice in slices_of(directory, question.since_ms, rows_at_most):
+    for log_slice in slices_of(directory, question.since_ms, rows_at_most, "prj_1"):
         for parts in read_sightings(log_slice, question):
             for each in parts:
                 found.rows += rows_of(each)
@@ -120,6 +121,22 @@ def test_sightings__exposures__subjects_and_what_their_reasons_say(tmp_path: Pat
         ("cyd", 0, 0, MATCHED, NOW_MS),
         ("dan", 0, UNKNOWN_VARIANT, BY_ADAPTER, NOW_MS),
     ]
+
+
+def test_sightings__compacted_exposures__as_before(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        exposure("ann", reason=Reason.BUCKET),
+        exposure("bob", reason=Reason.STICKY, variant_key="red", unit_id="acme"),
+        exposure("dan", actor=Actor.BOT),
+        exposure("eve", received_at_ms=NOW_MS - 1),
+        exposure("fay", project_id="prj_2"),
+    )
+    before = read(tmp_path, asked(since_ms=NOW_MS))
+    compact(tmp_path)
+    assert read(tmp_path, asked(since_ms=NOW_MS)) == before
+    assert before.subjects == {"ann", "bob"} and before.accounts == {"acme"}
+    assert sum(each.end_seq or 0 for each in slices_of(tmp_path, NOW_MS, 1_000, "prj_1")) == 4
 
 
 def test_sightings__previews_bots_staff_and_other_projects__not_known(tmp_path: Path) -> None:
@@ -176,7 +193,7 @@ def test_slices__old_exposures__only_days_that_a_wrong_clock_may_have_made_old(
         *(exposure(f"{age}", received_at_ms=NOW_MS - int(age * DAY_MS)) for age in ages),
     )
     path = tmp_path / "worker-0.sqlite"
-    assert slices_of(tmp_path, since_ms, 1_000) == [LogSlice(path, 4, 7), LogSlice(path)]
+    assert slices_of(tmp_path, since_ms, 1_000, "prj_1") == [LogSlice(path, 4, 7), LogSlice(path)]
     assert read(tmp_path).subjects == {"27", "1"}
 
 
@@ -184,7 +201,7 @@ def test_slices__many_rows__none_longer_than_asked_for_and_none_twice(tmp_path: 
     names = {f"subject-{number}" for number in range(1_003)}
     write(tmp_path, *map(exposure, sorted(names)[:500]))
     write(tmp_path, *map(exposure, sorted(names)[500:]), worker=1)
-    spans = [(each.first_seq, each.end_seq) for each in slices_of(tmp_path, 0, 300)]
+    spans = [(each.first_seq, each.end_seq) for each in slices_of(tmp_path, 0, 300, "prj_1")]
     assert spans[:4] == [(1, 301), (301, 501), (1, 301), (301, 504)]
     assert spans[4:] == [(None, None)] * 2  # the assignments of both files come last
     found = read(tmp_path, rows_at_most=300)
@@ -194,14 +211,14 @@ def test_slices__many_rows__none_longer_than_asked_for_and_none_twice(tmp_path: 
 
 def test_slices__nothing_in_a_file__its_assignments(tmp_path: Path) -> None:
     write(tmp_path)
-    assert slices_of(tmp_path, 0, 10) == [LogSlice(tmp_path / "worker-0.sqlite")]
-    assert slices_of(tmp_path / "not there", 0, 10) == []
+    assert slices_of(tmp_path, 0, 10, "prj_1") == [LogSlice(tmp_path / "worker-0.sqlite")]
+    assert slices_of(tmp_path / "not there", 0, 10, "prj_1") == []
 
 
 def test_slices__no_database__named(tmp_path: Path) -> None:
     (tmp_path / "worker-0.sqlite").write_bytes(b"not a database, but long enough to be read")
     with pytest.raises(UnusableLogFile, match=r"worker-0\.sqlite: cannot be read"):
-        slices_of(tmp_path, 0, 10)
+        slices_of(tmp_path, 0, 10, "prj_1")
 
 
 def test_sightings__file_of_schema_1__read_as_it_is(tmp_path: Path) -> None:
@@ -224,7 +241,7 @@ def test_sightings__parts__each_unit_in_one_and_the_same_in_every_slice(tmp_path
             worker=worker,
         )
     (first,), (second,) = (
-        read_sightings(each, asked(parts=4)) for each in slices_of(tmp_path, 0, 1_000)[:2]
+        read_sightings(each, asked(parts=4)) for each in slices_of(tmp_path, 0, 1_000, "prj_1")[:2]
     )
     assert len(first) == len(second) == 4
     for one, other in zip(first, second, strict=True):
@@ -243,7 +260,7 @@ def test_sightings__more_than_are_held_at_once__in_their_order(
     monkeypatch.setattr(sightings_module, "_FULL_FROM", 200)
     names = [f"{number:04d}" for number in range(650)]
     write(tmp_path, *map(exposure, names))
-    (log_slice, _) = slices_of(tmp_path, 0, 1_000)
+    (log_slice, _) = slices_of(tmp_path, 0, 1_000, "prj_1")
     pieces = [each for (each,) in read_sightings(log_slice, asked())]
     assert [len(units_of(each.subjects)) for each in pieces] == [200, 200, 200, 50]
     assert [row[0] for each in pieces for row in rows_of(each)] == names

@@ -21,6 +21,7 @@ import msgspec
 from fairlot.engine import Unit
 from fairlot.service.moves.part_counts import count_part
 from fairlot.service.moves.questions import Counts, Question, Tally
+from fairlot.warehouse.lake.locks import undisturbed
 from fairlot.warehouse.sighting_files import Asked, LogSlice, read_sightings, slices_of
 from fairlot.warehouse.sightings import Sightings, Wanted
 
@@ -36,7 +37,12 @@ _ONE_LARGE_LOG_AT_A_TIME: Final = Lock()
 
 
 def count_known(known: "KnownSubjects", questions: Sequence[Question]) -> Counts:
-    slices = slices_of(known.directory, known.since_ms, _ROWS_A_SLICE)
+    with undisturbed(known.directory):
+        return _count_undisturbed(known, questions)
+
+
+def _count_undisturbed(known: "KnownSubjects", questions: Sequence[Question]) -> Counts:
+    slices = slices_of(known.directory, known.since_ms, _ROWS_A_SLICE, known.project_id)
     wanted = tuple(map(_wanted, questions))
     asked = Asked(known.project_id, known.since_ms, wanted, _PARTS)
     processes = known.processes or min(cpu_count() or 1, _MOST_PROCESSES)

@@ -8,13 +8,14 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 _READERS: Final = "lake.lock"
 _WRITER: Final = "lake-writer.lock"
 _PAUSE_S: Final = 0.02
+_UNDISTURBED_WITHIN_S: Final = 20.0
 
 
 @contextmanager
@@ -66,3 +67,13 @@ def _locked(descriptor: int, within_s: float) -> bool:
             time.sleep(_PAUSE_S)
         else:
             return True
+
+
+@contextmanager
+def undisturbed(directory: Path) -> Iterator[None]:
+    """Nothing moves between the files of the log meanwhile; as well as that can be had within a
+    while, and where it can be written."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            stack.enter_context(writing(directory, _UNDISTURBED_WITHIN_S))
+        yield
