@@ -8,6 +8,7 @@ from typing import Any
 
 from reference.conditions import Scope, rule_holds
 from reference.decisions import decide
+from reference.figures import figures_of, prints_as
 from reference.hashing import bucket_of, hash_of, index_in_split, murmur3, utf8
 from reference.pages import query_holds, url_matches
 from reference.patterns import regex_finds
@@ -138,6 +139,11 @@ def run_preview_token(case: Case) -> bool:
     return bool(claims == case.get("claims"))
 
 
+def run_statistic(case: Case) -> bool:
+    found = figures_of(case["method"], case["given"])
+    return all(prints_as(found[name], figure) for name, figure in case["expected"].items())
+
+
 RUN: dict[str, Callable[[Case], bool]] = {
     "murmur3": run_murmur3,
     "hash": run_hash,
@@ -158,6 +164,7 @@ RUN: dict[str, Callable[[Case], bool]] = {
     "subject_write": run_subject_write,
     "preview_link": run_preview_link,
     "preview_token": run_preview_token,
+    "statistic": run_statistic,
 }
 
 

@@ -92,7 +92,7 @@ PREVIEW_REASONS = [
     "revoked",
 ]
 # Each is run by one module beside this one.
-AREAS = ["audience", "decide", "hashing", "preview", "server", "sticky"]
+AREAS = ["audience", "decide", "hashing", "preview", "server", "stats", "sticky"]
 PURPOSES = ["sample", "variant", "layer", "holdout", "control"]
 
 
