@@ -1,0 +1,1 @@
+"""Whether what was recorded is what the stored manifests draw."""
