@@ -43,7 +43,7 @@ def plant(
         if events:
             columns = {name: _type_of(name) for name in names}
             source = f"read_json('{file.name}', format = 'newline_delimited', columns = {columns})"
-            connection.execute(f"INSERT INTO {relation} SELECT * FROM {source}")
+            connection.execute(f"INSERT INTO {relation} SELECT * FROM {source}")  # noqa: S608
 
 
 def _type_of(name: str) -> str:

@@ -17,9 +17,8 @@ from support.shop_log import PROJECT_ID
 KEY = SigningKey.generate()
 
 
-def stored(manifest: Manifest, **fields: object) -> ManifestRow:
+def stored(manifest: Manifest, *, revoked_at_ms: int | None = None) -> ManifestRow:
     payload = manifest_to_json(manifest)
-    values = {"server_payload": None, "revoked_at_ms": None, **fields}
     return ManifestRow(
         project_id=PROJECT_ID,
         version=manifest.version,
@@ -27,7 +26,7 @@ def stored(manifest: Manifest, **fields: object) -> ManifestRow:
         signed=sign_manifest(payload, KEY),
         kid=KEY.kid,
         published_at_ms=0,
-        **values,
+        revoked_at_ms=revoked_at_ms,
     )
 
 

@@ -37,8 +37,8 @@ class StoredVersions:
     experiment_key: str
     newest: int
     read: ReadVersion
-    server_sums: dict[int, str] = field(default_factory=dict)
-    """SHA-256 of what only the server decides by, as the audit log has them."""
+    server_sum: Callable[[int], str | None] = lambda _version: None
+    """SHA-256 of what the server decides by, as the audit log has it."""
     _known: dict[int, ReadDraws] = field(default_factory=dict)
 
     def of(self, version: int) -> ReadDraws:
@@ -65,7 +65,7 @@ class StoredVersions:
         found = _read_row(row, self.experiment_key)
         return replace(
             found,
-            is_altered=_is_altered(row, self.server_sums.get(version)),
+            is_altered=_is_altered(row, self.server_sum(version)),
             revoked_at_ms=row.revoked_at_ms,
         )
 

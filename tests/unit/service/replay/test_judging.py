@@ -35,13 +35,9 @@ def version(number: int = 1, **fields: Any) -> Manifest:
     return Manifest("default", "default", number, "", (experiment("e", **fields),))
 
 
-def triggered(number: int = 1) -> Manifest:
-    return version(
-        number,
-        type=ExperimentType.PERSONALIZATION,
-        variants=arms(10_000),
-        activation=WHEN,
-    )
+def triggered(number: int = 1, when: ActivationRule = WHEN) -> Manifest:
+    kind = ExperimentType.PERSONALIZATION
+    return version(number, type=kind, variants=arms(10_000), activation=when)
 
 
 def shown(unit: str, variant: str, reason: Reason = Reason.BUCKET, **fields: Any) -> Exposure:
@@ -52,7 +48,8 @@ def shown(unit: str, variant: str, reason: Reason = Reason.BUCKET, **fields: Any
 
 def verdicts(past: Past) -> dict[str, int]:
     found = past.replayed("e")
-    return {str(name): count for name, count in {**found.causes, **found.not_checked}.items()}
+    told = [*found.causes.items(), *found.not_checked.items()]
+    return {str(name): count for name, count in told}
 
 
 ONE = {1: stored(version())}
@@ -166,8 +163,6 @@ def test_personalization__the_other_arm__disagrees_unless_it_was_so_before() -> 
     assert verdicts(Past(rows, [activated(TREATED, "control")])) == {"other_arm": 1}
     assert verdicts(Past(rows, [activated(CONTROL, "a")])) == {"other_arm": 1}
     less = replace(WHEN, control_share_bp=0)
-    fewer = triggered(2)
-    (only,) = fewer.experiments
-    rows[2] = stored(replace(fewer, experiments=(replace(only, activation=less),)))
+    rows[2] = stored(triggered(2, less))
     again = activated(CONTROL, "control", manifest_version=2)
     assert verdicts(Past(rows, [again])) == {}

@@ -3,6 +3,7 @@ and recipe rates, an older version with other weights, and memories of it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from fairlot.engine import Reason
 from fairlot.events import Exposure
 from fairlot.service.replay.report import Cause, NotChecked
+from fairlot.service.replay.versions import StoredVersions
 from support.replays import Past, stored
 from support.shop_log import BEFORE, OLDER, ShopLog, arms, with_experiment
 
@@ -164,3 +166,13 @@ def test_replay__experiment_that_is_broken_in_its_version__disagrees(
     found = Past({1: ROWS[1], 2: stored(broken)}, exposures).replayed("plain")
     assert set(found.causes) == {Cause.BROKEN_IN_VERSION}
     assert "weight" in (found.versions[-1].problem or "")
+
+
+def test_replay__what_only_the_server_decides_by_was_changed__the_version_is_named() -> None:
+    row = replace(ROWS[2], server_payload=ROWS[2].payload)
+    known = {"server": sha256(ROWS[2].payload).hexdigest(), "other": "0" * 64}
+    altered = {
+        name: StoredVersions("plain", 2, {2: row}.get, {2: noted}.get).of(2).is_altered
+        for name, noted in known.items()
+    }
+    assert altered == {"server": False, "other": True}

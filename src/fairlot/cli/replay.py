@@ -1,0 +1,115 @@
+"""`fairlot replay`: whether what was recorded is what the stored manifests draw."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import click
+
+from fairlot.cli.control import URL_FLAGS, control_options, opened_control, project_path
+from fairlot.cli.errors import CommandFailed
+from fairlot.cli.moments import to_the_minute
+from fairlot.cli.options import json_option, org_option, project_option
+from fairlot.cli.output import print_json, print_note, print_table
+from fairlot.manifest.instants import write_instant
+
+VERSION_COLUMNS: Final = ("version", "exposures", "disagreed", "stored as signed", "revoked")
+LISTED_COLUMNS: Final = ("event", "at", "unit", "version", "reason", "recorded", "drawn", "likely")
+
+
+class ReplayDisagrees(CommandFailed):
+    code = "replay_disagrees"
+
+
+@click.command
+@click.argument("experiment", required=False)
+@click.option(
+    "--listed",
+    type=click.IntRange(0, 10_000),
+    default=100,
+    show_default=True,
+    help="How many disagreements to print one by one.",
+)
+@click.option("--sql", is_flag=True, help="Print the hash as DuckDB macros, and do nothing else.")
+@org_option
+@project_option
+@control_options(*URL_FLAGS)
+@json_option
+def replay(
+    experiment: str | None,
+    listed: int,
+    sql: bool,
+    org: str,
+    project: str,
+    data_dir: str | None,
+    server_url: str | None,
+    api_key: str | None,
+    as_json: bool,
+) -> None:
+    """Draw every recorded exposure of EXPERIMENT again, from the version that it names.
+
+    Hash, ranges and rates are computed from the stored manifests; what was recorded is compared
+    and never believed. `holdout.KEY` replays a holdout. The exit code is 1 when one disagrees.
+    """
+    if sql:
+        from fairlot.warehouse.hashing_sql import MACROS
+
+        click.echo(MACROS, nl=False)
+        return
+    if experiment is None:
+        raise click.UsageError("name an experiment, or --sql")
+    path = project_path(org, project, "experiments", experiment, "replay")
+    with opened_control(data_dir, server_url, api_key) as client:
+        found = client.request("GET", path, query={"listed": listed}).json
+    if found["disagreed"]:
+        if not as_json:
+            _print_report(found)
+        raise ReplayDisagrees(
+            f"{experiment}: {found['disagreed']} of {found['exposures']} exposures are not what"
+            " the stored manifests draw",
+            found,
+        )
+    if as_json:
+        print_json(found)
+    else:
+        _print_report(found)
+
+
+def _print_report(found: Mapping[str, Any]) -> None:
+    click.echo(
+        f"{found['project']} {found['experiment']}: {found['exposures']} exposure(s) of"
+        f" {found['units']} unit(s): {found['agreed']} agree, {found['disagreed']} disagree,"
+        f" {sum(found['notChecked'].values())} cannot be checked."
+    )
+    for name, count in {**found["causes"], **found["notChecked"]}.items():
+        click.echo(f"  {count} {name}")
+    if found["versions"]:
+        click.echo()
+        print_table(VERSION_COLUMNS, [_version_row(each) for each in found["versions"]])
+    for each in found["versions"]:
+        if each["problem"] is not None:
+            print_note(f"version {each['version']}: {each['problem']}")
+    if found["disagreements"]:
+        click.echo()
+        print_table(LISTED_COLUMNS, [_listed_row(each) for each in found["disagreements"]])
+
+
+def _version_row(each: Mapping[str, Any]) -> tuple[object, ...]:
+    revoked = "-"
+    if each["revokedAtMs"] is not None:
+        moment = to_the_minute(write_instant(each["revokedAtMs"]))
+        revoked = f"{moment}, {each['afterRevocation']} after"
+    stored = "no" if each["isAltered"] else "yes"
+    return each["version"], each["exposures"], each["disagreed"], stored, revoked
+
+
+def _listed_row(each: Mapping[str, Any]) -> tuple[object, ...]:
+    return (
+        each["eventId"],
+        to_the_minute(write_instant(each["atMs"])),
+        each["unitId"],
+        each["version"],
+        each["reason"],
+        each["variant"],
+        each["expected"] or "none",
+        each["likely"],
+    )

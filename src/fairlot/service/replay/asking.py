@@ -1,0 +1,83 @@
+"""A replay over what is stored: the event log and every version of the manifest."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import Connection
+
+from fairlot.service.questions import UnknownExperiment
+from fairlot.service.replay.origins import Origins
+from fairlot.service.replay.replaying import DEFAULT_LISTED, replay
+from fairlot.service.replay.report import Replay
+from fairlot.service.replay.versions import StoredVersions
+from fairlot.store.audit import AuditFilter, read_audit_records
+from fairlot.store.experiments import experiments_of, newest_manifest
+from fairlot.store.manifest_versions import find_manifest
+from fairlot.store.tenants import ProjectRow
+from fairlot.warehouse.lake import open_lake
+from fairlot.warehouse.stored import StoredLog
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+HOLDOUT_PREFIX = "holdout."
+
+
+class _Summed(msgspec.Struct, frozen=True, rename="camel"):
+    server_sha256: str | None = None
+
+
+def replay_stored(
+    connection: Connection,
+    tenant: ProjectRow,
+    key: str,
+    events_dir: Path,
+    *,
+    listed: int = DEFAULT_LISTED,
+) -> Replay:
+    """Of an experiment, also one that was deleted, or of `holdout.<key>`. Raises UnknownExperiment
+    and UnusableLogFile."""
+    known = experiments_of(connection, tenant.id)
+    if key not in known and not key.startswith(HOLDOUT_PREFIX):
+        raise UnknownExperiment(key, known)
+    newest = newest_manifest(connection, tenant.id)
+    versions = StoredVersions(
+        key,
+        -1 if newest is None else newest.version,
+        lambda version: find_manifest(connection, tenant.id, version),
+        lambda version: _server_sum(connection, tenant, version),
+    )
+    project = f"{tenant.organization_key}/{tenant.key}"
+    stored = StoredLog(events_dir)
+    try:
+        with open_lake(events_dir, tenant.id) as lake:
+            session = lake.connection
+            origins = Origins(
+                versions, stored.stored_assignments, lambda: linked_ids(session, tenant.id)
+            )
+            return replay(session, tenant.id, origins, project=project, listed=listed)
+    finally:
+        stored.close(0)
+
+
+def linked_ids(connection: "DuckDBPyConnection", project_id: str) -> Mapping[str, set[str]]:
+    """The ids that a login has linked to an id, either way."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    rows = connection.execute(
+        "SELECT DISTINCT subject_id, user_id FROM identities WHERE project_id = ?", [project_id]
+    ).fetchall()
+    for subject_id, user_id in rows:
+        found[subject_id].add(user_id)
+        found[user_id].add(subject_id)
+    return found
+
+
+def _server_sum(connection: Connection, tenant: ProjectRow, version: int) -> str | None:
+    only = AuditFilter(
+        projects=frozenset({tenant.key}), action="manifest.publish", target=f"manifest:{version}"
+    )
+    rows = read_audit_records(connection, tenant.organization_id, limit=1, only=only)
+    return msgspec.json.decode(rows[0].details, type=_Summed).server_sha256 if rows else None
