@@ -44,7 +44,14 @@ class Past:
         origins = Origins(versions, self.assignments_of, lambda: self.linked)
         own = [each for each in self.exposures if each.experiment_key == key]
         with planted(own) as connection:
-            return replay(connection, PROJECT_ID, origins, project="default/default", listed=listed)
+            return replay(
+                connection,
+                PROJECT_ID,
+                origins,
+                project="default/default",
+                experiment_id=f"exp_{key}",
+                listed=listed,
+            )
 
     def assignments_of(self, experiment_id: str, unit_id: str) -> list[Assignment]:
         return [

@@ -58,7 +58,14 @@ def replay_stored(
             origins = Origins(
                 versions, stored.stored_assignments, lambda: linked_ids(session, tenant.id)
             )
-            return replay(session, tenant.id, origins, project=project, listed=listed)
+            return replay(
+                session,
+                tenant.id,
+                origins,
+                project=project,
+                experiment_id=known[key].id if key in known else key,
+                listed=listed,
+            )
     finally:
         stored.close(0)
 

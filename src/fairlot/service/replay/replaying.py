@@ -25,6 +25,7 @@ def replay(
     origins: Origins,
     *,
     project: str,
+    experiment_id: str,
     listed: int = DEFAULT_LISTED,
 ) -> Replay:
     """Of `origins.versions.experiment_key`. The connection has the relation `exposures`; at most
@@ -32,7 +33,7 @@ def replay(
     tally = _Tally(origins, listed)
     for units in units_of(connection, project_id, origins.versions.experiment_key):
         tally.add(units)
-    return tally.report(project)
+    return tally.report(project, experiment_id)
 
 
 @dataclass(slots=True)
@@ -110,11 +111,12 @@ class _Tally:
             if len(self.found) < self.listed:
                 self.found.append(explained(shown, verdict, judged.expected, self.origins.versions))
 
-    def report(self, project: str) -> Replay:
+    def report(self, project: str, experiment_id: str) -> Replay:
         exposures, disagreed = self.exposures.total(), self.causes.total()
         return Replay(
             project=project,
             experiment=self.origins.versions.experiment_key,
+            experiment_id=experiment_id,
             exposures=exposures,
             units=self.units,
             agreed=exposures - disagreed - self.not_checked.total(),

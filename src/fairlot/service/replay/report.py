@@ -106,6 +106,7 @@ class Replay(_Part, frozen=True, kw_only=True):
 
     project: str
     experiment: str
+    experiment_id: str
     exposures: int
     units: int
     agreed: int
