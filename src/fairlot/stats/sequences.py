@@ -1,7 +1,7 @@
 """Confidence sequences: intervals that hold at every look at once."""
 
 from collections.abc import Iterable
-from math import inf
+from math import ceil, inf
 from typing import Final
 
 import numpy as np
@@ -13,7 +13,7 @@ from fairlot.stats.results import Estimate, Interval
 DEFAULT_PLANNED_SIZE: Final = 10_000
 SMALLEST_ARM: Final = 100
 SUBJECTS_A_SQUARED_SKEWNESS: Final = 355
-SMALLEST_CONVERTED: Final = 10
+SMALLEST_CELL: Final = 10
 
 Floats = NDArray[np.float64]
 
@@ -67,30 +67,44 @@ def sequence_p(
 def gate_of(effect: Effect, is_conversion: bool) -> str | None:
     """Why the arms are too small to conclude from, or None.
 
-    Each needs 100 subjects, and 355 times the squared skewness of the metric (Kohavi et al.,
-    KDD 2014, section 3.5), so that means are near enough to normal; of a conversion 10 that
-    converted. Where nothing varies (skewness is None) there is no conclusion either.
+    Means have to be near enough to normal. Each arm needs 100 subjects; of a conversion 10 who
+    converted and 10 who did not; of anything else 355 times the squared skewness of what is
+    measured (Kohavi et al., KDD 2014, section 3.5), and where nothing varies there is no
+    conclusion. That the sequence then keeps its promise is simulated in `tests/statistical`.
     """
     arms = (
         ("control", effect.n_control, effect.skewness_control, effect.converted_control),
         ("treatment", effect.n_treatment, effect.skewness_treatment, effect.converted_treatment),
     )
     for name, n, skewness, converted in arms:
-        needed = int(np.ceil(smallest_arm(np.float64(skewness or 0.0))))
-        if n >= SMALLEST_ARM and skewness is None:
-            return f"all subjects of the {name} have the same value"
-        if n < needed:
-            return f"the {name} has {n:,} of the {needed:,} subjects that this metric needs"
-        if is_conversion and converted < SMALLEST_CONVERTED:
-            return (
-                f"the {name} has {converted} of the {SMALLEST_CONVERTED} conversions that it needs"
-            )
+        if n < SMALLEST_ARM:
+            return _lacking(name, n, SMALLEST_ARM, "subjects")
+        if is_conversion:
+            lacking = _lacking_conversions(name, n, converted)
+        else:
+            lacking = _lacking_subjects(name, n, skewness)
+        if lacking is not None:
+            return lacking
     return None
 
 
-def smallest_arm(skewness: Floats | np.float64) -> Floats | np.float64:
-    """How many subjects an arm needs before a conclusion."""
-    return np.maximum(SMALLEST_ARM, SUBJECTS_A_SQUARED_SKEWNESS * skewness * skewness)
+def _lacking_conversions(name: str, n: int, converted: int) -> str | None:
+    if converted < SMALLEST_CELL:
+        return _lacking(name, converted, SMALLEST_CELL, "conversions")
+    if n - converted < SMALLEST_CELL:
+        return _lacking(name, n - converted, SMALLEST_CELL, "subjects without a conversion")
+    return None
+
+
+def _lacking_subjects(name: str, n: int, skewness: float | None) -> str | None:
+    if skewness is None:
+        return f"all subjects of the {name} have the same value"
+    needed = ceil(SUBJECTS_A_SQUARED_SKEWNESS * skewness * skewness)
+    return _lacking(name, n, needed, "subjects") if n < needed else None
+
+
+def _lacking(name: str, found: int, needed: int, what: str) -> str:
+    return f"the {name} has {found:,} of the {needed:,} {what} that this metric needs"
 
 
 def running_intersections(intervals: Iterable[Interval]) -> tuple[Interval | None, ...]:

@@ -106,9 +106,15 @@ def test_confidence_sequence__no_difference__has_p_1() -> None:
         (
             arms(converted=(500, 9)),
             True,
-            "the treatment has 9 of the 10 conversions that it needs",
+            "the treatment has 9 of the 10 conversions that this metric needs",
         ),
         (arms(converted=(10, 500)), True, None),
+        (
+            arms(converted=(991, 500)),
+            True,
+            "the control has 9 of the 10 subjects without a conversion that this metric needs",
+        ),
+        (arms(skewness=(30.0, 30.0)), True, None),
         (arms(skewness=(None, 0.0)), False, "all subjects of the control have the same value"),
         (
             arms(n=(1, 1_000), skewness=(None, 0.0)),
