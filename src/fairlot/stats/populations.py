@@ -51,9 +51,7 @@ class Population:
         return factor * self.capped_mean(cap / factor) - self.capped_mean(cap)
 
 
-def with_lift(
-    responses: Floats, lift: float, is_conversion: bool, generator: Generator
-) -> Floats:
+def with_lift(responses: Floats, lift: float, is_conversion: bool, generator: Generator) -> Floats:
     """The responses with an effect planted: each times 1 + `lift`; of a conversion so many of
     those who have not converted (of a negative lift: who have) change over."""
     if lift == 0:

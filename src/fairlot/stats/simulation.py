@@ -144,9 +144,7 @@ def _by_fixed(_fractions: list[float], effect: Effect, rules: Rules) -> Interval
     return welch(effect, rules.alpha).interval
 
 
-_INTERVALS: Final[
-    Mapping[Method, Callable[[list[float], Effect, Rules], Interval | None]]
-] = {
+_INTERVALS: Final[Mapping[Method, Callable[[list[float], Effect, Rules], Interval | None]]] = {
     Method.SEQUENTIAL: _by_sequence,
     Method.GROUP_SEQUENTIAL: _by_plan,
     Method.FIXED: _by_fixed,

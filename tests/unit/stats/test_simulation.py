@@ -4,6 +4,7 @@ from math import inf
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import binomtest, kstest, ttest_ind
 
 from fairlot.stats.populations import POPULATIONS, Population, with_lift
@@ -13,11 +14,11 @@ from fairlot.stats.simulation import Rules, Share, Watched, cap_of, capped, summ
 EVERY_100 = range(100, 1_001, 100)
 
 
-def alternating(n: int) -> np.ndarray:
-    return np.arange(n) % 2 == 1
+def alternating(n: int) -> NDArray[np.bool_]:
+    return np.asarray(np.arange(n) % 2 == 1)
 
 
-def normal(n: int = 1_000) -> np.ndarray:
+def normal(n: int = 1_000) -> NDArray[np.float64]:
     return np.random.default_rng(5).standard_normal(n)
 
 
@@ -99,7 +100,7 @@ def test_watch__group_sequential__looks_as_often_as_planned() -> None:
     treated = alternating(1_000)
     values = normal() * 0.1
     values[500:700] += 1.0 * treated[500:700]
-    values[700:] -= 0.5 * treated[700:]
+    values[700:] -= 2 / 3 * treated[700:]
     plan = Rules(method=Method.GROUP_SEQUENTIAL, looks=2, planned_size=1_000)
     often = Rules(method=Method.GROUP_SEQUENTIAL, looks=10, planned_size=1_000)
     assert not watch([values], EVERY_100, treated, plan).excluded_zero
