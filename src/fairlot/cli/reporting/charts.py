@@ -28,18 +28,19 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
 class Strip:
-    """One interval of a forest plot, from 0 to UNITS."""
+    """One interval of a forest plot, from 0 to UNITS, and what all looks have in common."""
 
     low: float
     point: float
     high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    x: float
-    width: float
+    common: Span | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,14 @@ def colour_of(number: int) -> int:
 
 
 def strip_of(comparison: Comparison, scale: Scale) -> Strip:
-    low, high = comparison.interval.low, comparison.interval.high
-    return Strip(*(_x(scale, each) for each in (low, comparison.estimate, high)))
+    interval, running = comparison.interval, comparison.running
+    common = None
+    if running is not None:
+        start = _x(scale, running.low)
+        common = Span(start, round(_x(scale, running.high) - start, 1))
+    return Strip(
+        _x(scale, interval.low), _x(scale, comparison.estimate), _x(scale, interval.high), common
+    )
 
 
 def beyond_of(metric: MetricResult, scale: Scale) -> Span | None:

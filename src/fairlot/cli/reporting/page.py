@@ -41,6 +41,7 @@ from fairlot.cli.reporting.words import (
     metric_line,
     observed_share,
     reading_of,
+    reading_text,
     srm_text,
     srm_word,
     total_excluded,
@@ -139,6 +140,7 @@ class ReportPage:
     then: tuple[Notices, ...]
     metrics: tuple[ForestMetric, ...]
     has_margin: bool
+    has_common: bool
     series: tuple[Series, ...]
     other_series: tuple[Series, ...]
     figures: tuple[AllFigures, ...]
@@ -184,6 +186,7 @@ def page_of(result: ExperimentResult) -> ReportPage:
         then=_notices(result.findings, (Severity.NOTES,)),
         metrics=metrics,
         has_margin=any(metric.beyond is not None for metric in metrics),
+        has_common=any(row.strip and row.strip.common for each in metrics for row in each.rows),
         series=first,
         other_series=others,
         figures=tuple(_all_figures(ordered)),
@@ -226,7 +229,9 @@ def _metric(result: ExperimentResult, metric: MetricResult) -> ForestMetric:
         row = _arm_in(arm, figures)
         if comparison is not None:
             reading = reading_of(result, metric, comparison)
-            row = _compared(row, comparison, reading, figures, scale)
+            told = reading_text(result, metric, comparison)
+            row = replace(row, reading=told, tone=_TONES.get(reading, "plain"))
+            row = _compared(row, comparison, figures, scale)
         rows.append(row)
     return ForestMetric(
         name=metric.name,
@@ -243,18 +248,14 @@ def _arm_in(arm: ArmValue, figures: Figures) -> ForestRow:
     return ForestRow(name, count(arm.n), value)
 
 
-def _compared(
-    row: ForestRow, comparison: Comparison, reading: Reading, figures: Figures, scale: Scale
-) -> ForestRow:
+def _compared(row: ForestRow, comparison: Comparison, figures: Figures, scale: Scale) -> ForestRow:
     if comparison.is_gated:
-        return replace(row, gate=comparison.gate or reading.value)
+        return replace(row, gate=comparison.gate or row.reading)
     return replace(
         row,
         difference=typeset(figures.difference(comparison.estimate)),
         interval=typeset(figures.interval(comparison.interval)),
         p=probability(comparison.p),
-        reading=reading.value,
-        tone=_TONES.get(reading, "plain"),
         strip=strip_of(comparison, scale),
     )
 

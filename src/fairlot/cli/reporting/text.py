@@ -20,6 +20,7 @@ from fairlot.cli.reporting.words import (
     metric_line,
     observed_share,
     reading_of,
+    reading_text,
     srm_text,
     title_of,
     total_excluded,
@@ -119,7 +120,7 @@ def _metrics(result: ExperimentResult, style: ReportStyle) -> Iterator[str]:
         lines = [f"{title}, {metric_line(metric)}"]
         if number == 0:
             lines.append(_aligned(_HEADS, widths))
-        lines += [_painted(_aligned(cells, widths), reading, style) for cells, reading in rows]
+        lines += [_painted(_aligned(row.cells, widths), row, style) for row in rows]
         yield "\n".join(lines)
     yield drawn_intervals(metrics, style.width, style.strokes)
 
@@ -144,7 +145,8 @@ def _rows(result: ExperimentResult, metric: MetricResult, *, with_lifts: bool) -
             found.append(_Row((*_of_arm(arm, figures), "", "", "", "", ""), None))
         else:
             reading = reading_of(result, metric, comparison)
-            cells = _of_comparison(comparison, figures, reading, with_lifts=with_lifts)
+            told = reading_text(result, metric, comparison)
+            cells = _of_comparison(comparison, figures, told, with_lifts=with_lifts)
             found.append(_Row((*_of_arm(arm, figures), *cells), reading))
     return found
 
@@ -156,16 +158,16 @@ def _of_arm(arm: ArmValue, figures: Figures) -> tuple[str, ...]:
 
 
 def _of_comparison(
-    comparison: Comparison, figures: Figures, reading: Reading, *, with_lifts: bool
+    comparison: Comparison, figures: Figures, told: str, *, with_lifts: bool
 ) -> tuple[str, ...]:
     if comparison.is_gated:
-        return "", "", "", "", printable(comparison.gate or reading.value)
+        return "", "", "", "", printable(comparison.gate or told)
     return (
         figures.difference(comparison.estimate),
         figures.interval(comparison.interval),
         probability(comparison.p),
         lift_text(comparison.lift, with_interval=with_lifts),
-        reading.value,
+        told,
     )
 
 
@@ -177,12 +179,12 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     return _BETWEEN.join(padded).rstrip()
 
 
-def _painted(line: str, reading: Reading | None, style: ReportStyle) -> str:
+def _painted(line: str, row: _Row, style: ReportStyle) -> str:
     """The reading, which ends the line, in its colour."""
-    colour = None if reading is None else _READING_COLOURS.get(reading)
-    if reading is None or colour is None:
+    colour = None if row.reading is None else _READING_COLOURS.get(row.reading)
+    if colour is None:
         return line
-    return line.removesuffix(reading.value) + style.paint(reading.value, colour, bold=True)
+    return line.removesuffix(row.cells[-1]) + style.paint(row.cells[-1], colour, bold=True)
 
 
 def _split(result: ExperimentResult, style: ReportStyle) -> str:

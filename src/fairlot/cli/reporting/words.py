@@ -101,6 +101,15 @@ def reading_of(result: ExperimentResult, metric: MetricResult, comparison: Compa
     return Reading.BETTER if is_good else Reading.WORSE
 
 
+def reading_text(result: ExperimentResult, metric: MetricResult, comparison: Comparison) -> str:
+    """With a word on what it rests, where the interval of today alone would not tell."""
+    reading = reading_of(result, metric, comparison)
+    holds_zero = comparison.interval.low <= 0 <= comparison.interval.high
+    if reading in {Reading.BETTER, Reading.WORSE} and holds_zero:
+        return f"{reading.value} (all looks)"
+    return reading.value
+
+
 def in_order(metrics: Sequence[MetricResult]) -> list[MetricResult]:
     """Primary metrics, guardrails, secondary ones."""
     return sorted(metrics, key=lambda metric: _ROLE_ORDER.index(metric.role))

@@ -39,6 +39,14 @@ def test_strip__an_interval__is_in_thousandths_of_the_scale() -> None:
     assert (strip.low, strip.point, strip.high) == (250, 625, 1000)
 
 
+def test_strip__what_all_looks_have_in_common__is_in_it() -> None:
+    interval, running = Interval(low=-0.02, high=0.04), Interval(low=0.0, high=0.02)
+    strip = strip_of(a_comparison(interval=interval, running=running), Scale(-0.04, 0.04))
+    assert strip.common is not None
+    assert (strip.common.x, strip.common.width) == (500, 250)
+    assert strip_of(a_comparison(interval=interval), Scale(-0.04, 0.04)).common is None
+
+
 def test_beyond__a_margin__is_on_the_side_that_is_worse() -> None:
     fewer = a_metric("tickets", margin=0.02, direction=Direction.DECREASE)
     more = a_metric("revenue", margin=0.02, direction=Direction.INCREASE)

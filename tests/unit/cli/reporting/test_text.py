@@ -71,6 +71,16 @@ def test_report_text__colour__marks_the_verdict_and_what_is_better() -> None:
     assert "\x1b[32m\x1b[1mbetter\x1b[0m" in text
 
 
+def test_report_text__zero_inside_today_and_outside_of_all_looks__says_what_it_rests_on() -> None:
+    rests = a_comparison(
+        interval=Interval(low=-0.001, high=0.06),
+        running=Interval(low=0.002, high=0.05),
+        is_significant=True,
+    )
+    text = report_text(a_result(a_metric("purchase", rests)), PLAIN)
+    assert "  better (all looks)" in text
+
+
 def test_report_text__blocked__says_why_first_and_concludes_nothing() -> None:
     lines = lines_of(blocked())
     assert lines.index("Blocks the verdict") < lines.index("Who was in it")
