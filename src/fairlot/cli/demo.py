@@ -16,7 +16,7 @@ import click
 
 from fairlot.cli.applying import apply_files
 from fairlot.cli.child_server import running_server
-from fairlot.cli.control import ControlClient
+from fairlot.cli.control import ControlClient, organization_path
 from fairlot.cli.data import opened_store
 from fairlot.cli.demo_report import Outcome, outcome_document, print_outcome
 from fairlot.cli.errors import CommandFailed
@@ -24,6 +24,7 @@ from fairlot.cli.files import read_readable_files
 from fairlot.cli.in_process import in_process_transport
 from fairlot.cli.options import data_option_with, json_option, read_settings
 from fairlot.cli.output import print_json, print_note, progress
+from fairlot.cli.past import DAYS, VISITORS, send_past_visitors
 from fairlot.cli.ports import pick_port
 from fairlot.cli.split import split_of
 from fairlot.cli.visitors import Answer, ask_everything, questions_of, request_body
@@ -44,6 +45,7 @@ ORG = PROJECT = "default"
 EXPLAINED = "loyalty-price"
 LOG_TIMEOUT_S = 10.0
 POLL_S = 0.05
+DAY_MS = 86_400_000
 
 
 class DemoFailed(CommandFailed):
@@ -52,11 +54,14 @@ class DemoFailed(CommandFailed):
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """The demo's data directory, ready to be served."""
+    """The demo's data directory, ready to be served. `past_key` is the API key for what happened
+    before, from `began_ms` on; None where the shop was there already, with its past."""
 
     settings: Settings
     token: str
     serving: ProjectServing
+    began_ms: int
+    past_key: str | None
 
 
 @click.command
@@ -72,16 +77,17 @@ class Shop:
 def demo(port: int | None, subjects: int, once: bool, data_dir: str | None, as_json: bool) -> None:
     """Apply the demo shop, start a server, and let simulated visitors ask it over HTTP.
 
-    Prints the split of each experiment beside its weights, the exposures in the event log, and
-    one explained decision; then serves on until Ctrl-C. Exit code 1 when a split or the log is
-    not what it must be.
+    Before them come those of four weeks, on a clock that stands in the past. Prints the split of
+    each experiment beside its weights, the exposures in the event log, and one explained decision;
+    then serves on until Ctrl-C. Exit code 1 when a split or the log is not what it must be.
     """
     port = pick_port(HOST, port, PORT)
     with _terminable(), _data_directory(data_dir) as directory:
         shop = _open_shop(directory)
         with running_server(HOST, port, shop.settings.data_dir) as wait:
+            _bring_the_past(shop, port)
             outcome = _run_visitors(shop, port, subjects)
-            _report(outcome, subjects, as_json)
+            _report(outcome, subjects, shop, as_json)
             if once:
                 return
             _print_invitation(shop.token, outcome.url, as_json)
@@ -114,19 +120,35 @@ def _open_shop(directory: str) -> Shop:
             "database_url: is set, and the demo would publish its shop there; unset"
             " FAIRLOT_DATABASE_URL, or run it where fairlot.toml does not set it"
         )
+    began_ms = time.time_ns() // 1_000_000 - DAYS * DAY_MS
     with opened_store(settings) as store:
-        bootstrap(store)
-        with as_file(files("fairlot.cli") / "shop") as shop:
-            found = read_readable_files(shop, "")
-            with in_process_transport(settings, store) as transport:
-                apply_files(ControlClient(transport), ORG, PROJECT, found)
+        is_new = bootstrap(store, now_ms=began_ms) is not None
+        with (
+            as_file(files("fairlot.cli") / "shop") as shop,
+            in_process_transport(settings, store, clock_ms=lambda: began_ms) as transport,
+        ):
+            client = ControlClient(transport)
+            apply_files(client, ORG, PROJECT, read_readable_files(shop, ""))
+            past_key = _key_for_the_past(client) if is_new else None
         with store.writing() as connection:
             project = existing_project(connection, ORG, PROJECT)
             token = live_token(
                 connection, project, actor=SYSTEM, now_ms=time.time_ns() // 1_000_000
             )
         serving = load_snapshot(store).projects[ORG, PROJECT]
-    return Shop(settings, token, serving)
+    return Shop(settings, token, serving, began_ms, past_key)
+
+
+def _key_for_the_past(client: ControlClient) -> str:
+    asked = {"scopes": ["ingest"], "name": "visitors of the past"}
+    return str(client.request("POST", organization_path(ORG, "keys"), asked).json["key"])
+
+
+def _bring_the_past(shop: Shop, port: int) -> None:
+    if shop.past_key is not None:
+        url = f"http://{HOST}:{port}/v1/{ORG}/manifest.json"
+        with progress("visitors of the past", VISITORS) as advance:
+            send_past_visitors(url, shop.past_key, shop.began_ms, advance)
 
 
 def _run_visitors(shop: Shop, port: int, subjects: int) -> Outcome:
@@ -183,9 +205,11 @@ def _explain_one(shop: Shop, answers: list[Answer]) -> tuple[str, Explanation]:
     return question.visitor_id, explanation
 
 
-def _report(outcome: Outcome, subjects: int, as_json: bool) -> None:
+def _report(outcome: Outcome, subjects: int, shop: Shop, as_json: bool) -> None:
     document = outcome_document(outcome) if as_json else {}
     if not as_json:
+        if shop.past_key is not None:
+            click.echo(f"{VISITORS:,} visitors came in the {DAYS} days before, and ordered or not.")
         print_outcome(outcome, subjects)
     if outcome.problems:
         raise DemoFailed("; ".join(outcome.problems), document)
@@ -194,7 +218,7 @@ def _report(outcome: Outcome, subjects: int, as_json: bool) -> None:
 
 
 def _print_invitation(token: str, url: str, as_json: bool) -> None:
-    """The three lines to try; on stderr when stdout is for a program."""
+    """The lines to try; on stderr when stdout is for a program."""
     say = print_note if as_json else click.echo
     say(f"\nServing on {url} until Ctrl-C. Try:\n")
     for question in questions_of(1)[:2]:

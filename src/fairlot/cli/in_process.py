@@ -5,7 +5,7 @@ import asyncio
 import getpass
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
 
@@ -79,16 +79,24 @@ class InProcessTransport:
         }
 
 
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 @contextmanager
 def in_process_transport(
-    settings: Settings, store: Store, variables: Mapping[str, str] = os.environ
+    settings: Settings,
+    store: Store,
+    variables: Mapping[str, str] = os.environ,
+    *,
+    clock_ms: Callable[[], int] = _now_ms,
 ) -> Iterator[InProcessTransport]:
     log = StoredLog(settings.events_dir)
     merges = OnDemandLog(settings.events_dir)
     profiles = KnownProfiles(
-        open_profile_store(settings.data_dir, settings.database_url), merges, NO_RULES, _now_ms
+        open_profile_store(settings.data_dir, settings.database_url), merges, NO_RULES, clock_ms
     )
-    services = _services(settings, store, log, profiles)
+    services = _services(settings, store, log, profiles, clock_ms)
     try:
         yield InProcessTransport(serve_routes(services), local_actor(variables))
     finally:
@@ -112,12 +120,12 @@ def _user_name() -> str:
         return str(os.getuid())
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def _services(
-    settings: Settings, store: Store, log: StoredLog, profiles: KnownProfiles
+    settings: Settings,
+    store: Store,
+    log: StoredLog,
+    profiles: KnownProfiles,
+    clock_ms: Callable[[], int],
 ) -> Services:
     def load(before: Snapshot | None) -> Snapshot:
         """Most commands need none, and compiling thousands of experiments takes its time: it is
@@ -129,7 +137,7 @@ def _services(
         decisions=decisions,
         store=store,
         profiles=profiles,
-        feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), _now_ms),
+        feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), clock_ms),
         privacy=profiles.rejections,
         deletions=Deletions(
             store=store,
@@ -137,7 +145,7 @@ def _services(
             log=log,
             events_dir=settings.events_dir,
             own_file=None,
-            clock_ms=_now_ms,
+            clock_ms=clock_ms,
         ),
         store_generation=store.generation,
         log=log,
@@ -145,6 +153,6 @@ def _services(
         worker_files=WorkerFiles(settings.data_dir / "run" / "metrics"),
         throttle=Throttle(time.monotonic),
         addresses=Addresses(),
-        clock_ms=_now_ms,
+        clock_ms=clock_ms,
         events_dir=settings.events_dir,
     )
