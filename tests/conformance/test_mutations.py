@@ -40,7 +40,7 @@ MUTATIONS = {
     ),
     "once too often": (
         *(ENGINE, "engine/history.py"),
-        *("if holds(each.properties)) >= count", "if holds(each.properties)) > count"),
+        *("found), count)) == count", "found), count + 1)) > count"),
     ),
     "no history": (
         *(ENGINE, "engine/audience.py"),
