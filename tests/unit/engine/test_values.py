@@ -4,7 +4,9 @@ import pytest
 
 from fairlot.engine import Audience, Context, InvalidExperiment, compile_condition, compile_regex
 from fairlot.engine.audience import compile_page
+from fairlot.engine.bucketing import rate_draw
 from fairlot.engine.conditions import compile_rule, paths_read
+from fairlot.engine.step import describe_draw
 from fairlot.engine.urls import read_url
 
 
@@ -79,3 +81,11 @@ def test_url_pattern__lone_surrogate_in_the_address__no_match(pattern: str) -> N
 )
 def test_read_url__host_that_no_browser_takes__unparsable(url: str) -> None:
     assert read_url(url) is None
+
+
+def test_draw__explained__says_where_it_goes_on() -> None:
+    seen = describe_draw(rate_draw("salt", "holdout", 2_500, inside="held", outside=None), "user-1")
+    assert seen.details["ranges"] == [
+        {"start": 0, "end": 2_500, "outcome": "held"},
+        {"start": 2_500, "end": 10_000, "outcome": "goes on"},
+    ]

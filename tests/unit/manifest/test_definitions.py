@@ -67,3 +67,10 @@ def test_definition__as_json__is_read_back(
 def test_definition__that_is_none__is_refused(document: bytes, problem: str) -> None:
     with pytest.raises(UnreadableDefinition, match=problem.replace("$", r"\$")):
         definition_from_json(document)
+
+
+def test_kind__of_many__is_spelled_as_in_routes() -> None:
+    assert [each.plural for each in (DocumentKind.LAYER, DocumentKind.PROPERTY)] == [
+        "layers",
+        "properties",
+    ]

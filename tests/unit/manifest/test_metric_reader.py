@@ -222,3 +222,14 @@ def test_measure__that_fits_no_kind__is_refused(fields: str, problem: str) -> No
 def test_where__outside_what_warehouses_answer__is_refused(where: str, problem: str) -> None:
     found = problems_with(f"metrics: [{{key: m, kind: sum, eventName: e, where: {where}}}]")
     assert found == [f"3: metrics[0].where{problem}"]
+
+
+def test_where__all_that_warehouses_answer__is_read() -> None:
+    where = "{a: {$in: [x, 1], $gte: 1, $exists: true}, $not: {b: y}, $or: [{c: {$ne: 2}}]}"
+    text = f"metrics: [{{key: m, kind: sum, eventName: e, where: {where}}}]"
+    (metric,) = with_lines(text).metrics
+    assert metric["where"] == {
+        "a": {"$in": ["x", 1], "$gte": 1, "$exists": True},
+        "$not": {"b": "y"},
+        "$or": [{"c": {"$ne": 2}}],
+    }
