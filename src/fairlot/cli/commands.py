@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("fairlot.cli.backup:backup", "Copy the data directory, while it is served."),
     "restore": ("fairlot.cli.backup:restore_command", "Put a backup back, so that clients go on."),
     "preview": ("fairlot.cli.preview:preview", "Make a link that shows a variant, or revoke one."),
+    "calc": ("fairlot.cli.calc:calc", "Every figure of the method from totals, and sizes."),
     "schema": ("fairlot.cli.schema:schema", "Print the JSON Schema of experiment files."),
     "openapi": ("fairlot.cli.openapi:openapi", "Print the OpenAPI document of the server."),
 }

@@ -127,7 +127,7 @@ def _scaled(shape: Sequence[float], alpha: float) -> float:
     def excess(scale: float) -> float:
         return crossing(fractions, [scale * each for each in shape])[-1] - alpha
 
-    return float(brentq(excess, 0.1, 20.0, xtol=1e-12))
+    return float(brentq(excess, 0.1, 20.0, xtol=1e-9))
 
 
 @dataclass(frozen=True, slots=True)
