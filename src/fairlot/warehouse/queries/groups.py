@@ -15,7 +15,7 @@ from ibis.expr.types import BooleanValue, IntegerValue, NumericValue, StringValu
 from fairlot.stats.sufficient import Question, View
 from fairlot.warehouse.queries.days import DAY_MS, offsets_in
 from fairlot.warehouse.queries.measures import Measures, Response
-from fairlot.warehouse.queries.subjects import ANALYSED, NOT_HUMAN
+from fairlot.warehouse.queries.subjects import ANALYSED, NOT_HUMAN, decoded, status_of
 
 NO_HISTORY: Final = "f"
 _CAP_DAYS: Final = 7
@@ -71,6 +71,7 @@ class Grouping:
     def counts(self, subjects: Table) -> Table:
         """How many subjects each group has, `exposed`, and of those `n0`... for each window. The
         excluded have no day, and the variants that they were seen in instead."""
+        subjects = decoded(subjects.mutate(status=status_of(subjects)))
         is_analysed = subjects.status == ANALYSED
         masks = [name for name in subjects.columns if name.startswith("mask")]
         is_masked = ~is_analysed & (subjects.status != NOT_HUMAN)

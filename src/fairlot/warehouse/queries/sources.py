@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import ibis
 from ibis.expr.types import Table
 
 from fairlot.events.properties import EXCLUDED, SWITCHED
@@ -16,52 +15,38 @@ from fairlot.stats.sufficient import Question
 from fairlot.warehouse.queries.dialects import Dialect
 from fairlot.warehouse.queries.errors import UnusableQuestion
 from fairlot.warehouse.queries.measures import COVARIATE_WINDOW_MS, property_paths
+from fairlot.warehouse.queries.steps import Steps
 
 PROPERTIES: Final = "properties."
 _SEGMENT_COLUMNS: Final = ("device", "source")
-_PREFIX: Final = "fairlot_"
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Ibis tables, and the common table expressions that they name: `definitions` of `dialect`."""
+    """The first steps of a query."""
 
     exposures: Table
     conversions: Table
     identities: Table
-    definitions: Mapping[str, str]
-
-    def prefixed(self, sql: str, dialect: Dialect) -> str:
-        """`sql`, which reads the tables, as a whole query."""
-        listed = [
-            f"{dialect.quoted(name)} AS (\n  {text}\n)" for name, text in self.definitions.items()
-        ]
-        if sql.startswith("WITH "):
-            return f"WITH {', '.join([*listed, sql.removeprefix('WITH ')])}"
-        return f"WITH {', '.join(listed)}\n{sql}"
 
 
 Column = tuple[str, str]  # its type, and the SQL of it
 
 
-def sources_of(question: Question, dialect: Dialect) -> Sources:
-    tables = {
-        "exposures": (_exposure_columns(question, dialect), _exposure_filter(question, dialect)),
-        "conversions": (
-            _conversion_columns(property_paths(question), dialect),
-            _conversion_filter(question, dialect),
-        ),
-        "identities": (_identity_columns(dialect), _identity_filter(question, dialect)),
-    }
-    made = {
-        name: ibis.table({key: kind for key, (kind, _) in columns.items()}, name=_PREFIX + name)
-        for name, (columns, _) in tables.items()
-    }
-    definitions = {
-        _PREFIX + name: _select(name, columns, where, dialect)
-        for name, (columns, where) in tables.items()
-    }
-    return Sources(made["exposures"], made["conversions"], made["identities"], definitions)
+def sources_of(question: Question, steps: Steps) -> Sources:
+    """Raises UnusableQuestion."""
+    to = steps.dialect
+    paths = property_paths(question)
+
+    def step(name: str, columns: Mapping[str, Column], where: Sequence[str]) -> Table:
+        kinds = {key: kind for key, (kind, _) in columns.items()}
+        return steps.written(name, kinds, _select(name, columns, where, to))
+
+    return Sources(
+        step("exposures", _exposure_columns(question, to), _exposure_filter(question, to)),
+        step("conversions", _conversion_columns(paths, to), _conversion_filter(question, to)),
+        step("identities", _identity_columns(to), _identity_filter(question, to)),
+    )
 
 
 def property_column(path: Sequence[str], form: str) -> str:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import ibis
 from ibis.expr.types import Table
 
 from fairlot.stats.sufficient import Question
@@ -10,7 +9,8 @@ from fairlot.warehouse.queries.dialects import Dialect
 from fairlot.warehouse.queries.errors import UnusableQuestion
 from fairlot.warehouse.queries.groups import Grouping, joined_all, with_group
 from fairlot.warehouse.queries.measures import Measures, measures_of
-from fairlot.warehouse.queries.sources import Sources, sources_of
+from fairlot.warehouse.queries.sources import sources_of
+from fairlot.warehouse.queries.steps import Statement, Steps
 from fairlot.warehouse.queries.subjects import (
     MAX_PHASES,
     MAX_VARIANTS,
@@ -19,15 +19,7 @@ from fairlot.warehouse.queries.subjects import (
     linked,
     variants_of,
 )
-from fairlot.warehouse.queries.totals import attributed, subject_totals, without_repeats
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """SQL, and the names of the columns of its rows."""
-
-    sql: str
-    columns: tuple[str, ...]
+from fairlot.warehouse.queries.totals import attributed, marked, subject_totals, without_repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +32,33 @@ class Subjects:
 
 def group_statement(question: Question, dialect: Dialect, *, may_repeat: bool) -> Statement:
     """Raises UnusableQuestion."""
-    question = checked(question)
-    sources, measures = sources_of(question, dialect), measures_of(question)
-    subjects = subjects_of(sources, question, measures, may_repeat=may_repeat)
+    question, measures, steps = checked(question), measures_of(question), Steps(dialect)
+    subjects = subjects_of(question, measures, steps, may_repeat=may_repeat)
     grouping = Grouping(question, measures)
-    counts = grouping.counts(subjects.exposed)
+    counts = steps.step("counts", grouping.counts(subjects.exposed))
     if not question.metrics:
-        return written(counts, sources, dialect)
+        return steps.finished(counts)
     caps = grouping.caps(subjects.totals, counts)
-    capped = grouping.capped(subjects.totals, caps)
-    means = grouping.means(capped, counts)
-    deviations = grouping.deviations(capped, means)
+    caps = None if caps is None else steps.step("caps", caps)
+    capped = steps.step("measured", grouping.capped(subjects.totals, caps))
+    means = steps.step("means", grouping.means(capped, counts))
+    deviations = steps.step("deviations", grouping.deviations(capped, means))
     rows = with_group(with_group(counts, means, "left"), deviations, "left")
-    return written(rows if caps is None else joined_all(rows, caps), sources, dialect)
+    return steps.finished(rows if caps is None else joined_all(rows, caps))
 
 
 def subjects_of(
-    sources: Sources, question: Question, measures: Measures, *, may_repeat: bool
+    question: Question, measures: Measures, steps: Steps, *, may_repeat: bool
 ) -> Subjects:
-    links = linked(sources.identities)
-    exposed = exposed_subjects(sources, question, links)
+    """Raises UnusableQuestion."""
+    sources = sources_of(question, steps)
+    links = steps.step("links", linked(sources.identities))
+    exposed = exposed_subjects(sources.exposures, question, links, steps)
     events = sources.conversions
-    events = canonical(without_repeats(events) if may_repeat else events, links)
-    near = attributed(exposed, events, question, measures)
-    return Subjects(exposed, subject_totals(near, measures))
-
-
-def written(rows: Table, sources: Sources, dialect: Dialect) -> Statement:
-    sql = str(ibis.to_sql(rows, dialect=dialect.ibis))
-    return Statement(sources.prefixed(sql, dialect), rows.columns)
+    events = marked(without_repeats(events) if may_repeat else events, measures)
+    near = attributed(exposed, canonical(events, links), question, measures)
+    near = steps.step("events", near)
+    return Subjects(exposed, steps.step("totals", subject_totals(near, measures)))
 
 
 def checked(question: Question) -> Question:

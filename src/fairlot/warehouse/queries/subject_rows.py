@@ -12,9 +12,9 @@ from fairlot.warehouse.queries.dialects import dialect_named
 from fairlot.warehouse.queries.engines import Engine, Row
 from fairlot.warehouse.queries.groups import NO_HISTORY, Grouping, block_of
 from fairlot.warehouse.queries.measures import Measures, Response, measures_of
-from fairlot.warehouse.queries.sources import sources_of
-from fairlot.warehouse.queries.statement import checked, subjects_of, written
-from fairlot.warehouse.queries.subjects import ANALYSED, variants_of
+from fairlot.warehouse.queries.statement import checked, subjects_of
+from fairlot.warehouse.queries.steps import Steps
+from fairlot.warehouse.queries.subjects import ANALYSED, decoded, status_of, variants_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,12 +44,11 @@ def per_subject(engine: Engine, question: Question) -> SubjectRows:
     """Raises QueryFailed and UnusableQuestion. Holds all subjects in memory."""
     import numpy as np
 
-    dialect = dialect_named(engine.dialect)
     question, measures = checked(question), measures_of(question)
-    sources = sources_of(question, dialect)
-    subjects = subjects_of(sources, question, measures, may_repeat=engine.may_repeat)
+    steps = Steps(dialect_named(engine.dialect))
+    subjects = subjects_of(question, measures, steps, may_repeat=engine.may_repeat)
     table = _joined(subjects.exposed, subjects.totals, question, measures)
-    statement = written(table, sources, dialect)
+    statement = steps.finished(table)
     rows = np.array(_numbers(engine.fetch(statement.sql)), dtype=np.float64)
     rows = rows.reshape(-1, len(statement.columns))
     return _read(dict(zip(statement.columns, rows.T, strict=True)), question, measures)
@@ -60,16 +59,15 @@ def _numbers(rows: list[Row]) -> list[list[float]]:
 
 
 def _joined(exposed: Table, totals: Table, question: Question, measures: Measures) -> Table:
-    analysed = exposed.filter(exposed.status == ANALYSED)
+    analysed = decoded(exposed.filter(status_of(exposed) == ANALYSED))
     day = Grouping(question, measures).day(analysed.rel)
-    taken = analysed.select("subject", "rel", "phase", "variant", day=day)
+    taken = analysed.select("identity", "key", "rel", "phase", "variant", day=day)
     if not question.metrics:
-        return taken.drop("subject")
-    names = [
-        f"{when}{each}" for each in range(len(measures.totals)) for when in ("after", "before")
-    ]
-    mine = totals.select("no_history", *names, of="subject")
-    joined = taken.left_join(mine, taken.subject == mine.of)
+        return taken.drop("identity", "key")
+    numbers = range(len(measures.totals))
+    names = [f"{when}{number}" for number in numbers for when in ("after", "before")]
+    mine = totals.select("no_history", *names, of="identity", at="key")
+    joined = taken.left_join(mine, [("identity", "of"), ("key", "at")])
     none = {name: joined[name].fill_null(0.0) for name in names}
     history = ibis.ifelse(joined.of.isnull(), 1.0, joined.no_history)
     return joined.select("rel", "phase", "variant", "day", no_history=history, **none)

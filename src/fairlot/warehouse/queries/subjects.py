@@ -15,7 +15,7 @@ import ibis
 from ibis.expr.types import IntegerValue, Table
 
 from fairlot.stats.sufficient import Exclusion, Question
-from fairlot.warehouse.queries.sources import Sources
+from fairlot.warehouse.queries.steps import Steps
 
 MAX_VARIANTS: Final = 255
 MAX_PHASES: Final = 1024
@@ -97,20 +97,22 @@ def canonical(events: Table, links: Table) -> Table:
     )
 
 
-def exposed_subjects(sources: Sources, question: Question, links: Table) -> Table:
-    """`subject`, `status`, `mask0`... and of the first exposure `rel` (milliseconds since the
-    start), `phase`, `variant`, `sender` and, if asked for, `segment`."""
-    coded = _coded(canonical(sources.exposures, links), question)
+def exposed_subjects(exposures: Table, question: Question, links: Table, steps: Steps) -> Table:
+    """`subject` and a hash of it, `identity`; of its first exposure `key`, `sender` and, if asked
+    for, `segment`; of all of them `mask0`... `decoded` tells what `key` says."""
+    coded = _coded(canonical(exposures, links), question)
+    if question.segment_by is not None:
+        coded = steps.step("coded", coded)
     masks = [name for name in coded.columns if name.startswith("mask")]
-    grouped = coded.group_by("subject").agg(
+    firsts = coded.group_by("subject").agg(
         key=coded.key.min(),
         sender=coded.sender.argmin(coded.key),
         **{name: coded[name].bit_or() for name in masks},
     )
-    subjects = _decoded(grouped, masks)
-    if question.segment_by is None:
-        return subjects.drop("key")
-    return _with_segment(subjects, coded).drop("key")
+    firsts = steps.step("firsts", firsts)
+    if question.segment_by is not None:
+        firsts = steps.step("segmented", _with_segment(firsts, coded))
+    return steps.hashed("subjects", firsts, "subject", "identity")
 
 
 def _coded(exposures: Table, question: Question) -> Table:
@@ -165,26 +167,29 @@ def _bits(number: IntegerValue, mask: int, variants: Variants, flags: IntegerVal
     return bits + flags if mask == 0 else bits
 
 
-def _decoded(grouped: Table, masks: Sequence[str]) -> Table:
-    code = grouped.key % IN_KEY
-    split = grouped.mutate(code=code, since_ms=((grouped.key - code) / IN_KEY).cast("int64"))
+def decoded(rows: Table) -> Table:
+    """With what `key` says: `rel` (milliseconds since the start), `phase` and `variant`."""
+    code = rows.key % IN_KEY
+    split = rows.mutate(code=code, since_ms=((rows.key - code) / IN_KEY).cast("int64"))
     variant = split.code % CODES
-    named = split.mutate(variant=variant, phase=((split.code - variant) / CODES).cast("int64"))
-    is_public = named.since_ms >= _PUBLIC_KEY
-    rel = named.since_ms - ibis.ifelse(is_public, _PUBLIC_KEY, 0)
-    return named.select(
-        "subject", "key", "sender", "variant", "phase", *masks,
-        rel=rel, status=_status(named, masks),
-    )  # fmt: skip
+    is_public = split.since_ms >= _PUBLIC_KEY
+    return split.mutate(
+        variant=variant,
+        phase=((split.code - variant) / CODES).cast("int64"),
+        rel=split.since_ms - ibis.ifelse(is_public, _PUBLIC_KEY, 0),
+    ).drop("code", "since_ms")
 
 
-def _status(subjects: Table, masks: Sequence[str]) -> IntegerValue:
+def status_of(subjects: Table) -> IntegerValue:
+    """ANALYSED, or why not."""
+    masks = [name for name in subjects.columns if name.startswith("mask")]
     flags = subjects.mask0
-    several = _several([subjects[name] - (flags % _FLAGS if name == "mask0" else 0)
-                        for name in masks])  # fmt: skip
+    several = _several(
+        [subjects[name] - (flags % _FLAGS if name == "mask0" else 0) for name in masks]
+    )
     return ibis.cases(
         (subjects.key.isnull(), NOT_HUMAN),
-        (subjects.since_ms >= _PUBLIC_KEY, _STATUS_OF[Exclusion.PUBLIC]),
+        (subjects.key >= _PUBLIC_KEY * IN_KEY, _STATUS_OF[Exclusion.PUBLIC]),
         ((flags & _LEFT) != 0, _STATUS_OF[Exclusion.EXCLUDED_ON_LOGIN]),
         ((flags & _SWITCHED) != 0, _STATUS_OF[Exclusion.SWITCHED]),
         (several, _STATUS_OF[Exclusion.SEVERAL_VARIANTS]),
@@ -201,14 +206,13 @@ def _several(bits: Sequence[IntegerValue]) -> ibis.expr.types.BooleanValue:
     return doubled | (sum(ibis.ifelse(each != 0, 1, 0) for each in bits) > 1)
 
 
-def _with_segment(subjects: Table, coded: Table) -> Table:
+def _with_segment(firsts: Table, coded: Table) -> Table:
     """Of two first exposures at the same moment the lesser value counts; `=` stands before all
     values, so that none and an empty one are two."""
-    firsts = subjects.inner_join(
-        coded.select(of="subject", first_key="key", segment="segment"),
-        [subjects.subject == ibis._.of, subjects.key == ibis._.first_key],
+    found = firsts.select(of="subject", first="key").inner_join(
+        coded.select("subject", "key", "segment"), [("of", "subject"), ("first", "key")]
     )
-    segments = firsts.group_by("subject").agg(found=firsts.segment.min())
-    joined = subjects.left_join(segments, "subject")
+    segments = found.group_by("of").agg(found=found.segment.min())
+    joined = firsts.left_join(segments, [("subject", "of")])
     value = ibis.ifelse(joined.found.isnull(), "", ibis.literal("=") + joined.found)
-    return joined.mutate(segment=value).drop("found", "subject_right")
+    return joined.mutate(segment=value).drop("found", "of")

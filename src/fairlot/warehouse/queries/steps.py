@@ -1,0 +1,61 @@
+"""The steps of a query: common table expressions with names that say what they hold.
+
+Each is compiled by itself: what is read twice, Ibis would write twice, and it is computed twice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import ibis
+from ibis.expr.types import Table
+
+from fairlot.warehouse.queries.dialects import Dialect
+
+_PREFIX: Final = "fairlot_"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL, and the names of the columns of its rows."""
+
+    sql: str
+    columns: tuple[str, ...]
+
+
+class Steps:
+    """The steps so far, in the SQL of one dialect."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._definitions: dict[str, str] = {}
+
+    def written(self, name: str, columns: Mapping[str, Any], sql: str) -> Table:
+        """A step that is SQL already; `columns` are the types that it gives."""
+        self._definitions[_PREFIX + name] = sql
+        return ibis.table(dict(columns), name=_PREFIX + name)
+
+    def step(self, name: str, rows: Table) -> Table:
+        """A step that later ones may read several times."""
+        self._definitions[_PREFIX + name] = self._compiled(rows)
+        return ibis.table(rows.schema(), name=_PREFIX + name)
+
+    def hashed(self, name: str, rows: Table, column: str, hashed: str) -> Table:
+        """A step that adds a hash of a text column to a step."""
+        to = self.dialect
+        sql = f"SELECT *, {to.hashed(to.quoted(column))} AS {to.quoted(hashed)}"
+        source = to.quoted(rows.get_name())
+        return self.written(name, {**rows.schema(), hashed: "int64"}, f"{sql} FROM {source}")
+
+    def finished(self, rows: Table) -> Statement:
+        """The whole query, whose last step gives `rows`."""
+        listed = ", ".join(
+            f"{self.dialect.quoted(name)} AS (\n{sql}\n)" for name, sql in self._definitions.items()
+        )
+        last = self._compiled(rows)
+        if last.startswith("WITH "):
+            return Statement(f"WITH {listed}, {last.removeprefix('WITH ')}", rows.columns)
+        return Statement(f"WITH {listed}\n{last}", rows.columns)
+
+    def _compiled(self, rows: Table) -> str:
+        return str(ibis.to_sql(rows, dialect=self.dialect.ibis))
