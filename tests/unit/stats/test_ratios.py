@@ -55,6 +55,10 @@ def test_ratio__nobody_has_the_denominator__says_so() -> None:
     assert effect_of(nothing, something, responses=2) is NoEffect.NO_DENOMINATOR
 
 
+def test_response__nobody__none() -> None:
+    assert response_of(moments([]), 1) is None
+
+
 def test_ratio__the_same_for_all__no_variance() -> None:
     always = measured([0.3, 0.6, 2.1], [0.1, 0.2, 0.7], responses=2)
     assert effect_of(always, always, responses=2) is NoEffect.NO_VARIANCE
