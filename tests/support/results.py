@@ -99,6 +99,7 @@ def looks_of(estimate: float, standard_error: float, n: int, days: int = 14) -> 
                 n=int(n * part),
                 estimate=own,
                 interval=interval,
+                p=0.5,
                 running=Interval(low=low, high=high) if low <= high else None,
             )
         )

@@ -51,6 +51,7 @@ class Look(_Part, frozen=True, kw_only=True):
     n: int
     estimate: float
     interval: Interval
+    p: float
     running: Interval | None = None
 
 
@@ -82,7 +83,9 @@ class Comparison(_Part, frozen=True, kw_only=True):
 
     `estimate`, `interval` and `p` are what the verdict rests on, by `method` at `alpha`, which is
     after the correction for `comparisons` of them. `unadjusted` is without CUPED, `fixed` the
-    fixed-horizon one at the same alpha. `is_gated`: too few subjects or conversions for `method`;
+    fixed-horizon one at the same alpha. `p` of a sequential method is the smallest so far, of the
+    looks too: under alpha just when one of them left out 0. `no_cuped` says why there is no CUPED.
+    `is_gated`: too few subjects or conversions for `method`;
     then there is no conclusion. `p_holm` and `p_bh` are p after these corrections.
     """
 
@@ -102,6 +105,7 @@ class Comparison(_Part, frozen=True, kw_only=True):
     is_gated: bool = False
     gate: str | None = None
     variance_reduction: float | None = None
+    no_cuped: str | None = None
     unadjusted: Estimate | None = None
     fixed: Estimate | None = None
     running: Interval | None = None

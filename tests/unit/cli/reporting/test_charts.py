@@ -60,6 +60,7 @@ def a_look(day: int, low: float, high: float, running: Interval | None) -> Look:
         n=100 * day,
         estimate=(low + high) / 2,
         interval=Interval(low=low, high=high),
+        p=0.5,
         running=running,
     )
 

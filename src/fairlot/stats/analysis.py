@@ -1,0 +1,197 @@
+"""From sufficient statistics to comparisons: every metric, every variant, every segment value."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+
+from fairlot.stats.comparing import NO_LOOKS, compare
+from fairlot.stats.exposed import arms_of, control_of
+from fairlot.stats.looks import Taken, take_looks
+from fairlot.stats.methods import Level
+from fairlot.stats.metrics import Metric, Role
+from fairlot.stats.multiplicity import benjamini_hochberg, holm
+from fairlot.stats.plans import AnalysisPlan
+from fairlot.stats.results import Comparison, Interval, Look, MetricResult
+from fairlot.stats.sufficient import Sufficient, View
+from fairlot.stats.tables import Table, segments_of
+
+LookName = tuple[str, str]
+"""A metric and a variant."""
+SMALLEST_ARM: Final = 100
+SO_FAR: Final = "preliminary: subjects whose window is not over yet count too"
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What was fixed of an analysis before its numbers were seen: the plan, the metrics that the
+    verdict rests on, how many comparisons those make, and the metrics whose cap is final: only of
+    those are there looks. `looks` are those that are stored."""
+
+    plan: AnalysisPlan
+    primaries: tuple[str, ...]
+    comparisons: int
+    settled: Collection[str]
+    looks: Mapping[LookName, Sequence[Look]]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """`new_looks` are to be stored; what stands there then counts."""
+
+    metrics: tuple[MetricResult, ...]
+    new_looks: Mapping[LookName, tuple[Look, ...]]
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        return [each for metric in self.metrics for each in metric.comparisons]
+
+
+def primaries_of(metrics: Sequence[Metric]) -> tuple[str, ...]:
+    return tuple(each.key for each in metrics if each.role is Role.PRIMARY)
+
+
+def analyse(sufficient: Sufficient, fixed: Fixed) -> Analysis:
+    """Primary metrics: Bonferroni over arms and primaries, in intervals and conclusions alike.
+    Others, and all of segments: Benjamini-Hochberg over their p-values. Guardrails: no correction.
+
+    Of no subjects, or where nothing varies, a comparison is absent.
+    """
+    new_looks: dict[LookName, tuple[Look, ...]] = {}
+    results = []
+    for metric in sufficient.question.metrics:
+        level = _level(metric, fixed)
+        results.append(_metric_result(sufficient, level, fixed, new_looks))
+    is_split = sufficient.question.segment_by is not None
+    return Analysis(_corrected(results, fixed.plan.alpha, is_split=is_split), new_looks)
+
+
+def matured_enough(sufficient: Sufficient) -> bool:
+    """Whether each arm that is still drawn has 100 subjects in each primary metric."""
+    question = sufficient.question
+    drawn = [arm.variant_key for arm in question.phases[-1].arms if arm.share > 0]
+    keys = primaries_of(question.metrics)
+    metrics = [each for each in question.metrics if each.key in keys]
+    counts = (_matured(sufficient, metric, variant) for metric in metrics for variant in drawn)
+    return all(count >= SMALLEST_ARM for count in counts)
+
+
+def _matured(sufficient: Sufficient, metric: Metric, variant: str) -> int:
+    return sum(
+        Table(sufficient, metric, segment).arm_value(variant).n
+        for segment in segments_of(sufficient)
+    )
+
+
+def _level(metric: Metric, fixed: Fixed) -> Level:
+    """A metric that became primary after the numbers were seen is a secondary one."""
+    is_primary = metric.key in fixed.primaries
+    role = metric.role
+    if role is not Role.GUARDRAIL:
+        role = Role.PRIMARY if is_primary else Role.SECONDARY
+    corrected = fixed.plan.alpha / max(fixed.comparisons, 1)
+    alpha = corrected if role is Role.PRIMARY else fixed.plan.alpha
+    return Level(fixed.plan, replace(metric, role=role), alpha)
+
+
+def _metric_result(
+    sufficient: Sufficient,
+    level: Level,
+    fixed: Fixed,
+    new_looks: dict[LookName, tuple[Look, ...]],
+) -> MetricResult:
+    metric = level.metric
+    variants = [arm.variant_key for arm in arms_of(sufficient.question.phases)]
+    control = control_of(sufficient.question.phases)
+    tables = [Table(sufficient, metric, each) for each in segments_of(sufficient)]
+    comparisons = []
+    for table in tables:
+        for variant in variants:
+            if control is None or variant == control:
+                continue
+            taken = _looks(sufficient, level, fixed, table, (control, variant))
+            if taken.new:
+                new_looks[metric.key, variant] = taken.new
+            gate = None if sufficient.question.view is View.MATURED else SO_FAR
+            compared = compare(level, table, (control, variant), taken, gate=gate)
+            if compared is not None:
+                comparisons.append(compared)
+    return MetricResult(
+        key=metric.key,
+        name=metric.name,
+        kind=metric.kind,
+        role=metric.role,
+        direction=metric.direction,
+        window_ms=metric.window_ms,
+        cap=sufficient.caps.get(metric.key),
+        minimum_effect=metric.minimum_effect,
+        margin=metric.margin,
+        arms=tuple(table.arm_value(variant) for table in tables for variant in variants),
+        comparisons=tuple(comparisons),
+    )
+
+
+def _looks(
+    sufficient: Sufficient, level: Level, fixed: Fixed, table: Table, arms: tuple[str, str]
+) -> Taken:
+    """Of all subjects who have matured only."""
+    question = sufficient.question
+    if question.segment_by is not None or question.view is not View.MATURED:
+        return NO_LOOKS
+    stored = fixed.looks.get((level.metric.key, arms[1]), ())
+    if level.metric.key not in fixed.settled:
+        return NO_LOOKS
+    return take_looks(level, table, question, arms, stored)
+
+
+def _corrected(
+    results: Sequence[MetricResult], alpha: float, *, is_split: bool
+) -> tuple[MetricResult, ...]:
+    """With the corrected p-values, and what is significant by them."""
+    deciding = [
+        each for result in results if _decides(result, is_split) for each in result.comparisons
+    ]
+    others = [
+        each
+        for result in results
+        if not _decides(result, is_split) and result.role is not Role.GUARDRAIL
+        for each in result.comparisons
+    ]
+    by_holm = dict(zip(map(id, deciding), holm([each.p for each in deciding]), strict=True))
+    by_bh = dict(zip(map(id, others), benjamini_hochberg([each.p for each in others]), strict=True))
+    return tuple(
+        msgspec.structs.replace(
+            result,
+            comparisons=tuple(
+                _concluded(each, by_holm.get(id(each)), by_bh.get(id(each)), alpha)
+                for each in result.comparisons
+            ),
+        )
+        for result in results
+    )
+
+
+def _decides(result: MetricResult, is_split: bool) -> bool:
+    return result.role is Role.PRIMARY and not is_split
+
+
+def _concluded(
+    comparison: Comparison, p_holm: float | None, p_bh: float | None, alpha: float
+) -> Comparison:
+    if p_bh is not None:
+        is_significant = p_bh < alpha
+    else:
+        is_significant = _leaves_out_zero(comparison.interval) or (
+            comparison.running is not None and _leaves_out_zero(comparison.running)
+        )
+    return msgspec.structs.replace(
+        comparison,
+        p_holm=p_holm,
+        p_bh=p_bh,
+        is_significant=is_significant and not comparison.is_gated,
+    )
+
+
+def _leaves_out_zero(interval: Interval) -> bool:
+    return interval.low > 0 or interval.high < 0

@@ -1,0 +1,139 @@
+"""One variant against the control in one metric."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from fairlot.stats.bayes import Rate, beta_binomial, normal
+from fairlot.stats.effects import Effect, NoEffect
+from fairlot.stats.guardrails import guardrail_state
+from fairlot.stats.lifts import fieller
+from fairlot.stats.looks import Taken
+from fairlot.stats.methods import NAMES, Level
+from fairlot.stats.metrics import MetricKind, Role
+from fairlot.stats.proportions import conversion, conversions_of
+from fairlot.stats.results import (
+    Bayesian,
+    Comparison,
+    Estimate,
+    GuardrailState,
+    Interval,
+    Lift,
+)
+from fairlot.stats.tables import Pair, Table, effect_of_pairs
+
+NO_LOOKS: Final = Taken((), (), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """What the verdict rests on: the effect, its interval, and why it concludes nothing yet."""
+
+    effect: Effect
+    estimate: Estimate
+    gate: str | None
+
+    @property
+    def lift(self) -> Lift:
+        """As far as the interval reaches, so that both leave out 0 or none does."""
+        interval = self.estimate.interval
+        reach = (interval.high - interval.low) / 2 / self.effect.standard_error
+        return fieller(self.effect, 0.05, reach=reach)
+
+
+def compare(
+    level: Level,
+    table: Table,
+    arms: tuple[str, str],
+    taken: Taken = NO_LOOKS,
+    *,
+    gate: str | None = None,
+) -> Comparison | None:
+    """`arms`: the control's key, then the variant's. `gate` says why nothing is to be concluded,
+    whatever the numbers are. None where there is nothing to compare: no subjects, or nothing that
+    varies."""
+    pairs = table.pairs(*arms)
+    effect = effect_of_pairs(level.metric, pairs, cuped=level.plan.cuped)
+    if isinstance(effect, NoEffect):
+        return None
+    deciding = _deciding(level, effect, taken)
+    if gate is not None:
+        deciding = replace(deciding, gate=gate)
+    running = taken.looks[-1].running if taken.looks else None
+    estimate = deciding.estimate
+    return Comparison(
+        metric=level.metric.key,
+        variant=arms[1],
+        segment=table.segment,
+        method=NAMES[level.plan.method],
+        alpha=level.alpha,
+        n_control=effect.n_control,
+        n_variant=effect.n_treatment,
+        estimate=estimate.estimate,
+        interval=estimate.interval,
+        p=min([estimate.p, *(look.p for look in taken.looks)]) if level.is_daily else estimate.p,
+        is_gated=deciding.gate is not None,
+        gate=deciding.gate,
+        variance_reduction=effect.variance_reduction,
+        no_cuped=None if effect.no_cuped is None else effect.no_cuped.value,
+        unadjusted=_unadjusted(level, effect, pairs),
+        fixed=_fixed(level, effect, pairs),
+        running=running,
+        lift=deciding.lift,
+        bayesian=_bayesian(level, effect, pairs),
+        guardrail=_guardrail(level, deciding, running),
+        looks=taken.looks,
+    )
+
+
+def _deciding(level: Level, effect: Effect, taken: Taken) -> Deciding:
+    sizes = [look.n for look in taken.looks]
+    if level.is_daily:
+        return Deciding(effect, level.estimate(effect, sizes), level.gate(effect))
+    if not taken.looks or taken.last_effect is None:
+        gate = level.gate(effect) or level.next_look(effect, sizes)
+        return Deciding(effect, level.estimate(effect, sizes), gate)
+    last = taken.looks[-1]
+    stored = Estimate(
+        estimate=last.estimate,
+        standard_error=taken.last_effect.standard_error,
+        interval=last.interval,
+        p=last.p,
+    )
+    return Deciding(taken.last_effect, stored, level.gate(taken.last_effect))
+
+
+def _unadjusted(level: Level, effect: Effect, pairs: list[Pair]) -> Estimate | None:
+    if effect.variance_reduction is None:
+        return None
+    plain = effect_of_pairs(level.metric, pairs, cuped=False)
+    if isinstance(plain, NoEffect):
+        return None
+    return level.estimate(plain, ()) if level.is_daily else level.at_once(plain)
+
+
+def _fixed(level: Level, effect: Effect, pairs: list[Pair]) -> Estimate | None:
+    """Newcombe's where cells are small, of one phase and without CUPED."""
+    is_plain = effect.variance_reduction is None and len(pairs) == 1
+    if level.metric.kind is MetricKind.CONVERSION and is_plain:
+        ((control, treatment),) = pairs
+        return conversion(conversions_of(control.day, treatment.day), level.alpha)
+    return level.at_once(effect)
+
+
+def _bayesian(level: Level, effect: Effect, pairs: list[Pair]) -> Bayesian:
+    direction, alpha = level.metric.direction, level.plan.alpha
+    is_plain = effect.variance_reduction is None and len(pairs) == 1
+    if level.metric.kind is MetricKind.CONVERSION and is_plain:
+        control = Rate(effect.converted_control, effect.n_control)
+        treatment = Rate(effect.converted_treatment, effect.n_treatment)
+        return beta_binomial(control, treatment, direction, alpha)
+    return normal(effect.difference, effect.standard_error, direction, alpha)
+
+
+def _guardrail(level: Level, deciding: Deciding, running: Interval | None) -> GuardrailState | None:
+    if level.metric.role is not Role.GUARDRAIL:
+        return None
+    if deciding.gate is not None:
+        return GuardrailState.INCONCLUSIVE
+    interval = running or deciding.estimate.interval
+    return guardrail_state(interval, level.metric.direction, level.metric.margin)

@@ -1,0 +1,82 @@
+"""The daily closes of a comparison: computed once, and then only read."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import msgspec
+
+from fairlot.stats.closes import closes_of
+from fairlot.stats.effects import Effect, NoEffect
+from fairlot.stats.methods import Level, size_of
+from fairlot.stats.results import Look
+from fairlot.stats.sequences import running_intersections
+from fairlot.stats.sufficient import Question
+from fairlot.stats.tables import Table, effect_of_pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """All looks, the new ones too, and the effect that the last one saw, as far as it is known."""
+
+    looks: tuple[Look, ...]
+    new: tuple[Look, ...]
+    last_effect: Effect | None
+
+
+def take_looks(
+    level: Level,
+    table: Table,
+    question: Question,
+    arms: tuple[str, str],
+    stored: Sequence[Look],
+) -> Taken:
+    """Looks at the closes after the last of those that are `stored`; a stored look stays."""
+    looks, new = list(stored), []
+    last_effect = None
+    last_day = stored[-1].day if stored else date.min
+    for close, effect in _effects_by_close(level, table, question, arms):
+        if isinstance(effect, NoEffect):
+            continue
+        if close <= last_day:
+            last_effect = effect
+            continue
+        sizes = [look.n for look in looks]
+        if level.is_due(effect, sizes):
+            look = _look(level, close, effect, sizes)
+            looks.append(look)
+            new.append(look)
+            last_effect = effect
+    return Taken(_with_running(looks), tuple(new), last_effect)
+
+
+def _effects_by_close(
+    level: Level, table: Table, question: Question, arms: tuple[str, str]
+) -> Iterator[tuple[date, Effect | NoEffect]]:
+    """One of each daily close that covers an exposure day more than the close before."""
+    window_ms = level.metric.window_ms
+    closes = closes_of(table.days, window_ms, question.as_of_ms, question.time_zone)
+    last_of_close = {close: day for day, close in closes.items()}
+    for day, pairs in table.pairs_by_day(*arms):
+        close = closes.get(day)
+        if close is not None and last_of_close[close] == day:
+            yield close, effect_of_pairs(level.metric, pairs, cuped=level.plan.cuped)
+
+
+def _look(level: Level, close: date, effect: Effect, sizes: Sequence[int]) -> Look:
+    estimate = level.estimate(effect, sizes)
+    return Look(
+        day=close,
+        n=size_of(effect),
+        estimate=estimate.estimate,
+        interval=estimate.interval,
+        p=estimate.p,
+    )
+
+
+def _with_running(looks: Sequence[Look]) -> tuple[Look, ...]:
+    running = running_intersections(look.interval for look in looks)
+    return tuple(
+        msgspec.structs.replace(look, running=each)
+        for look, each in zip(looks, running, strict=True)
+    )

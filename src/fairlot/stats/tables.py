@@ -1,0 +1,146 @@
+"""The rows of sufficient statistics, found by metric, segment, arm and phase."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from fairlot.stats.effects import Effect, NoEffect, effect_over_phases, merged_days
+from fairlot.stats.grids import merged_grids
+from fairlot.stats.metrics import Metric, MetricKind
+from fairlot.stats.moments import NOTHING
+from fairlot.stats.proportions import conversions_of, effect_of_conversions
+from fairlot.stats.quantiles import quantile_effect_over_phases, quantile_of
+from fairlot.stats.results import ArmValue
+from fairlot.stats.sufficient import ArmDay, Grid, MetricDay, Phase, Sufficient
+
+NO_SUBJECTS = MetricDay(NOTHING, 0, 0)
+NO_TOTALS = Grid({})
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The subjects of one arm in one phase: of a quantile by their `grid`."""
+
+    day: MetricDay = NO_SUBJECTS
+    grid: Grid = NO_TOTALS
+
+    @property
+    def n(self) -> int:
+        return self.day.moments.n or sum(self.grid.counts.values())
+
+
+Pair = tuple[Measured, Measured]
+"""Control and treatment."""
+
+
+class Table:
+    """Of one metric and one segment value."""
+
+    def __init__(self, sufficient: Sufficient, metric: Metric, segment: str | None = None) -> None:
+        self.metric = metric
+        self.segment = segment
+        self.phases = sufficient.question.phases
+        self.days = sorted({row.day for row in sufficient.rows})
+        self._rows: dict[tuple[int, str], list[ArmDay]] = {}
+        for row in sufficient.rows:
+            if row.segment == segment:
+                self._rows.setdefault((row.phase, row.variant_key), []).append(row)
+
+    def measured(self, phase: int, variant: str) -> Measured:
+        """Of all days."""
+        return _together(self.metric, self._rows.get((phase, variant), ()))
+
+    def pairs(self, control: str, variant: str) -> list[Pair]:
+        """Of the phases in which both are arms."""
+        return [
+            (self.measured(phase.number, control), self.measured(phase.number, variant))
+            for phase in _shared(self.phases, control, variant)
+        ]
+
+    def pairs_by_day(self, control: str, variant: str) -> Iterator[tuple[date, list[Pair]]]:
+        """What `pairs` was at the end of each exposure day, merged as it runs."""
+        shared = [phase.number for phase in _shared(self.phases, control, variant)]
+        running = {(phase, arm): Measured() for phase in shared for arm in (control, variant)}
+        for day in self.days:
+            for (phase, arm), before in running.items():
+                rows = [row for row in self._rows.get((phase, arm), ()) if row.day == day]
+                if rows:
+                    running[phase, arm] = _added(before, _together(self.metric, rows))
+            yield day, [(running[phase, control], running[phase, variant]) for phase in shared]
+
+    def arm_value(self, variant: str) -> ArmValue:
+        """Phases are weighted by all of their subjects, so that they add up as effects do."""
+        weighted: list[tuple[float, int]] = []
+        n = converted = capped = 0
+        for phase in self.phases:
+            found = self.measured(phase.number, variant)
+            value = value_of(self.metric, found)
+            n, converted = n + found.n, converted + found.day.converted
+            capped += found.day.capped
+            if value is not None:
+                weighted.append((value, self._subjects(phase)))
+        whole = sum(weight for _, weight in weighted)
+        return ArmValue(
+            variant=variant,
+            segment=self.segment,
+            n=n,
+            value=sum(value * (weight / whole) for value, weight in weighted) if whole else None,
+            converted=converted,
+            capped=capped,
+        )
+
+    def _subjects(self, phase: Phase) -> int:
+        return sum(self.measured(phase.number, arm.variant_key).n for arm in phase.arms)
+
+
+def value_of(metric: Metric, measured: Measured) -> float | None:
+    """The mean, the rate, the ratio or the quantile; None of nobody, or of no denominator."""
+    if metric.kind is MetricKind.QUANTILE:
+        return quantile_of(measured.grid, metric.quantile or 0.5)
+    moments = measured.day.moments
+    if moments.n == 0:
+        return None
+    if metric.responses == 1:
+        return moments.means[0]
+    return moments.means[0] / moments.means[1] if moments.means[1] else None
+
+
+def effect_of_pairs(metric: Metric, pairs: Sequence[Pair], *, cuped: bool) -> Effect | NoEffect:
+    """Of conversions in one phase without CUPED, with the variance p (1 - p) / n of rates."""
+    if metric.kind is MetricKind.QUANTILE:
+        grids = ((control.grid, treatment.grid) for control, treatment in pairs)
+        return quantile_effect_over_phases(grids, metric.quantile or 0.5)
+    days = [(control.day, treatment.day) for control, treatment in pairs]
+    effect = effect_over_phases(days, responses=metric.responses, cuped=cuped)
+    is_adjusted = isinstance(effect, NoEffect) or effect.variance_reduction is not None
+    if metric.kind is MetricKind.CONVERSION and len(days) == 1 and not is_adjusted:
+        return effect_of_conversions(conversions_of(*days[0]))
+    return effect
+
+
+def segments_of(sufficient: Sufficient) -> list[str | None]:
+    """The values there are, the missing one first; one of all subjects without segments."""
+    found = {row.segment for row in sufficient.rows}
+    return sorted(found, key=lambda each: (each is not None, each or "")) or [None]
+
+
+def _together(metric: Metric, rows: Iterable[ArmDay]) -> Measured:
+    listed = list(rows)
+    days = (row.metrics[metric.key] for row in listed if metric.key in row.metrics)
+    grids = (row.grids[metric.key] for row in listed if metric.key in row.grids)
+    return Measured(merged_days(days), merged_grids(grids))
+
+
+def _added(left: Measured, right: Measured) -> Measured:
+    return Measured(
+        merged_days((left.day, right.day)),
+        merged_grids((left.grid, right.grid)),
+    )
+
+
+def _shared(phases: Iterable[Phase], control: str, variant: str) -> list[Phase]:
+    return [
+        phase
+        for phase in phases
+        if {control, variant} <= {arm.variant_key for arm in phase.arms if arm.share > 0}
+    ]

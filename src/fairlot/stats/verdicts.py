@@ -1,0 +1,202 @@
+"""What an experiment says, in one sentence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fairlot.stats.findings import Finding, FindingCode, Severity
+from fairlot.stats.metrics import Direction, Role
+from fairlot.stats.results import (
+    Comparison,
+    GuardrailState,
+    Interval,
+    MetricResult,
+    Verdict,
+    VerdictKind,
+)
+from fairlot.stats.words import change_text, listed, p_text, value_text
+
+GUARDRAIL_HARMFUL: Final = "guardrail_harmful"
+PRIMARIES_DISAGREE: Final = "primaries_disagree"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A primary comparison beside its metric."""
+
+    metric: MetricResult
+    comparison: Comparison
+
+    @property
+    def is_better(self) -> bool:
+        return self.comparison.is_significant and self._improves
+
+    @property
+    def is_worse(self) -> bool:
+        return self.comparison.is_significant and not self._improves
+
+    @property
+    def _improves(self) -> bool:
+        return (self.interval.low > 0) == (self.metric.direction is Direction.INCREASE)
+
+    @property
+    def interval(self) -> Interval:
+        """The one that decides: that of all looks where the one of this moment holds 0."""
+        interval, running = self.comparison.interval, self.comparison.running
+        return running if running is not None and interval.low <= 0 <= interval.high else interval
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """`names` are those of the variants, by key; `control` is the key of the control."""
+
+    metrics: Sequence[MetricResult]
+    findings: Sequence[Finding]
+    names: Mapping[str, str]
+    control: str | None
+    is_split: bool = False
+
+    def verdict(self) -> Verdict:
+        """Blocked by any finding that blocks, by a primary metric that says the contrary of another
+        one, and of a winner by a guardrail that is harmed."""
+        blocking = [each for each in self.findings if each.severity is Severity.BLOCKS]
+        if blocking:
+            return _blocked(blocking)
+        preliminary = [each for each in self.findings if each.code is FindingCode.PRELIMINARY]
+        if preliminary:
+            sentence = f"Preliminary: {preliminary[0].summary}"
+            return Verdict(kind=VerdictKind.PRELIMINARY, sentence=sentence)
+        judged = [] if self.is_split else self._judged()
+        return self._mixed(judged) or self._won(judged) or self._lost(judged) or self._open(judged)
+
+    def _judged(self) -> list[Judged]:
+        return [
+            Judged(metric, comparison)
+            for metric in self.metrics
+            if metric.role is Role.PRIMARY
+            for comparison in metric.comparisons
+        ]
+
+    def _mixed(self, judged: Sequence[Judged]) -> Verdict | None:
+        for better in judged:
+            for worse in judged:
+                same = better.comparison.variant == worse.comparison.variant
+                if same and better.is_better and worse.is_worse:
+                    return self._two_ways(better, worse)
+        return None
+
+    def _two_ways(self, better: Judged, worse: Judged) -> Verdict:
+        variant = self._name(better)
+        return Verdict(
+            kind=VerdictKind.BLOCKED,
+            sentence=f"No verdict: {variant} is better in {better.metric.name}, and worse in"
+            f" {worse.metric.name}; people have to weigh that.",
+            variant=better.comparison.variant,
+            reasons=(PRIMARIES_DISAGREE,),
+        )
+
+    def _won(self, judged: Sequence[Judged]) -> Verdict | None:
+        better = [each for each in judged if each.is_better]
+        harmed = {each.comparison.variant: self._harmed(each.comparison.variant) for each in better}
+        unharmed = [each for each in better if not harmed[each.comparison.variant]]
+        if better and not unharmed:
+            return self._harmful(better[0], harmed[better[0].comparison.variant])
+        if not unharmed:
+            return None
+        best = max(unharmed, key=_gain)
+        others = [self._name(each) for each in unharmed if each.metric.key == best.metric.key]
+        others = [name for name in others if name != self._name(best)]
+        also = f" {listed(others)} beat the control too." if others else ""
+        return Verdict(
+            kind=VerdictKind.WINNER,
+            sentence=f"{self._name(best)} wins: {self._told(best)}{also}",
+            variant=best.comparison.variant,
+            metric=best.metric.key,
+        )
+
+    def _harmful(self, better: Judged, harmed: Sequence[str]) -> Verdict:
+        return Verdict(
+            kind=VerdictKind.BLOCKED,
+            sentence=f"No verdict: {self._name(better)} is better in {better.metric.name}, but does"
+            f" more harm to {listed([*harmed])} than its margin tolerates.",
+            variant=better.comparison.variant,
+            metric=better.metric.key,
+            reasons=(GUARDRAIL_HARMFUL,),
+        )
+
+    def _lost(self, judged: Sequence[Judged]) -> Verdict | None:
+        worse = [each for each in judged if each.is_worse]
+        if not worse:
+            return None
+        worst = min(worse, key=_gain)
+        undecided = {each.comparison.variant for each in judged} - {
+            each.comparison.variant for each in worse
+        }
+        rest = [self.names.get(key, key) for key in sorted(undecided)]
+        also = f" No difference was found yet for {listed(rest)}." if rest else ""
+        return Verdict(
+            kind=VerdictKind.LOSER,
+            sentence=f"{self._name(worst)} loses: {self._told(worst)}{also}",
+            variant=worst.comparison.variant,
+            metric=worst.metric.key,
+        )
+
+    def _open(self, judged: Sequence[Judged]) -> Verdict:
+        if self.is_split:
+            sentence = "By segment there is no verdict: the result of all subjects has it."
+        elif not judged:
+            sentence = "No difference yet: there is nothing to compare."
+        else:
+            sentence = f"No difference yet: {self._told(judged[0])}{_ruled_out(judged[0])}"
+        return Verdict(kind=VerdictKind.NO_DIFFERENCE, sentence=sentence)
+
+    def _harmed(self, variant: str) -> list[str]:
+        return [
+            metric.name
+            for metric in self.metrics
+            for comparison in metric.comparisons
+            if comparison.variant == variant and comparison.guardrail is GuardrailState.HARMFUL
+        ]
+
+    def _name(self, judged: Judged) -> str:
+        key = judged.comparison.variant
+        return self.names.get(key, key)
+
+    def _told(self, judged: Judged) -> str:
+        """The numbers of one comparison; those of the arms are as they were measured."""
+        metric, comparison = judged.metric, judged.comparison
+        values = {arm.variant: arm.value for arm in metric.arms}
+        own, control = values.get(comparison.variant), values.get(self.control or "")
+        where = "" if own is None else f" is {value_text(own, metric.kind)}"
+        against = "" if control is None else f" against {value_text(control, metric.kind)}"
+        low, high = judged.interval.low, judged.interval.high
+        sizes = f"{comparison.n_variant:,} and {comparison.n_control:,} subjects"
+        return (
+            f"{metric.name}{where}{against}, {change_text(comparison.estimate, metric.kind)}"
+            f" ({100 - comparison.alpha * 100:g} % interval {change_text(low, metric.kind)} to"
+            f" {change_text(high, metric.kind)}, {p_text(comparison.p)}), of {sizes}."
+        )
+
+
+def _blocked(blocking: Sequence[Finding]) -> Verdict:
+    codes = tuple(dict.fromkeys(each.code.value for each in blocking))
+    summaries = " ".join(dict.fromkeys(each.summary for each in blocking))
+    return Verdict(kind=VerdictKind.BLOCKED, sentence=f"No verdict: {summaries}", reasons=codes)
+
+
+def _gain(judged: Judged) -> float:
+    sign = 1 if judged.metric.direction is Direction.INCREASE else -1
+    return sign * judged.comparison.estimate
+
+
+def _ruled_out(judged: Judged) -> str:
+    """Whether the smallest effect that matters can be ruled out."""
+    smallest = judged.metric.minimum_effect
+    if smallest is None or judged.comparison.is_gated:
+        gate = judged.comparison.gate
+        return f" Too early to tell: {gate}." if gate else ""
+    interval = judged.comparison.running or judged.comparison.interval
+    if -smallest < interval.low and interval.high < smallest:
+        text = change_text(smallest, judged.metric.kind)
+        return f" A difference as large as {text}, the smallest that matters, is ruled out."
+    return ""

@@ -1,0 +1,257 @@
+"""From sufficient statistics to comparisons."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from fairlot.stats.analysis import Analysis, analyse, matured_enough
+from fairlot.stats.metrics import Role
+from fairlot.stats.plans import AnalysisPlan
+from fairlot.stats.results import Comparison, GuardrailState, Interval, Look, Method
+from fairlot.stats.sufficient import Arm, Sufficient, View
+from support.sufficient import (
+    BOUGHT,
+    DAY_MS,
+    HALVES,
+    START,
+    START_MS,
+    conversions,
+    fixed,
+    phase,
+    question,
+    sufficient,
+)
+
+COOKIE_CATS = sufficient(
+    [*conversions("control", (44_700, 8_502)), *conversions("b", (45_489, 8_279))]
+)
+"""7-day retention with the gate at level 30 and at level 40."""
+
+
+def only(analysis: Analysis) -> Comparison:
+    (comparison,) = analysis.comparisons
+    return comparison
+
+
+def analysed(asked: Sufficient, plan: AnalysisPlan | None = None) -> Comparison:
+    return only(analyse(asked, fixed(asked.question, plan)))
+
+
+@pytest.mark.parametrize(
+    ("planned_size", "interval", "p"),
+    [(90_189, (-0.0160686, -0.0003340), 0.035069), (5_000, (-0.0168132, 0.0004106), 0.083284)],
+)
+def test_sequential__cookie_cats__is_as_published(
+    planned_size: int, interval: tuple[float, float], p: float
+) -> None:
+    found = analysed(COOKIE_CATS, AnalysisPlan(planned_size=planned_size))
+    assert (found.interval.low, found.interval.high) == pytest.approx(interval, abs=5e-8)
+    assert found.p == pytest.approx(p, abs=5e-7)
+    assert found.is_significant is (p < 0.05)
+    assert found.fixed is not None
+    assert found.fixed.p == pytest.approx(0.00155583, abs=5e-9)
+    assert found.bayesian is not None
+    assert found.bayesian.probability_better == pytest.approx(0.000777339, abs=5e-10)
+    assert found.lift is not None
+    assert found.lift.interval is not None
+    assert (found.lift.interval.high < 0) is (p < 0.05)
+
+
+def test_fixed__at_the_planned_size__is_one_look() -> None:
+    plan = AnalysisPlan(Method.FIXED, planned_size=90_000)
+    found = analysed(COOKIE_CATS, plan)
+    assert (found.interval.low, found.interval.high) == pytest.approx(
+        (-0.013282, -0.003121), abs=5e-7
+    )
+    assert (len(found.looks), found.is_gated, found.is_significant) == (1, False, True)
+
+
+def test_fixed__before_the_planned_size__concludes_nothing() -> None:
+    found = analysed(COOKIE_CATS, AnalysisPlan(Method.FIXED, planned_size=100_000))
+    assert (found.looks, found.is_significant) == ((), False)
+    assert found.gate == "90,189 of the 100,000 subjects that the next planned look needs"
+
+
+def test_group_sequential__five_looks__uses_the_published_boundary() -> None:
+    """Lan-DeMets of O'Brien-Fleming type, K = 5: 4.8769 3.3570 2.6803 2.2898 2.0310."""
+    days = [(1_000, 200)] * 5
+    asked = sufficient([*conversions("control", *days), *conversions("b", *days)])
+    found = analysed(asked, AnalysisPlan(Method.GROUP_SEQUENTIAL, planned_size=10_000, looks=5))
+    assert [look.n for look in found.looks] == [2_000, 4_000, 6_000, 8_000, 10_000]
+    errors = [(2 * 0.2 * 0.8 / (look.n / 2 - 1)) ** 0.5 for look in found.looks]
+    reach = [
+        (look.interval.high - look.interval.low) / 2 / error
+        for look, error in zip(found.looks, errors, strict=True)
+    ]
+    assert reach == pytest.approx([4.8769, 3.3570, 2.6803, 2.2898, 2.0310], rel=6e-4)
+    assert found.interval == found.looks[-1].interval
+
+
+def test_looks__of_days_that_have_matured__are_the_daily_closes() -> None:
+    asked = question(as_of_ms=START_MS + 10 * DAY_MS + DAY_MS // 2)
+    days = [(500, 250)] * 10
+    rows = [*conversions("control", *days), *conversions("b", *days)]
+    found = analyse(sufficient(rows, asked), fixed(asked))
+    # Of days 0, 1 and 2 the last window ends with days 7, 8 and 9; day 10 is not over.
+    assert [look.day - START for look in only(found).looks] == [
+        timedelta(days=each) for each in (7, 8, 9)
+    ]
+    assert [look.n for look in only(found).looks] == [1_000, 2_000, 3_000]
+    assert only(found).running == only(found).looks[-1].running
+    assert found.new_looks == {("bought", "b"): tuple(replace_running(only(found).looks))}
+
+
+def replace_running(looks: tuple[Look, ...]) -> list[Look]:
+    return [
+        Look(day=each.day, n=each.n, estimate=each.estimate, interval=each.interval, p=each.p)
+        for each in looks
+    ]
+
+
+def test_looks__stored__stay_what_they_were() -> None:
+    close = START + timedelta(days=8)
+    stored = Look(day=close, n=7, estimate=9.0, interval=Interval(low=8.0, high=9.0), p=0.5)
+    asked = question(as_of_ms=START_MS + 11 * DAY_MS)
+    days = [(500, 250)] * 10
+    rows = [*conversions("control", *days), *conversions("b", *days)]
+    found = analyse(sufficient(rows, asked), fixed(asked, looks={("bought", "b"): (stored,)}))
+    looks = only(found).looks
+    # The close of day 7 had been gated when day 8 was looked at: it is not looked at afterwards.
+    assert [(look.day - START).days for look in looks] == [8, 9, 10]
+    assert (looks[0].n, looks[0].estimate) == (7, 9.0)
+    assert (looks[1].running, only(found).running) == (None, None)
+    assert [look.n for look in found.new_looks["bought", "b"]] == [3_000, 4_000]
+
+
+@pytest.mark.parametrize("fields", [{"view": View.SO_FAR}, {"segment_by": "device"}])
+def test_looks__of_a_part__are_none(fields: dict[str, object]) -> None:
+    asked = question(**fields)
+    rows = [*conversions("control", (900, 90)), *conversions("b", (900, 90))]
+    found = analyse(sufficient(rows, asked), fixed(asked))
+    assert (found.new_looks, only(found).looks) == ({}, ())
+
+
+def test_looks__before_the_cap_is_final__are_none() -> None:
+    asked = question()
+    rows = [*conversions("control", (900, 90)), *conversions("b", (900, 90))]
+    found = analyse(sufficient(rows, asked), fixed(asked, settled=()))
+    assert (found.new_looks, only(found).looks) == ({}, ())
+
+
+def test_so_far__a_clear_difference__is_not_significant() -> None:
+    asked = question(view=View.SO_FAR)
+    rows = [*conversions("control", (5_000, 500)), *conversions("b", (5_000, 2_500))]
+    found = only(analyse(sufficient(rows, asked), fixed(asked)))
+    assert (found.interval.low > 0, found.is_significant, found.is_gated) == (True, False, True)
+
+
+def test_comparisons__two_variants_and_two_primaries__are_corrected() -> None:
+    arms = (*HALVES, Arm("c", False, 0.5))
+    other = replace(BOUGHT, key="seen", role=Role.SECONDARY)
+    asked = question(BOUGHT, replace(BOUGHT, key="kept"), other, phases=(phase(*arms),))
+    rows = [
+        replace(row, metrics=dict.fromkeys(("bought", "kept", "seen"), row.metrics["bought"]))
+        for arm, count in (("control", 500), ("b", 560), ("c", 700))
+        for row in conversions(arm, (5_000, count))
+    ]
+    found = analyse(sufficient(rows, asked), fixed(asked)).comparisons
+    assert [each.alpha for each in found] == [0.0125] * 4 + [0.05] * 2
+    bought = {each.variant: each for each in found if each.metric == "bought"}
+    assert bought["c"].p_holm == pytest.approx(4 * bought["c"].p)
+    assert (bought["b"].p_holm, bought["b"].is_significant) == (1.0, False)
+    seen = {each.variant: each for each in found if each.metric == "seen"}
+    assert seen["c"].p_bh == pytest.approx(2 * seen["c"].p)
+    assert (seen["c"].p_holm, seen["c"].is_significant) == (None, True)
+
+
+def test_metric__that_became_primary_later__is_secondary() -> None:
+    asked = question(BOUGHT, replace(BOUGHT, key="kept"))
+    found = analyse(sufficient([], asked), fixed(asked, primaries=("bought",), comparisons=1))
+    assert [each.role for each in found.metrics] == [Role.PRIMARY, Role.SECONDARY]
+
+
+def test_guardrail__within_its_margin__is_safe() -> None:
+    guardrail = replace(BOUGHT, role=Role.GUARDRAIL, margin=0.02)
+    asked = question(guardrail)
+
+    def state(n: int) -> GuardrailState | None:
+        rows = [*conversions("control", (n, n // 10)), *conversions("b", (n, n // 10))]
+        return only(analyse(sufficient(rows, asked), fixed(asked))).guardrail
+
+    assert state(60_000) is GuardrailState.SAFE
+    assert state(2_000) is GuardrailState.INCONCLUSIVE
+    assert state(90) is GuardrailState.INCONCLUSIVE
+
+
+def test_phases__with_other_shares__are_not_pooled() -> None:
+    """Pooled, b would seem better: it had most of its subjects when everybody bought more."""
+    phases = (
+        phase(Arm("control", True, 0.9), Arm("b", False, 0.1)),
+        phase(Arm("control", True, 0.1), Arm("b", False, 0.9), number=2),
+    )
+    asked = question(phases=phases)
+    rows = [
+        *conversions("control", (9_000, 900)),
+        *conversions("b", (1_000, 100)),
+        *conversions("control", (1_000, 500), phase=2),
+        *conversions("b", (9_000, 4_500), phase=2),
+    ]
+    analysis = analyse(sufficient(rows, asked), fixed(asked))
+    assert only(analysis).estimate == pytest.approx(0.0, abs=1e-12)
+    values = [arm.value for arm in analysis.metrics[0].arms]
+    assert values == pytest.approx([0.3, 0.3])
+
+
+def test_variant__removed_mid_run__is_compared_in_its_phase() -> None:
+    third = Arm("c", False, 0.3)
+    phases = (phase(Arm("control", True, 0.4), Arm("b", False, 0.3), third), phase(number=2))
+    asked = question(phases=phases)
+    rows = [
+        *conversions("control", (1_000, 100)),
+        *conversions("b", (1_000, 100)),
+        *conversions("c", (1_000, 200)),
+        *conversions("control", (1_000, 900), phase=2),
+        *conversions("b", (1_000, 900), phase=2),
+    ]
+    found = {
+        each.variant: each for each in analyse(sufficient(rows, asked), fixed(asked)).comparisons
+    }
+    assert found["c"].estimate == pytest.approx(0.1)
+    assert found["c"].n_control == 1_000
+    assert found["b"].n_control == 2_000
+
+
+def test_analysis__of_nobody_or_of_what_never_varies__has_no_comparison() -> None:
+    asked = question()
+    assert analyse(sufficient([], asked), fixed(asked)).comparisons == []
+    zeros = [*conversions("control", (900, 0)), *conversions("b", (900, 0))]
+    analysis = analyse(sufficient(zeros, asked), fixed(asked))
+    assert (analysis.comparisons, analysis.new_looks) == ([], {})
+    assert [arm.value for arm in analysis.metrics[0].arms] == [0.0, 0.0]
+
+
+def test_analysis__by_segment__has_one_comparison_a_value() -> None:
+    asked = question(segment_by="device")
+    rows = [
+        row
+        for device, count in (("desktop", 450), ("mobile", 600))
+        for row in (
+            *conversions("control", (900, 450), segment=device),
+            *conversions("b", (900, count), segment=device),
+        )
+    ]
+    found = analyse(sufficient(rows, asked), fixed(asked)).comparisons
+    assert [(each.segment, each.is_significant) for each in found] == [
+        ("desktop", False),
+        ("mobile", True),
+    ]
+    assert all(each.p_bh is not None for each in found)
+
+
+def test_matured__under_100_in_an_arm__are_not_enough() -> None:
+    rows = [*conversions("control", (100, 9)), *conversions("b", (99, 9))]
+    assert not matured_enough(sufficient(rows))
+    rows += conversions("b", (1, 0))
+    assert matured_enough(sufficient(rows))
+    assert not matured_enough(sufficient([]))

@@ -1,0 +1,202 @@
+"""What an experiment says, in one sentence; and what its statistics alone show to be wrong."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from fairlot.stats.analysis import Analysis, analyse
+from fairlot.stats.exposed import control_of
+from fairlot.stats.findings import Finding, FindingCode, Severity
+from fairlot.stats.metrics import Direction, Metric, Role
+from fairlot.stats.observations import observe
+from fairlot.stats.results import Interval, Look, Verdict, VerdictKind
+from fairlot.stats.sufficient import Arm, ArmDay, Excluded, Exclusion, Question, Sufficient, View
+from fairlot.stats.verdicts import Verdicts
+from support.sufficient import (
+    BOUGHT,
+    HALVES,
+    START,
+    conversions,
+    fixed,
+    phase,
+    question,
+    sufficient,
+)
+
+NAMES = {"control": "Old", "b": "New", "c": "Third"}
+LOST = Finding(
+    code=FindingCode.LOST_EVENTS, severity=Severity.BLOCKS, summary="Half is lost.", advice="Look."
+)
+
+
+def told(found: Sufficient, *findings: Finding, analysis: Analysis | None = None) -> Verdict:
+    analysis = analysis or analyse(found, fixed(found.question))
+    asked = found.question
+    return Verdicts(
+        analysis.metrics,
+        (*observe(found, analysis), *findings),
+        NAMES,
+        control_of(asked.phases),
+        is_split=asked.segment_by is not None,
+    ).verdict()
+
+
+def two_arms(control: int, b: int, n: int = 5_000, asked: Question | None = None) -> Sufficient:
+    return sufficient([*conversions("control", (n, control)), *conversions("b", (n, b))], asked)
+
+
+def of_metrics(metrics: tuple[Metric, ...], *counts: tuple[int, int]) -> Sufficient:
+    """Converted of 5,000 in the control and in b, metric by metric."""
+    asked = question(*metrics)
+    found = [two_arms(*each).rows for each in counts]
+    rows: list[ArmDay] = []
+    for same in zip(*found, strict=True):
+        measured = {
+            metric.key: row.metrics["bought"] for metric, row in zip(metrics, same, strict=True)
+        }
+        rows.append(replace(same[0], metrics=measured))
+    return sufficient(rows, asked)
+
+
+def test_verdict__clearly_more__names_the_winner_and_its_numbers() -> None:
+    verdict = told(two_arms(2_000, 2_500))
+    assert (verdict.kind, verdict.variant, verdict.metric) == (VerdictKind.WINNER, "b", "bought")
+    # By hand: SE = sqrt(0.4 * 0.6 / 5000 + 0.5 * 0.5 / 5000) = 0.0098995. N rho^2 = 5.99146 +
+    # ln 6.99146 = 7.93614 at N = N*, and sqrt(2 * 8.93614 / 7.93614 * (ln(8.93614) / 2 - ln 0.05))
+    # = 3.03521 of them are 0.030047.
+    assert verdict.sentence == (
+        "New wins: Bought is 50.00 % against 40.00 %, +10.00 points (95 % interval +7.00 points to"
+        " +13.00 points, p under .0001), of 5,000 and 5,000 subjects."
+    )
+
+
+def test_verdict__clearly_less__names_the_loser() -> None:
+    verdict = told(two_arms(2_500, 2_000))
+    assert (verdict.kind, verdict.variant) == (VerdictKind.LOSER, "b")
+    assert verdict.sentence.startswith(
+        "New loses: Bought is 40.00 % against 50.00 %, -10.00 points"
+    )
+
+
+def test_verdict__less_of_what_should_decrease__is_a_winner() -> None:
+    asked = question(replace(BOUGHT, direction=Direction.DECREASE))
+    assert told(two_arms(2_500, 2_000, asked=asked)).kind is VerdictKind.WINNER
+
+
+def test_verdict__no_difference__says_what_is_ruled_out() -> None:
+    asked = question(replace(BOUGHT, minimum_effect=0.05))
+    verdict = told(two_arms(2_500, 2_500, asked=asked))
+    assert verdict.kind is VerdictKind.NO_DIFFERENCE
+    assert verdict.sentence.endswith(
+        "A difference as large as +5.00 points, the smallest that matters, is ruled out."
+    )
+
+
+def test_verdict__gated__says_what_it_waits_for() -> None:
+    verdict = told(two_arms(5, 50, n=500))
+    assert verdict.kind is VerdictKind.NO_DIFFERENCE
+    assert "Too early to tell: the control has 5 of the 10 conversions" in verdict.sentence
+
+
+def test_verdict__blocked__gives_the_reasons() -> None:
+    verdict = told(two_arms(2_000, 2_500), LOST)
+    assert (verdict.kind, verdict.reasons) == (VerdictKind.BLOCKED, ("lost_events",))
+    assert verdict.sentence == "No verdict: Half is lost."
+
+
+def test_verdict__so_far__is_preliminary() -> None:
+    verdict = told(two_arms(20, 40, n=90, asked=question(view=View.SO_FAR)))
+    assert verdict.kind is VerdictKind.PRELIMINARY
+    assert verdict.sentence.startswith("Preliminary: not every arm has 100 subjects yet")
+
+
+def test_verdict__by_segment__is_none() -> None:
+    asked = question(segment_by="device")
+    verdict = told(two_arms(2_000, 2_500, asked=asked))
+    assert verdict.kind is VerdictKind.NO_DIFFERENCE
+    assert verdict.sentence.startswith("By segment there is no verdict")
+
+
+def test_verdict__winner_that_harms_a_guardrail__is_blocked() -> None:
+    harmed = replace(BOUGHT, key="kept", name="Kept", role=Role.GUARDRAIL, margin=0.01)
+    verdict = told(of_metrics((BOUGHT, harmed), (2_000, 2_500), (2_500, 2_000)))
+    assert (verdict.kind, verdict.reasons) == (VerdictKind.BLOCKED, ("guardrail_harmful",))
+    assert "does more harm to Kept than its margin tolerates" in verdict.sentence
+
+
+def test_verdict__primaries_that_disagree__is_blocked() -> None:
+    other = replace(BOUGHT, key="kept", name="Kept")
+    verdict = told(of_metrics((BOUGHT, other), (2_000, 2_500), (2_500, 2_000)))
+    assert (verdict.kind, verdict.reasons) == (VerdictKind.BLOCKED, ("primaries_disagree",))
+    assert "better in Bought, and worse in Kept" in verdict.sentence
+
+
+def test_verdict__secondary_that_is_better__makes_no_winner() -> None:
+    other = replace(BOUGHT, key="kept", role=Role.SECONDARY)
+    verdict = told(of_metrics((BOUGHT, other), (2_500, 2_500), (2_000, 2_500)))
+    assert verdict.kind is VerdictKind.NO_DIFFERENCE
+
+
+@pytest.mark.parametrize(
+    ("b", "c", "kind", "words"),
+    [
+        (2_500, 2_600, VerdictKind.WINNER, "New beat the control too."),
+        (1_500, 2_000, VerdictKind.LOSER, "No difference was found yet for Third."),
+        (1_500, 2_600, VerdictKind.WINNER, "Third wins"),
+    ],
+)
+def test_verdict__three_arms__tells_of_the_others(
+    b: int, c: int, kind: VerdictKind, words: str
+) -> None:
+    asked = question(phases=(phase(*HALVES, Arm("c", False, 0.5)),))
+    rows = [*two_arms(2_000, b).rows, *conversions("c", (5_000, c))]
+    verdict = told(sufficient(rows, asked))
+    assert verdict.kind is kind
+    assert words in verdict.sentence
+
+
+def test_verdict__empty_intersection__is_blocked() -> None:
+    looks = tuple(
+        Look(day=START + timedelta(days=day), n=9, estimate=low, interval=interval, p=1.0)
+        for day, low in enumerate((0.0, 5.0))
+        for interval in (Interval(low=low, high=low + 1),)
+    )
+    found = two_arms(2_000, 2_500)
+    analysis = analyse(found, fixed(found.question, looks={("bought", "b"): looks}))
+    verdict = told(found, analysis=analysis)
+    assert verdict.reasons == ("intervals_disagree",)
+    assert "The daily intervals of b in Bought have nothing in common." in verdict.sentence
+
+
+def test_verdict__nobody_exposed__says_who_is_left_out() -> None:
+    staff = (Excluded(1, "b", Exclusion.OTHER_REASON, 12),)
+    verdict = told(sufficient([], excluded=staff, not_human=3))
+    assert verdict.reasons == ("no_exposures",)
+    assert verdict.sentence == (
+        "No verdict: Nobody was exposed who counts; 15 subjects were exposed and are left out."
+    )
+
+
+def test_verdict__one_variant_seen__is_blocked() -> None:
+    verdict = told(sufficient(conversions("control", (900, 90))))
+    assert verdict.reasons == ("variant_not_seen",)
+    assert "Nobody was exposed to b." in verdict.sentence
+
+
+def test_verdict__only_one_variant_there_is__has_nothing_to_compare_with() -> None:
+    alone = question(phases=(phase(Arm("b", False, 1.0)),))
+    verdict = told(sufficient(conversions("b", (900, 90)), alone))
+    assert "There is nothing to compare b with." in verdict.sentence
+
+
+def test_verdict__metric_that_nobody_sends__is_blocked() -> None:
+    verdict = told(two_arms(0, 0))
+    assert verdict.reasons == ("metric_not_seen",)
+    assert verdict.sentence == "No verdict: Bought is 0 of all 10,000 subjects."
+
+
+def test_verdict__without_metrics__is_blocked() -> None:
+    asked = replace(question(), metrics=())
+    rows = [replace(row, metrics={}, exposed=900) for row in two_arms(1, 1).rows]
+    assert told(sufficient(rows, asked)).sentence == "No verdict: It has no metrics."
