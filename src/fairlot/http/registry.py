@@ -6,8 +6,6 @@ from enum import Enum
 from typing import Any
 from urllib.parse import unquote
 
-import structlog
-
 from fairlot.http.asgi import Handler, Receive, Scope, Send
 from fairlot.http.body import BODY_LIMIT, ClientGone
 from fairlot.http.problems import (
@@ -19,9 +17,10 @@ from fairlot.http.problems import (
     problem_reply,
 )
 from fairlot.http.services import Services
+from fairlot.logs import get_logger
 from fairlot.service.actors import Scope as AccessScope
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Auth(Enum):

@@ -7,11 +7,11 @@ from hashlib import sha256
 from typing import Final
 
 import msgspec
-import structlog
 from sqlalchemy import Connection
 
 from fairlot.engine import CompiledManifest, compile_manifest
 from fairlot.engine.needs import HistoryNeeds, all_of, profile_needs
+from fairlot.logs import get_logger
 from fairlot.manifest import InvalidManifest, jwks_json, manifest_from_json
 from fairlot.service.personalization.rules import ProjectRules, compile_rules
 from fairlot.store import Store
@@ -27,7 +27,7 @@ from fairlot.store.signing_keys import KeyState, read_signing_keys
 from fairlot.store.tenants import ProjectRow, all_projects, organization_keys, read_generation
 from fairlot.store.tokens import TokenKind, TokenRow, tokens_not_revoked
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

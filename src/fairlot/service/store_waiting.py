@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import structlog
-
+from fairlot.logs import get_logger
 from fairlot.store import Store, StoreAway
 
 GIVE_UP_AFTER_S = 600.0
 _PAUSE_S = 1.0
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 async def open_when_there(open_it: Callable[[], Store], at_each_try: Callable[[], None]) -> Store:

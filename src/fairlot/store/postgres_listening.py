@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
-import structlog
 
+from fairlot.logs import get_logger
 from fairlot.sdk.backoff import Backoff
 from fairlot.store.postgres_connection import place_of
 from fairlot.store.tenants import GENERATION_CHANNEL
 
 _ANSWER_WITHIN_S = 10.0
 _LONGEST_PAUSE_S = 15.0
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 async def listen(parameters: Mapping[str, Any], changed: Callable[[], None]) -> None:

@@ -7,9 +7,8 @@ import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
-import structlog
-
 from fairlot.events import Assignment, Exposure, ReceivedBatch
+from fairlot.logs import get_logger
 from fairlot.warehouse.errors import LogTrouble, LogUnavailable, UnusableLogFile
 from fairlot.warehouse.log_file import LogFile
 from fairlot.warehouse.queue import LogStats, RecordQueue
@@ -42,7 +41,7 @@ __all__ = [
 
 _LAST_TRY_S = 0.2
 _FLUSH_PAUSE_S = 0.005
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class EventLog:

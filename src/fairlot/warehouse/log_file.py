@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 
 from fairlot.events import Assignment, Conversion, Exposure, Identity, ReceivedBatch
+from fairlot.logs import get_logger
 from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.schema import SCHEMA_STEPS, WITHOUT_TRACES
 
@@ -50,7 +50,7 @@ _NOTE_BATCH = (
     " received_at_ms = max(received_at_ms, excluded.received_at_ms) RETURNING times"
 )
 
-_log = structlog.get_logger()
+_log = get_logger()
 _encode = msgspec.json.Encoder().encode
 
 

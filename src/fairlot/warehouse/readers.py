@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
-import structlog
 
 from fairlot.events import Assignment, Conversion, Exposure, Identity
+from fairlot.logs import get_logger
 from fairlot.warehouse.errors import explained
 from fairlot.warehouse.lake.layout import has_files
 from fairlot.warehouse.opening import open_read_only, read_only_uri
@@ -31,7 +31,7 @@ _FIND_ASSIGNMENT = (
     " FROM assignments WHERE experiment_id = ? AND unit_id = ?"
 )
 
-_log = structlog.get_logger()
+_log = get_logger()
 E = TypeVar("E", Exposure, Conversion, Identity)
 
 

@@ -4,9 +4,8 @@ import sqlite3
 import threading
 import time
 
-import structlog
-
 from fairlot.events import Assignment, Exposure, ReceivedBatch
+from fairlot.logs import get_logger
 from fairlot.warehouse.log_file import LogFile, is_damage
 from fairlot.warehouse.queue import Batch, RecordQueue
 from fairlot.warehouse.recent import RecentAnswers
@@ -24,7 +23,7 @@ _UNSTORABLE = (
     sqlite3.ProgrammingError,
 )
 
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class LogWriter:

@@ -11,7 +11,6 @@ from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-import structlog
 from sqlalchemy import Connection
 
 from fairlot.engine.errors import FairlotError
@@ -26,11 +25,12 @@ from fairlot.http.problems import invalid_fields
 from fairlot.http.registry import Answer, Auth, Route
 from fairlot.http.services import Services
 from fairlot.http.statuses import refused
+from fairlot.logs import get_logger
 from fairlot.service.actors import Scope as AccessScope
 
 Asked = TypeVar("Asked")
 Handle = Callable[[Call[Any]], Outcome]
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 _ALWAYS: Final = (401, 403, 404, 429, 503)
 _CONDITIONAL: Final = ("If-Match", "If-None-Match")

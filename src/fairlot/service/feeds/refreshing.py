@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Final
 
 import msgspec
-import structlog
 
 from fairlot.engine import Feed, InvalidExperiment
+from fairlot.logs import get_logger
 from fairlot.service.feeds.errors import RefreshRunning
 from fairlot.service.feeds.ranking import DAYS_COUNTED, Part, Rankings
 from fairlot.service.feeds.sources import digest_of, sources_of
@@ -33,7 +33,7 @@ WAITS_S: Final = 10.0
 UNKNOWN_DAYS_COUNTED: Final = 30
 """So long an event may come before its product; ids of products are made up by whoever sends."""
 _LOOKS_EVERY_S: Final = 0.05
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class _LeaseLost(Exception):

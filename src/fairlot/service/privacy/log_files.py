@@ -7,8 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-import structlog
-
+from fairlot.logs import get_logger
 from fairlot.profiles import subject_identifier
 from fairlot.warehouse import erasing
 from fairlot.warehouse.erasing import Erasure, empty_wal, erase, erased_in
@@ -17,7 +16,7 @@ from fairlot.warehouse.files import bring_up_to_date, files_set_aside, worker_fi
 from fairlot.warehouse.slots import claim_file
 
 WAL_WITHIN_S: Final = 1.0
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Why(StrEnum):

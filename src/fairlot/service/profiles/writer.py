@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from fairlot.engine.errors import FairlotError
 from fairlot.events import ReceivedBatch
+from fairlot.logs import get_logger
 from fairlot.profiles import PRODUCT_EVENTS, ProductEvents
 from fairlot.service.privacy.rejections import Rejections
 from fairlot.service.profiles.account_cache import AccountCache
@@ -38,7 +38,7 @@ _RETRY_S: Final = 0.2
 _LAST_TRY_S: Final = 1.0
 _TRIES: Final = 3
 _CONFIRM_WITHIN_S: Final = 10.0
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class _TaskFailed(Exception):

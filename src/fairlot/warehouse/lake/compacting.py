@@ -13,8 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Final
 
-import structlog
-
+from fairlot.logs import get_logger
 from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.files import worker_files
 from fairlot.warehouse.lake.columns import EventKind
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE: Final = 200_000
 MEMORY_LIMIT: Final = "512MB"
 _NEXT_WITHIN_S: Final = 60.0
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(slots=True)

@@ -7,8 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
+from fairlot.logs import get_logger
 from fairlot.warehouse.lake.columns import EventKind
 from fairlot.warehouse.lake.known_ids import drop_known
 from fairlot.warehouse.lake.locks import reading
@@ -19,7 +18,7 @@ from fairlot.warehouse.lake.tail import load_tail
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
