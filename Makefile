@@ -9,7 +9,7 @@ COVERED := tests/unit/engine tests/unit/manifest tests/conformance
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast lint types bench clean
+.PHONY: help setup demo test fast statistical lint types bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | sort | column -t -s:
@@ -35,6 +35,9 @@ test: setup ## All tests, with full branch coverage of the engine and the manife
 
 fast: setup ## The tests that need neither a server, a command nor a second
 	@$(BIN)/python -m pytest -n auto --maxprocesses=4 -m "not slow and not postgres" -q --ignore=tests/unit/cli $(ARGS)
+
+statistical: setup ## The peeking simulation with 2,000 runs of each case (half an hour of one core)
+	@SIMULATED_RUNS=2000 $(BIN)/python -m pytest -n auto --maxprocesses=4 -s tests/statistical $(ARGS)
 
 lint: setup ## ruff and import-linter
 	@$(BIN)/ruff check .

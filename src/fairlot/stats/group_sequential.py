@@ -86,13 +86,19 @@ def group_sequential(effect: Effect, fractions: Sequence[float], alpha: float) -
     1989). `p` is the smallest alpha whose boundary, at this look, is crossed, and 1e-12 at least.
     """
     error = effect.standard_error
-    half = min(boundaries(fractions, alpha)[-1], _FARTHEST_BOUND) * error
     return Estimate(
         estimate=effect.difference,
         standard_error=error,
-        interval=Interval(low=effect.difference - half, high=effect.difference + half),
+        interval=repeated_interval(effect, fractions, alpha),
         p=_repeated_p(abs(effect.difference) / error, fractions),
     )
+
+
+def repeated_interval(effect: Effect, fractions: Sequence[float], alpha: float) -> Interval:
+    """That of `group_sequential`, without its p, which takes longer."""
+    bound = _remembered_boundaries(tuple(fractions), alpha)[-1]
+    half = min(bound, _FARTHEST_BOUND) * effect.standard_error
+    return Interval(low=effect.difference - half, high=effect.difference + half)
 
 
 def equal_fractions(looks: int) -> tuple[float, ...]:
@@ -198,6 +204,11 @@ def _quadrature(low: float, high: float, deviation: float) -> tuple[Floats, Floa
     count = int((high - low) / deviation * _NODES_A_DEVIATION) // _NODES_ROUNDED_TO + 1
     points, weights = _gauss_legendre(count * _NODES_ROUNDED_TO)
     return (high - low) / 2 * points + (high + low) / 2, (high - low) / 2 * weights
+
+
+@lru_cache(maxsize=256)
+def _remembered_boundaries(fractions: tuple[float, ...], alpha: float) -> tuple[float, ...]:
+    return boundaries(fractions, alpha)
 
 
 @lru_cache(maxsize=64)

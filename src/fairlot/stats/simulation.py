@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv, kolmogorov
 
 from fairlot.stats.effects import Effect, effect_of, merged_days
-from fairlot.stats.group_sequential import fraction_of, group_sequential, is_due
+from fairlot.stats.group_sequential import fraction_of, is_due, repeated_interval
 from fairlot.stats.moments import moments_of
 from fairlot.stats.results import Interval, Method
 from fairlot.stats.sequences import confidence_sequence, gate_of
@@ -137,7 +137,7 @@ def _by_plan(fractions: list[float], effect: Effect, rules: Rules) -> Interval |
     if not is_due(n, rules.planned_size, rules.looks, fractions[-1] if fractions else 0.0):
         return None
     fractions.append(fraction_of(n, rules.planned_size))
-    return group_sequential(effect, fractions, rules.alpha).interval
+    return repeated_interval(effect, fractions, rules.alpha)
 
 
 def _by_fixed(_fractions: list[float], effect: Effect, rules: Rules) -> Interval | None:
