@@ -18,7 +18,13 @@ from fairlot.warehouse.queries.measures import COVARIATE_WINDOW_MS, property_pat
 from fairlot.warehouse.queries.steps import Steps
 
 PROPERTIES: Final = "properties."
-_SEGMENT_COLUMNS: Final = ("device", "source")
+_SEGMENT_COLUMNS: Final = {
+    "device": "device",
+    "source": "source",
+    # the doctor's
+    "reason": "reason",
+    "manifest_version": "CONCAT('', manifest_version)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ def _exposure_columns(question: Question, to: Dialect) -> dict[str, Column]:
 
 def _segment(segment_by: str, to: Dialect) -> str:
     if segment_by in _SEGMENT_COLUMNS:
-        return segment_by
+        return _SEGMENT_COLUMNS[segment_by]
     if segment_by.startswith(PROPERTIES) and len(segment_by) > len(PROPERTIES):
         return to.text("properties", segment_by.removeprefix(PROPERTIES).split("."))
     raise UnusableQuestion(

@@ -1,0 +1,9 @@
+"""What could make a result wrong: each finding with its evidence, and what to do.
+
+Import it when an experiment is examined: it loads the statistics and the queries.
+"""
+
+from fairlot.service.doctor.case import Circumstances
+from fairlot.service.doctor.examining import examine
+
+__all__ = ["Circumstances", "examine"]

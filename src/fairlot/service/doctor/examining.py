@@ -1,0 +1,43 @@
+"""All checks of an experiment, in the order in which their findings are read."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from fairlot.service.doctor.case import NOTHING_KNOWN, Case, Circumstances
+from fairlot.service.doctor.exclusions import (
+    check_exclusions,
+    check_several_variants,
+    check_switched,
+    check_unknown_variants,
+)
+from fairlot.service.doctor.phases import check_phases
+from fairlot.service.doctor.sample_ratio import check_sample_ratio
+from fairlot.stats.findings import Finding, Severity
+from fairlot.stats.sufficient import Question, Sufficient
+from fairlot.warehouse.queries import Engine
+
+_CHECKS: Final[tuple[Callable[[Case], Iterable[Finding]], ...]] = (
+    check_sample_ratio,
+    check_exclusions,
+    check_several_variants,
+    check_switched,
+    check_unknown_variants,
+    check_phases,
+)
+_ORDER: Final = tuple(Severity)
+
+
+def examine(
+    engine: Engine,
+    question: Question,
+    sufficient: Sufficient,
+    circumstances: Circumstances = NOTHING_KNOWN,
+) -> tuple[Finding, ...]:
+    """What is wrong with an experiment that was asked about, the worst first.
+
+    `sufficient` is the answer to `question`; the engine is asked for evidence. Nothing is found
+    where nobody was exposed. Raises QueryFailed.
+    """
+    case = Case(engine, question, sufficient, circumstances)
+    found = [finding for check in _CHECKS for finding in check(case)]
+    return tuple(sorted(found, key=lambda each: _ORDER.index(each.severity)))

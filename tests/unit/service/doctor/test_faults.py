@@ -1,0 +1,129 @@
+"""Faults that were planted are found, each by its code and with its cause; healthy experiments have
+no finding at all."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from fairlot.engine import Reason
+from fairlot.stats.findings import Finding, FindingCode, Severity
+from fairlot.stats.sufficient import ANY_VERSION, Arm, Phase
+from support.patients import DAY_MS, EVEN, START_MS, Patient, examined, patients
+
+
+def told(found: tuple[Finding, ...]) -> set[tuple[str, str]]:
+    return {(each.code.value, each.severity.value) for each in found}
+
+
+def one_of(found: tuple[Finding, ...], code: FindingCode) -> Finding:
+    (only,) = (each for each in found if each.code is code)
+    return only
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_examine__healthy_experiment__nothing_is_found(seed: int) -> None:
+    assert examined(patients(seed)) == ()
+
+
+@pytest.mark.parametrize(
+    ("is_lost", "dimension", "value", "severity"),
+    [
+        (lambda each: each.device == "mobile", "device", "mobile", Severity.BLOCKS),
+        (
+            lambda each: each.at_ms // DAY_MS == (START_MS + 5 * DAY_MS) // DAY_MS,
+            "day",
+            "2026-09-27",
+            Severity.WARNS,
+        ),
+    ],
+)
+def test_sample_ratio__one_arm_loses_subjects_of_a_kind__the_kind_is_named(
+    is_lost: Callable[[Patient], bool], dimension: str, value: str, severity: Severity
+) -> None:
+    """All of the day, or two thirds of mobile, in one arm."""
+    found = [
+        each
+        for number, each in enumerate(patients(20, 6_000))
+        if not (is_lost(each) and each.variant == "b" and (dimension == "day" or number % 3))
+    ]
+    finding = one_of(examined(found), FindingCode.SAMPLE_RATIO_MISMATCH)
+    assert finding.severity is severity
+    suspect = finding.evidence["suspects"][0]
+    assert (suspect["dimension"], suspect["value"]) == (dimension, value)
+    assert f"likely {dimension} {value}" in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("column", "odd", "dimension"),
+    [("source", "batch", "source"), ("manifest_version", 7, "manifest version")],
+)
+def test_sample_ratio__subjects_of_one_origin_too_many__is_named(
+    column: str, odd: Any, dimension: str
+) -> None:
+    found = patients(21)
+    for number, each in enumerate(patients(22, 400)):
+        each.subject, each.variant = f"odd-{number}", "b"
+        each.exposed = {column: odd}
+        found.append(each)
+    finding = one_of(examined(found), FindingCode.SAMPLE_RATIO_MISMATCH)
+    suspect = finding.evidence["suspects"][0]
+    assert (suspect["dimension"], suspect["value"]) == (dimension, str(odd))
+
+
+def test_several_variants__two_in_a_hundred__warns() -> None:
+    found = patients(23)
+    for each in found[:60]:
+        each.also = [("b" if each.variant == "a" else "a", each.at_ms + 1_000)]
+    findings = examined(found)
+    assert told(findings) == {("several_variants", "warns")}
+    assert findings[0].evidence["subjects"] == 60
+
+
+def test_exclusions__one_arm_is_diverted_more__blocks() -> None:
+    found = patients(24)
+    in_b = [each for each in found if each.variant == "b"]
+    for each in in_b[:40]:
+        each.exposed = {"reason": Reason.DIVERT}
+    findings = examined(found)
+    assert told(findings) == {("exclusions_differ", "blocks")}
+    assert findings[0].evidence["excluded"] == {"a": 0, "b": 40}
+
+
+def test_switched__many_had_another_variant__warns() -> None:
+    found = patients(25)
+    for each in found[:90]:
+        each.exposed = {"properties": {"fairlot.switched": True}}
+    assert told(examined(found)) == {("switched", "warns")}
+
+
+def test_unknown_variant__a_variant_was_removed__warns() -> None:
+    found = patients(26)
+    for each in found[:90]:
+        each.variant = "c"
+    finding = one_of(examined(found), FindingCode.EXCLUSIONS_DIFFER)
+    assert "a variant that the manifest does not have" in finding.summary
+
+
+def test_phases__weights_changed__is_noted_and_each_phase_has_its_own_ratio() -> None:
+    skewed = (Arm("a", True, 0.25), Arm("b", False, 0.75))
+    first = patients(27)
+    later = patients(28, 2_000)
+    for number, each in enumerate(later):
+        each.variant = "a" if number % 4 == 0 else "b"
+        each.exposed = {"manifest_version": 5}
+    phases = (Phase(1, 0, 5, EVEN), Phase(2, 5, ANY_VERSION, skewed))
+    findings = examined(first + later, phases=phases)
+    assert told(findings) == {("weights_changed", "notes")}
+    assert set(findings[0].evidence["sharesByFirstVersion"]) == {"0", "5"}
+
+
+def test_examine__nobody_was_exposed__nothing_is_found() -> None:
+    assert examined([]) == ()
+
+
+def test_findings__as_json__hold_all_that_they_say() -> None:
+    found = [each for each in patients(29) if each.variant == "a" or each.device == "desktop"]
+    (finding,) = examined(found)
+    assert msgspec.json.decode(msgspec.json.encode(finding))["evidence"]["exposed"]["a"] > 0
