@@ -54,6 +54,8 @@ def subjects_of(
     sources = sources_of(question, steps)
     links = steps.step("links", linked(sources.identities))
     exposed = exposed_subjects(sources.exposures, question, links, steps)
+    if not question.metrics:
+        return Subjects(exposed, exposed)
     events = sources.conversions
     events = marked(without_repeats(events) if may_repeat else events, measures)
     near = attributed(exposed, canonical(events, links), question, measures)

@@ -34,7 +34,7 @@ def test_examine__healthy_experiment__nothing_is_found(seed: int) -> None:
         (
             lambda each: each.at_ms // DAY_MS == (START_MS + 5 * DAY_MS) // DAY_MS,
             "day",
-            "2026-09-27",
+            "2026-09-26",
             Severity.WARNS,
         ),
     ],
