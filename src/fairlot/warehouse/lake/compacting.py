@@ -6,7 +6,7 @@ compaction finds that the id is known and only deletes the row. So nothing needs
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +65,7 @@ def compact(
     threads: int = 1,
     rows_at_once: int = ROWS_AT_ONCE,
     within_s: float = 0,
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> Compacted | None:
     """Move all that the workers' files hold; None when somebody else writes to the lake for so
     long. Workers go on writing meanwhile. Raises OSError and duckdb.Error when files cannot be
@@ -75,8 +76,9 @@ def compact(
             if not alone:
                 return None
             _remove_partial(directory)
-            if not _move_some(directory, done, rows_at_once, threads):
-                return done
+            more_wait = _move_some(directory, done, rows_at_once, threads)
+        if not more_wait or is_stopping():
+            return done
         within_s = max(within_s, _NEXT_WITHIN_S)
 
 

@@ -81,12 +81,17 @@ def publish(
 
 def put(session: "DuckDBPyConnection", select: str, path: Path) -> None:
     """Write what a query gives to a file, in place of the one that may be there."""
+    put_partial(session, select, path)
+    partial_of(path).replace(path)
+    sync(path.parent)
+
+
+def put_partial(session: "DuckDBPyConnection", select: str, path: Path) -> None:
+    """All but its name."""
     partial = partial_of(path)
     session.execute(f"COPY ({select}) TO {quoted(partial)} ({_OPTIONS})")
     partial.chmod(0o600)
     sync(partial)
-    partial.replace(path)
-    sync(path.parent)
 
 
 def sync(path: Path) -> None:
