@@ -29,7 +29,7 @@ from fairlot.http.registry import Registry
 from fairlot.http.routes import serve_routes
 from fairlot.http.services import Services
 from fairlot.http.throttle import Policy, Throttle
-from fairlot.profiles.products import product_events
+from fairlot.profiles.products import ProductEvents, product_events
 from fairlot.service.decisions import Decisions
 from fairlot.service.feeds import FEEDS_SEEN_WITHIN_S, KnownFeeds, PublishedFeeds
 from fairlot.service.personalization.reactor import RuleReactor
@@ -386,11 +386,7 @@ def _open_services(settings: Settings, store: Store) -> Services:
             log,
             RuleReactor(lambda: decisions.snapshot, _now_ms),
             _now_ms,
-            product_events=product_events(
-                view=settings.view_events,
-                cart=settings.cart_events,
-                order=settings.order_events,
-            ),
+            product_events=_product_events(settings),
             rejections=rejections,
         )
         profiles.follow()  # who has rejected is known before anything is recorded
@@ -430,6 +426,12 @@ def _open_services(settings: Settings, store: Store) -> Services:
             profiles.close(0)
         log.close(0)
         raise
+
+
+def _product_events(settings: Settings) -> ProductEvents:
+    return product_events(
+        view=settings.view_events, cart=settings.cart_events, order=settings.order_events
+    )
 
 
 def _bounds(settings: Settings) -> Bounds:
