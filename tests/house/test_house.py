@@ -26,7 +26,6 @@ ENGINE_MAY_IMPORT = {
     "re",
     "re2",
     "typing",
-    "weakref",
     "urllib.parse",
 }
 

@@ -101,6 +101,7 @@ def in_process_transport(
         yield InProcessTransport(serve_routes(services), local_actor(variables))
     finally:
         services.control_threads.shutdown()
+        services.results.close()
         profiles.close(0)
         merges.close(0)
         log.close(0)

@@ -29,6 +29,7 @@ from fairlot.service.refusals import (
 )
 from fairlot.service.refusals import Refused as ApplyRefused
 from fairlot.service.results import InvalidSegment, NotStarted
+from fairlot.service.results.errors import ResultFailed, UnknownMetric, UnusableMetric
 from fairlot.service.tokens import UnknownToken
 from fairlot.service.versions import UnknownVersion
 from fairlot.store import StoreFailed
@@ -73,6 +74,9 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     UnknownTimeZone: 400,
     NotStarted: 409,
     InvalidSegment: 400,
+    ResultFailed: 503,
+    UnusableMetric: 409,
+    UnknownMetric: 404,
 }
 """An error that is not here, nor one of its bases, is a fault of ours: 500."""
 

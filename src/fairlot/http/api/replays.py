@@ -42,5 +42,6 @@ ROUTES: Final = (
         show,
         {200: Answer("What agrees, what does not and why, and what cannot be told.", (Replay,))},
         query=ReplayQuery,
+        apart=True,
     ),
 )

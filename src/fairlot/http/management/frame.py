@@ -39,7 +39,7 @@ _CONDITIONAL: Final = ("If-Match", "If-None-Match")
 @dataclass(frozen=True, slots=True)
 class _Frame:
     """`asked` is read from the query or from the body. `whole` refuses keys that are limited to
-    some projects."""
+    some projects. `apart` runs in the threads of results, which may take many seconds."""
 
     scope: AccessScope
     handle: Handle
@@ -48,6 +48,7 @@ class _Frame:
     asked: type | None
     body_limit: int
     whole: bool
+    apart: bool = False
 
 
 def read(
@@ -59,11 +60,13 @@ def read(
     *,
     query: type[Asked] | None = None,
     whole: bool | None = None,
+    apart: bool = False,
     errors: tuple[int, ...] = (),
 ) -> Route:
     """GET: `query` is the struct of the parameters. `whole` is whether a key that is limited to
-    some projects is refused; by default it is where the path names no project."""
-    frame = _Frame(scope, handle, False, True, query, 0, _is_whole(path, whole))
+    some projects is refused; by default it is where the path names no project. `apart` is for what
+    reads all events of an experiment."""
+    frame = _Frame(scope, handle, False, True, query, 0, _is_whole(path, whole), apart)
     return Route(
         "GET",
         path,
@@ -170,6 +173,8 @@ def _in_frame(frame: _Frame) -> Callable[[Services], Handler]:
             admit(services, caller, names["org"], names.get("project"))
             body = await read_body(scope, receive, frame.body_limit)
             work = _Work(frame, decoder, services, scope, caller, body)
+            if frame.apart:
+                return await services.results.in_thread(work.reply)
             return await services.in_control_thread(work.reply)
 
         return answer

@@ -108,7 +108,7 @@ class Grouping:
 
     def _is_taken(self, rel: NumericValue, window_ms: int) -> BooleanValue:
         if self._question.view is View.SO_FAR:
-            return ibis.literal(True)
+            window_ms = 0
         return self._is_matured(rel, window_ms)
 
     def caps(self, totals: Table, counts: Table) -> Table | None:

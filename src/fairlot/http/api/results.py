@@ -1,0 +1,167 @@
+"""What experiments did."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from fairlot.http.management import Call, Outcome, read
+from fairlot.http.problems import invalid_fields
+from fairlot.http.registry import Answer, Route
+from fairlot.manifest.instants import read_instant
+from fairlot.manifest.problems import suggestion
+from fairlot.service.actors import Scope
+from fairlot.service.results.errors import UnknownMetric
+from fairlot.service.results.questions import Moment
+from fairlot.stats.closes import end_of_day_ms
+from fairlot.stats.metrics import MetricKind
+from fairlot.stats.results import ArmValue, ExperimentResult, MetricResult
+
+_PATH: Final = "/api/v1/orgs/{org}/projects/{project}/experiments/{key}"
+_NO_LOG: Final = Path("no-event-log")  # is not there, so it holds nothing
+_SUMMED: Final = frozenset({MetricKind.CONVERSION, MetricKind.COUNT, MetricKind.SUM})
+_AsOf = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=40,
+        description="A day, up to its end in the project's time zone, as in `2026-11-28`; or an"
+        " RFC 3339 instant. Now without it.",
+    ),
+]
+
+
+class ResultQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`segment` splits by `device`, `source` or `properties.` and the name of a property of the
+    first exposure; then there is no verdict."""
+
+    as_of: _AsOf | None = None
+    segment: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+
+
+class AggregateQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    metric: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    as_of: _AsOf | None = None
+
+
+class AggregateRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`exposures` are subjects that are analysed, `subjects` those of them that the metric counts,
+    `conversions` those whose total is not 0, and `sum` is of all totals; null where totals are not
+    added up."""
+
+    variant: str
+    is_control: bool
+    exposures: int
+    subjects: int
+    conversions: int
+    value: float | None
+    sum: float | None
+
+
+class Aggregate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Totals of one metric, one row for each variant."""
+
+    experiment: str
+    metric: str
+    kind: MetricKind
+    as_of_ms: int
+    computed_at_ms: int
+    variants: tuple[AggregateRow, ...]
+
+
+def show(call: Call[ResultQuery]) -> Outcome:
+    return Outcome(_result(call, call.asked.as_of, call.asked.segment))
+
+
+def aggregate(call: Call[AggregateQuery]) -> Outcome:
+    result = _result(call, call.asked.as_of, None)
+    found = {metric.key: metric for metric in result.metrics}
+    metric = found.get(call.asked.metric)
+    if metric is None:
+        meant = suggestion(call.asked.metric, found) if found else "it has none"
+        raise UnknownMetric(call.asked.metric, meant)
+    return Outcome(
+        Aggregate(
+            experiment=result.experiment,
+            metric=metric.key,
+            kind=metric.kind,
+            as_of_ms=result.as_of_ms,
+            computed_at_ms=call.now_ms,
+            variants=_rows(result, metric),
+        )
+    )
+
+
+def _result(
+    call: Call[ResultQuery] | Call[AggregateQuery], as_of: str | None, segment: str | None
+) -> ExperimentResult:
+    moment = Moment(call.now_ms, None if as_of is None else _moment(as_of, call.tenant.time_zone))
+    services = call.services
+    return services.results.result(
+        services.store,
+        call.tenant,
+        call.path["key"],
+        services.events_dir or _NO_LOG,
+        moment,
+        segment,
+    )
+
+
+def _moment(text: str, time_zone: str) -> int:
+    try:
+        return end_of_day_ms(date.fromisoformat(text), ZoneInfo(time_zone))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return read_instant(text)
+    except ValueError:
+        today = datetime.now(UTC).date().isoformat()
+        raise invalid_fields(
+            f"as_of: {text!r}: write a day, as in {today}, or an RFC 3339 instant with its offset"
+        ) from None
+
+
+def _rows(result: ExperimentResult, metric: MetricResult) -> tuple[AggregateRow, ...]:
+    values = {arm.variant: arm for arm in metric.arms}
+    return tuple(
+        AggregateRow(
+            variant=arm.variant,
+            is_control=arm.is_control,
+            exposures=arm.exposed,
+            subjects=values[arm.variant].n,
+            conversions=values[arm.variant].converted,
+            value=values[arm.variant].value,
+            sum=_sum(values[arm.variant], metric),
+        )
+        for arm in result.arms
+    )
+
+
+def _sum(arm: ArmValue, metric: MetricResult) -> float | None:
+    return arm.value * arm.n if arm.value is not None and metric.kind in _SUMMED else None
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    read(
+        f"{_PATH}/results",
+        "What an experiment did: the verdict, its numbers, and what is wrong with them",
+        Scope.READ,
+        show,
+        {200: Answer("The result.", (ExperimentResult,))},
+        query=ResultQuery,
+        apart=True,
+        errors=(409,),
+    ),
+    read(
+        f"{_PATH}/aggregate",
+        "The totals of one metric, by variant",
+        Scope.READ,
+        aggregate,
+        {200: Answer("One row for each variant.", (Aggregate,))},
+        query=AggregateQuery,
+        apart=True,
+        errors=(409,),
+    ),
+)

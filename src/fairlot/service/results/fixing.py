@@ -1,0 +1,156 @@
+"""What is fixed of an analysis when a result is first asked for, and the looks that were taken.
+
+First write wins: whoever comes later reads what stands there, and goes by that.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from sqlalchemy import Connection
+
+from fairlot.service.results.questions import Study
+from fairlot.stats.analysis import Fixed, LookName, primaries_of
+from fairlot.stats.closes import closes_of
+from fairlot.stats.exposed import arms_of
+from fairlot.stats.metrics import Metric
+from fairlot.stats.plans import AnalysisPlan
+from fairlot.stats.results import Look
+from fairlot.stats.sufficient import Question, Sufficient, View
+from fairlot.store import Store
+from fairlot.store.analyses import (
+    LookRow,
+    add_analysis,
+    add_looks,
+    looks_of,
+    read_analysis,
+    replace_analysis,
+)
+
+_CAP_DAYS = 7
+
+
+class FixedAnalysis(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """`comparisons` of the primary metrics; `caps` by metric, those that are final."""
+
+    plan: AnalysisPlan
+    primaries: tuple[str, ...]
+    comparisons: int
+    caps: dict[str, float] = {}
+
+
+class Fixing:
+    """Of one study; what is not stored (the holdout's) is made anew each time."""
+
+    def __init__(self, store: Store, study: Study, now_ms: int) -> None:
+        self._store = store
+        self._study = study
+        self._now_ms = now_ms
+
+    def analysis(self) -> FixedAnalysis:
+        """As it is stored; it is, from the first call on."""
+        first, experiment_id = self._first(), self._study.experiment_id
+        if experiment_id is None:
+            return first
+        with self._store.reading() as connection:
+            found = read_analysis(connection, experiment_id)
+        if found is None:
+            with self._store.writing() as connection:
+                add_analysis(connection, experiment_id, msgspec.json.encode(first), self._now_ms)
+                found = read_analysis(connection, experiment_id)
+        return _decoded(found)
+
+    def with_caps(self, analysis: FixedAnalysis, sufficient: Sufficient) -> FixedAnalysis:
+        """Caps become final when the seven days that they are of have matured."""
+        new = {
+            metric.key: sufficient.caps[metric.key]
+            for metric in sufficient.question.metrics
+            if metric.winsorisation.quantile is not None
+            and metric.key in sufficient.caps
+            and metric.key not in analysis.caps
+            and _has_first_days(sufficient, metric)
+        }
+        experiment_id = self._study.experiment_id
+        if not new or experiment_id is None:
+            return analysis
+        with self._store.writing() as connection:
+            found = _decoded(read_analysis(connection, experiment_id, to_change=True))
+            found = msgspec.structs.replace(found, caps=new | found.caps)
+            replace_analysis(connection, experiment_id, msgspec.json.encode(found))
+        return found
+
+    def looks(self) -> dict[LookName, tuple[Look, ...]]:
+        """Those of closes until the moment that is asked about."""
+        experiment_id = self._study.experiment_id
+        if experiment_id is None:
+            return {}
+        with self._store.reading() as connection:
+            return _looks_until(connection, experiment_id, self._study.question)
+
+    def keep(self, new: Mapping[LookName, Iterable[Look]]) -> None:
+        experiment_id = self._study.experiment_id
+        if experiment_id is None:
+            return
+        rows = [
+            LookRow(experiment_id, metric, variant, each.day.isoformat(), msgspec.json.encode(each))
+            for (metric, variant), taken in new.items()
+            for each in taken
+        ]
+        with self._store.writing() as connection:
+            add_looks(connection, rows)
+
+    def fixed(self, analysis: FixedAnalysis, sufficient: Sufficient) -> Fixed:
+        settled = [
+            metric.key
+            for metric in sufficient.question.metrics
+            if self._study.experiment_id is not None and _is_settled(metric, analysis, sufficient)
+        ]
+        return Fixed(
+            plan=analysis.plan,
+            primaries=analysis.primaries,
+            comparisons=analysis.comparisons,
+            settled=settled,
+            looks=self.looks(),
+        )
+
+    def _first(self) -> FixedAnalysis:
+        question = self._study.question
+        primaries = primaries_of(question.metrics)
+        variants = sum(not arm.is_control for arm in arms_of(question.phases))
+        return FixedAnalysis(
+            plan=self._study.plan,
+            primaries=primaries,
+            comparisons=len(primaries) * variants,
+        )
+
+
+def _decoded(document: bytes | None) -> FixedAnalysis:
+    if document is None:
+        raise LookupError("the analysis was deleted while its result was made")
+    return msgspec.json.decode(document, type=FixedAnalysis)
+
+
+def _is_settled(metric: Metric, analysis: FixedAnalysis, sufficient: Sufficient) -> bool:
+    """Also a metric whose quantile is 0, which has no cap and needs none."""
+    if metric.winsorisation.quantile is None or metric.key in analysis.caps:
+        return True
+    return metric.key not in sufficient.caps and _has_first_days(sufficient, metric)
+
+
+def _has_first_days(sufficient: Sufficient, metric: Metric) -> bool:
+    question = sufficient.question
+    days = sorted({row.day for row in sufficient.rows if row.exposed})
+    if not days or question.view is not View.MATURED:
+        return False
+    last = days[0].fromordinal(days[0].toordinal() + _CAP_DAYS - 1)
+    return bool(closes_of([last], metric.window_ms, question.as_of_ms, question.time_zone))
+
+
+def _looks_until(
+    connection: Connection, experiment_id: str, question: Question
+) -> dict[LookName, tuple[Look, ...]]:
+    found: dict[LookName, list[Look]] = {}
+    for row in looks_of(connection, experiment_id):
+        look = msgspec.json.decode(row.document, type=Look)
+        if closes_of([look.day], 0, question.as_of_ms, question.time_zone):
+            found.setdefault((row.metric_key, row.variant_key), []).append(look)
+    return {name: tuple(each) for name, each in found.items()}

@@ -1,0 +1,137 @@
+"""The result of an experiment: asked, answered, analysed, judged."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fairlot.service.doctor import examine
+from fairlot.service.results.errors import ResultFailed, UnusableMetric
+from fairlot.service.results.fixing import FixedAnalysis, Fixing
+from fairlot.service.results.questions import Moment, Study, study_of
+from fairlot.stats.analysis import Analysis, analyse, matured_enough
+from fairlot.stats.exposed import control_of, sample_ratio, summaries_of
+from fairlot.stats.findings import Finding, FindingCode, Severity
+from fairlot.stats.observations import observe
+from fairlot.stats.results import ExperimentResult
+from fairlot.stats.sufficient import Question, Sufficient, View
+from fairlot.stats.verdicts import Verdicts
+from fairlot.store import Store
+from fairlot.store.tenants import ProjectRow
+from fairlot.warehouse.queries import Engine, QueryFailed, UnusableQuestion, answer
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the events of a project are; `unreadable` files of them are left out."""
+
+    engine: Engine
+    unreadable: Sequence[tuple[Path, str]] = ()
+
+
+OpenSource = Callable[[str], AbstractContextManager[Source]]
+"""By the id of a project."""
+
+
+def result_of(
+    store: Store,
+    tenant: ProjectRow,
+    key: str,
+    open_source: OpenSource,
+    moment: Moment,
+    *,
+    segment_by: str | None = None,
+) -> ExperimentResult:
+    """Fixes what is to be fixed of the analysis, and keeps new looks.
+
+    Raises UnknownExperiment, NotStarted, InvalidSegment, ResultFailed or UnusableMetric.
+    """
+    with store.reading() as connection:
+        study = study_of(connection, tenant, key, moment, segment_by=segment_by)
+    fixing = Fixing(store, study, moment.now_ms)
+    fixed = fixing.analysis()
+    question = replace(study.question, caps=fixed.caps)
+    with open_source(tenant.id) as source:
+        try:
+            sufficient = _answered(source.engine, question)
+            found = examine(source.engine, sufficient.question, sufficient)
+        except QueryFailed as error:
+            raise ResultFailed(str(error)) from error
+        except UnusableQuestion as error:
+            raise UnusableMetric(str(error)) from error
+    fixed = fixing.with_caps(fixed, sufficient)
+    analysis = _analysed(fixing, fixed, sufficient)
+    findings = (*observe(sufficient, analysis), *found, *_unreadable(source.unreadable))
+    return _assembled(tenant, study, fixed, sufficient, analysis, findings, source.engine.dialect)
+
+
+def _answered(engine: Engine, question: Question) -> Sufficient:
+    """Of all so far, while too few have matured."""
+    matured = answer(engine, question)
+    if matured_enough(matured) or not matured.rows:
+        return matured
+    return answer(engine, replace(question, view=View.SO_FAR))
+
+
+def _analysed(fixing: Fixing, fixed: FixedAnalysis, sufficient: Sufficient) -> Analysis:
+    """By the looks that are stored, whoever was first to take them."""
+    analysis = analyse(sufficient, fixing.fixed(fixed, sufficient))
+    if not analysis.new_looks:
+        return analysis
+    fixing.keep(analysis.new_looks)
+    return analyse(sufficient, fixing.fixed(fixed, sufficient))
+
+
+def _assembled(
+    tenant: ProjectRow,
+    study: Study,
+    fixed: FixedAnalysis,
+    sufficient: Sufficient,
+    analysis: Analysis,
+    findings: Sequence[Finding],
+    engine: str,
+) -> ExperimentResult:
+    question = sufficient.question
+    verdicts = Verdicts(
+        analysis.metrics,
+        findings,
+        study.names,
+        control_of(question.phases),
+        is_split=question.segment_by is not None,
+    )
+    return ExperimentResult(
+        project=tenant.key,
+        experiment=question.experiment_key,
+        experiment_name=study.name,
+        as_of_ms=question.as_of_ms,
+        started_at_ms=question.started_at_ms,
+        view=question.view,
+        method=fixed.plan.method,
+        alpha=fixed.plan.alpha,
+        planned_size=fixed.plan.planned_size,
+        time_zone=question.time_zone,
+        verdict=verdicts.verdict(),
+        arms=summaries_of(sufficient, study.names),
+        srm=sample_ratio(sufficient),
+        metrics=analysis.metrics,
+        findings=tuple(findings),
+        phases=len(question.phases),
+        segment_by=question.segment_by,
+        engine=engine,
+        query_sha256=sufficient.query_sha256,
+    )
+
+
+def _unreadable(files: Sequence[tuple[Path, str]]) -> list[Finding]:
+    if not files:
+        return []
+    names = ", ".join(path.name for path, _ in files[:3]) + (" ..." if len(files) > 3 else "")
+    return [
+        Finding(
+            code=FindingCode.UNREADABLE_FILE,
+            severity=Severity.WARNS,
+            summary=f"{len(files)} files of events cannot be read and are left out: {names}.",
+            advice="Put them back from a backup, or delete them if what they held may be missing.",
+            evidence={str(path): problem for path, problem in files},
+        )
+    ]

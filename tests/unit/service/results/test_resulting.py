@@ -1,0 +1,241 @@
+"""The result of an experiment, from the events of a lake to the verdict."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import date
+from functools import partial
+from pathlib import Path
+from threading import Thread
+
+import msgspec
+import pytest
+
+from fairlot.events import Event
+from fairlot.service.bootstrap import bootstrap
+from fairlot.service.results.fixing import Fixing
+from fairlot.service.results.questions import Moment, study_of
+from fairlot.service.results.resulting import result_of
+from fairlot.service.results.sharing import Results, open_lake_source
+from fairlot.stats.findings import FindingCode
+from fairlot.stats.results import ExperimentResult, Interval, Look, VerdictKind
+from fairlot.stats.sufficient import View
+from fairlot.store import Store, open_store
+from fairlot.store.experiments import find_experiment
+from fairlot.warehouse.lake import write_events
+from support.applying import apply_texts, tenant_of
+from support.two_arms import DAY_MS, Place, arm, exposed
+from unit.service.conftest import NOW_MS, Apply
+
+METRICS = """metrics:
+  - {key: bought, kind: conversion, eventName: order, window: 1d}
+  - {key: revenue, kind: sum, eventName: order, window: 1d}
+"""
+HERO = f"key: hero\nname: Hero\n{METRICS}variants: [{{key: a, name: Old}}, {{key: b, name: New}}]\n"
+FIRST_DAY_MS = NOW_MS - NOW_MS % DAY_MS + DAY_MS
+"""The midnight after the start, UTC."""
+
+
+class Bench:
+    """The experiment `hero`, and its events."""
+
+    def __init__(self, store: Store, events_dir: Path) -> None:
+        self.store = store
+        self.events_dir = events_dir
+        with store.reading() as connection:
+            self.tenant = tenant_of(connection)
+            row = find_experiment(connection, self.tenant.id, "hero")
+        assert row is not None
+        self.place = Place(self.tenant.id, row.id)
+
+    def plant(self, events: Iterable[Event]) -> None:
+        write_events(self.events_dir, events)
+
+    def arms(self, a: tuple[int, int], b: tuple[int, int], days: int = 10) -> None:
+        """Subjects and buyers."""
+        planted = partial(arm, place=self.place, start_ms=FIRST_DAY_MS, days=days)
+        self.plant([*planted("a", *a), *planted("b", *b)])
+
+    def result(
+        self, days: float = 30, *, key: str = "hero", segment_by: str | None = None
+    ) -> ExperimentResult:
+        """As of so many days after the first midnight."""
+        moment = Moment(int(FIRST_DAY_MS + days * DAY_MS))
+        opening = partial(open_lake_source, self.events_dir)
+        found = result_of(self.store, self.tenant, key, opening, moment, segment_by=segment_by)
+        assert b"NaN" not in msgspec.json.encode(found)
+        return found
+
+    def fixing(self) -> Fixing:
+        now_ms = FIRST_DAY_MS + 30 * DAY_MS
+        with self.store.reading() as connection:
+            return Fixing(
+                self.store, study_of(connection, self.tenant, "hero", Moment(now_ms)), now_ms
+            )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """On SQLite: what differs between databases is a test of its own."""
+    with closing(open_store(tmp_path, "a secret of the operator", None)) as store:
+        bootstrap(store, now_ms=NOW_MS)
+        apply_texts(store, HERO, now_ms=NOW_MS)
+        yield Bench(store, tmp_path / "events")
+
+
+def codes(result: ExperimentResult) -> set[FindingCode]:
+    return {each.code for each in result.findings}
+
+
+def test_result__clear_difference__is_a_winner_with_looks_that_stay(bench: Bench) -> None:
+    bench.arms((1_000, 400), (1_000, 600))
+    result = bench.result()
+    verdict = result.verdict
+    assert (verdict.kind, verdict.variant, verdict.metric) == (VerdictKind.WINNER, "b", "bought")
+    assert (result.view, result.engine, result.phases) == (View.MATURED, "duckdb", 1)
+    assert [(each.variant, each.name, each.exposed) for each in result.arms] == [
+        ("a", "Old", 1_000),
+        ("b", "New", 1_000),
+    ]
+    assert result.srm is not None
+    assert result.srm.p == 1.0
+    bought, revenue = result.metrics
+    assert [(arm.value, arm.converted) for arm in bought.arms] == [(0.4, 400), (0.6, 600)]
+    assert [arm.value for arm in revenue.arms] == [2.0, 3.0]
+    looks = bought.comparisons[0].looks
+    # 100 subjects of each arm came every day, and the day after their last window ends.
+    assert [look.n for look in looks] == [200 * day for day in range(1, 11)]
+    assert bench.fixing().looks()["bought", "b"] == tuple(
+        msgspec.structs.replace(look, running=None) for look in looks
+    )
+    # What is learnt later changes the present interval, and no look.
+    bench.arms((500, 500), (500, 0), days=5)
+    again = bench.result().metrics[0].comparisons[0]
+    assert (again.n_control, again.looks) == (1_000, looks)
+
+
+def test_result__asked_as_of_a_day__sees_only_the_looks_of_then(bench: Bench) -> None:
+    bench.arms((1_000, 400), (1_000, 600))
+    last = bench.result().metrics[0].comparisons[0].looks
+    earlier = bench.result(days=5).metrics[0].comparisons[0]
+    assert earlier.looks == last[:4]
+    assert earlier.n_control == 400
+
+
+def test_result__analysis_changed_after_it_was_seen__stays_as_it_was(bench: Bench) -> None:
+    bench.arms((300, 120), (300, 180))
+    assert bench.result().alpha == 0.05
+    changed = HERO.replace("kind: sum,", "kind: sum, isPrimary: true,")
+    apply_texts(bench.store, f"{changed}analysis: {{alpha: 0.4}}\n", now_ms=NOW_MS + 1)
+    again = bench.result()
+    assert again.alpha == 0.05
+    assert [each.role for each in again.metrics] == ["primary", "secondary"]
+
+
+def test_cap__of_the_first_seven_days__is_final_when_they_have_matured(bench: Bench) -> None:
+    bench.arms((1_000, 400), (1_000, 600))
+    early = bench.result(days=5)
+    assert early.metrics[1].cap == 5.0
+    assert (bench.fixing().analysis().caps, early.metrics[1].comparisons[0].looks) == ({}, ())
+    assert bench.result(days=9).metrics[1].comparisons[0].looks != ()
+    assert bench.fixing().analysis().caps == {"revenue": 5.0}
+
+
+def test_fixing__of_two_at_once__is_that_of_the_first(
+    store: Store, apply: Apply, tmp_path: Path
+) -> None:
+    apply(HERO)
+    bench = Bench(store, tmp_path / "events")
+    name = ("bought", "b")
+
+    def keep(estimate: float) -> None:
+        fixing = bench.fixing()
+        fixing.analysis()
+        interval = Interval(low=estimate, high=estimate + 1)
+        day = date(2026, 11, 24)
+        fixing.keep({name: [Look(day=day, n=9, estimate=estimate, interval=interval, p=0.5)]})
+
+    threads = [Thread(target=keep, args=(float(number),)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (kept,) = bench.fixing().looks()[name]
+    assert kept.interval.low == kept.estimate
+    keep(9.0)
+    assert bench.fixing().looks()[name] == (kept,)
+
+
+def test_result__without_exposures__is_blocked(bench: Bench) -> None:
+    result = bench.result()
+    assert (result.verdict.kind, result.verdict.reasons) == (VerdictKind.BLOCKED, ("no_exposures",))
+    assert (result.srm, [each.exposed for each in result.arms]) == (None, [0, 0])
+
+
+def test_result__under_100_in_an_arm__is_preliminary(bench: Bench) -> None:
+    bench.arms((90, 40), (90, 50))
+    result = bench.result(days=6)
+    assert (result.view, result.verdict.kind) == (View.SO_FAR, VerdictKind.PRELIMINARY)
+    assert FindingCode.PRELIMINARY in codes(result)
+    # 9 a day came in six days; six of those days are seen of.
+    assert [each.exposed for each in result.arms] == [54, 54]
+
+
+def test_result__one_variant_seen__is_blocked(bench: Bench) -> None:
+    bench.arms((300, 120), (0, 0))
+    assert "variant_not_seen" in bench.result().verdict.reasons
+
+
+def test_result__by_segment__has_a_row_each_and_no_verdict(bench: Bench) -> None:
+    bench.arms((600, 240), (600, 360))
+    result = bench.result(segment_by="device")
+    assert [each.segment for each in result.metrics[0].comparisons] == ["desktop", "mobile"]
+    assert result.verdict.kind is VerdictKind.NO_DIFFERENCE
+    assert ("bought", "b") not in bench.fixing().looks()
+
+
+def test_result__unreadable_file__is_named_and_left_out(bench: Bench) -> None:
+    bench.arms((300, 120), (300, 180))
+    broken = next(bench.events_dir.rglob("exposures/*/*.parquet"))
+    broken.write_bytes(b"PAR1")
+    result = bench.result()
+    (found,) = [each for each in result.findings if each.code is FindingCode.UNREADABLE_FILE]
+    assert broken.name in found.summary
+    assert 0 < sum(each.exposed for each in result.arms) < 600
+
+
+def test_result__asked_for_again_within_seconds__is_shared(bench: Bench) -> None:
+    time = [100.0]
+    results = Results(lambda: time[0])
+
+    def n_exposed() -> int:
+        moment = Moment(FIRST_DAY_MS + 30 * DAY_MS)
+        found = results.result(bench.store, bench.tenant, "hero", bench.events_dir, moment, None)
+        return sum(each.exposed for each in found.arms)
+
+    bench.arms((100, 40), (100, 60))
+    assert n_exposed() == 200
+    bench.plant([exposed("late", "a", FIRST_DAY_MS, bench.place)])
+    assert n_exposed() == 200
+    time[0] += 11
+    assert n_exposed() == 201
+    results.close()
+
+
+def test_result__of_the_holdout__keeps_no_looks(bench: Bench) -> None:
+    apply_texts(
+        bench.store,
+        "kind: holdout\nkey: quiet\nname: Quiet\nrate: 0.5\n",
+        "kind: metric\nkey: orders\nname: Orders\ntype: conversion\neventName: order\nwindow: 1d\n",
+        now_ms=NOW_MS,
+    )
+    place = Place(bench.tenant.id, "holdout.quiet")
+    planted = partial(arm, place=place, start_ms=FIRST_DAY_MS, days=3)
+    bench.plant([*planted("held", 300, 120), *planted("open", 300, 180)])
+    result = bench.result(key="holdout")
+    assert [(each.variant, each.is_control) for each in result.arms] == [
+        ("held", True),
+        ("open", False),
+    ]
+    comparison = result.metrics[0].comparisons[0]
+    assert comparison.estimate == pytest.approx(0.2)
+    assert comparison.looks == ()
