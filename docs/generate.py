@@ -102,6 +102,8 @@ def _walk(
         if command is None:
             continue
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield name, command, context
             yield from _walk(command, click.Context(command, info_name=name, parent=context))
         else:
             yield name, command, context

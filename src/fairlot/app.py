@@ -29,7 +29,7 @@ from fairlot.http.registry import Registry
 from fairlot.http.routes import serve_routes
 from fairlot.http.services import Services
 from fairlot.http.throttle import Policy, Throttle
-from fairlot.profiles.products import product_events
+from fairlot.profiles.products import ProductEvents, product_events
 from fairlot.service.decisions import Decisions
 from fairlot.service.feeds import FEEDS_SEEN_WITHIN_S, KnownFeeds, PublishedFeeds
 from fairlot.service.personalization.reactor import RuleReactor
@@ -42,6 +42,7 @@ from fairlot.service.store_waiting import open_when_there
 from fairlot.settings import Settings, load_settings
 from fairlot.store import Store, open_store
 from fairlot.store.profiles import open_profile_store
+from fairlot.warehouse.lake.upkeep import UPKEEP_EVERY_S, Bounds, Upkeep
 from fairlot.warehouse.log import EventLog
 
 CLOSE_WITHIN_S = 5.0
@@ -209,6 +210,13 @@ class Application:
                 prune, services.profiles.store, _now_ms(), lambda: self._stopping
             )
 
+        async def keep_lake() -> None:
+            if services.upkeep is not None:
+                await services.in_control_thread(
+                    services.upkeep.run, _now_ms(), lambda: self._stopping
+                )
+
+        yield self._repeat(UPKEEP_EVERY_S, "server.lake_not_kept", keep_lake)
         yield self._repeat(PROFILES_SEEN_WITHIN_S, "server.profiles_not_followed", follow_profiles)
         yield self._repeat(PRUNED_EVERY_S, "server.profiles_not_pruned", prune_profiles)
         yield self._repeat(
@@ -379,11 +387,7 @@ def _open_services(settings: Settings, store: Store) -> Services:
             log,
             RuleReactor(lambda: decisions.snapshot, _now_ms),
             _now_ms,
-            product_events=product_events(
-                view=settings.view_events,
-                cart=settings.cart_events,
-                order=settings.order_events,
-            ),
+            product_events=_product_events(settings),
             rejections=rejections,
         )
         profiles.follow()  # who has rejected is known before anything is recorded
@@ -404,6 +408,7 @@ def _open_services(settings: Settings, store: Store) -> Services:
             feeds=KnownFeeds(profiles.store, PublishedFeeds(lambda: decisions.snapshot), _now_ms),
             privacy=rejections,
             deletions=deletions,
+            upkeep=Upkeep(settings.events_dir, _bounds(settings)),
             store_generation=store.generation,
             log=log,
             counts=Counts(),
@@ -422,6 +427,17 @@ def _open_services(settings: Settings, store: Store) -> Services:
             profiles.close(0)
         log.close(0)
         raise
+
+
+def _product_events(settings: Settings) -> ProductEvents:
+    return product_events(
+        view=settings.view_events, cart=settings.cart_events, order=settings.order_events
+    )
+
+
+def _bounds(settings: Settings) -> Bounds:
+    age_ms = round(settings.compact_after_s * 1000)
+    return Bounds(settings.compact_rows, age_ms, settings.retention_days)
 
 
 def _forget_subjects(decisions: Decisions, log: EventLog) -> None:

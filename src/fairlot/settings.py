@@ -100,6 +100,29 @@ class Settings:
             high=1_000_000,
         ),
     ] = 10_000
+    compact_rows: Annotated[
+        int,
+        Doc(
+            "When so many events wait in the files of the workers, they are moved into Parquet.",
+            low=1,
+            high=10_000_000,
+        ),
+    ] = 100_000
+    compact_after_s: Annotated[
+        float,
+        Doc(
+            "When an event has waited so long, in seconds, they are moved too.", low=1, high=604_800
+        ),
+    ] = 3600.0
+    retention_days: Annotated[
+        int,
+        Doc(
+            "Delete the Parquet files of events that were received more days ago, in UTC; 0 keeps "
+            "all.",
+            low=0,
+            high=36_500,
+        ),
+    ] = 0
     poll_interval_s: Annotated[
         float,
         Doc(

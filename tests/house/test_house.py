@@ -26,6 +26,7 @@ ENGINE_MAY_IMPORT = {
     "re",
     "re2",
     "typing",
+    "weakref",
     "urllib.parse",
 }
 

@@ -175,6 +175,10 @@ def test_deletion__of_who_came_in_by_every_way__leaves_a_hash_on_record_and_noth
     with served(site) as server:
         plant(site, server, USER, DEVICE, 1)
         plant(site, server, OTHER, f"{OTHER}-device", 2)
+        assert site.run("events", "compact")["events"] >= 6
+        assert any(name.endswith(".parquet") for name in site.traces(USER))
+        again = exposure_row("e-3", subject_id=USER, properties={"note": "not compacted"})
+        post(server, f"{DEFAULT}/events", a_batch(again, batch_seq=3), site.key)
         assert site.traces(DEVICE)
         assert any("profiles" in name for name in site.traces(USER))
         others = places(site.traces(OTHER))

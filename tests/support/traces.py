@@ -8,17 +8,21 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from fairlot.warehouse.lake.sessions import open_session
+
 _GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
 
 
 def traces_in(directory: Path, text: str) -> set[str]:
     """The files that hold it: databases with their free pages, write-ahead logs, shared memory,
-    logs, whatever there is. What is compressed is searched as it is, and decoded."""
+    logs, whatever there is. What is compressed is searched as it is, and decoded; of Parquet every
+    row of every column, and what the ends of the file say of them."""
     needle = text.encode()
     return {
         str(path.relative_to(directory))
         for path in sorted(directory.rglob("*"))
-        if path.is_file() and any(needle in form for form in _forms(path.read_bytes()))
+        if path.is_file() and any(needle in form for form in _forms(path, path.read_bytes()))
     }
 
 
@@ -31,8 +35,13 @@ def traces_in_database(url: str, text: str) -> set[str]:
         return {name for (name,) in tables if _is_in_table(connection, name, text)}
 
 
-def _forms(content: bytes) -> Iterator[bytes]:
+def _forms(path: Path, content: bytes) -> Iterator[bytes]:
     yield content
+    if content.startswith(_PARQUET):
+        with open_session() as session:
+            rows = session.execute("SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
+            ends = session.execute("SELECT * FROM parquet_metadata(?)", [str(path)]).fetchall()
+        yield repr((rows, ends)).encode()
     if content.startswith(_GZIP):
         yield gzip.decompress(content)
     elif content[:1] == b"\x78":

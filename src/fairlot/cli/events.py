@@ -1,4 +1,4 @@
-"""`fairlot events`: what the event log holds."""
+"""`fairlot events`: what the event log holds, printed."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from fairlot.cli.commands import SuggestingGroup
 from fairlot.cli.control import URL_VARIABLE
 from fairlot.cli.data import existing_store
 from fairlot.cli.errors import InvalidArgument
@@ -58,7 +59,19 @@ _READERS: Mapping[str, Callable[[Path], Iterable[Event]]] = {
 }
 
 
-@click.command
+class _EventsGroup(SuggestingGroup):
+    """Its commands are imported to run them, since printing events is what is done mostly."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["compact", "export"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from fairlot.cli.lake import compact_command, export_command
+
+        return {"compact": compact_command, "export": export_command}.get(cmd_name)
+
+
+@click.group(cls=_EventsGroup, invoke_without_command=True)
 @click.option(
     "--kind", type=click.Choice(list(COLUMNS)), help="What to print.  [default: exposures]"
 )
@@ -67,7 +80,9 @@ _READERS: Mapping[str, Callable[[Path], Iterable[Event]]] = {
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many.  [default: all]")
 @data_option
 @json_option
+@click.pass_context
 def events(
+    context: click.Context,
     kind: str | None,
     experiment: str | None,
     senders: bool,
@@ -79,6 +94,9 @@ def events(
 
     Reads the files of all workers, also while the server runs; not those of a server elsewhere.
     """
+    if context.invoked_subcommand is not None:
+        _refuse_before(context)
+        return
     _refuse_together(kind, experiment, senders)
     if data_dir is None and URL_VARIABLE in os.environ:
         print_note(f"These are the events of the data directory here, not of {URL_VARIABLE}.")
@@ -98,6 +116,14 @@ def events(
         _print_json_rows(rows)
     else:
         _print_lines(COLUMNS[kind or "exposures"], rows)
+
+
+def _refuse_before(context: click.Context) -> None:
+    given = [name for name, value in context.params.items() if value]
+    if given:
+        raise InvalidArgument(
+            f"{context.invoked_subcommand}: takes its own options; write them after its name"
+        )
 
 
 def _refuse_together(kind: str | None, experiment: str | None, senders: bool) -> None:

@@ -14,6 +14,7 @@ from fairlot.cli.output import print_json, print_note
 _WHY: Final = {
     "not_erased": "its process has not come to it; it does so by itself",
     "wal_not_emptied": "somebody reads it, so old pages are still there; they go by themselves",
+    "unreadable": "it is a damaged Parquet file; delete it yourself, as nobody can look into it",
     "set_aside": "it was damaged and renamed; delete it yourself, as nobody can look into it",
 }
 

@@ -44,7 +44,10 @@ def remembered(counts: Callable[[Mapping[str, Any]], bool]) -> Callable[[Occurre
         key = id(occurrence)
         found = known.get(key)
         if found is None:
-            found = ref(occurrence, lambda _gone: known.pop(key)), counts(occurrence.properties)
+            found = (
+                ref(occurrence, lambda _gone: known.pop(key, None)),
+                counts(occurrence.properties),
+            )
             known[key] = found
         return found[1]
 

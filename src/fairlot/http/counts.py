@@ -16,6 +16,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 _HIGHEST_STATUS = 600
+# Gauges of what all workers look at.
+_SEEN_BY_ALL = frozenset({"fairlot_manifest_version", "fairlot_lake_waiting"})
 
 # name -> (type, help); the order of the page
 _FAMILIES = {
@@ -44,6 +46,11 @@ _FAMILIES = {
     "fairlot_log_queued": ("gauge", "Events accepted and not yet on disk."),
     "fairlot_log_committed_total": ("counter", "Events committed to the event log."),
     "fairlot_log_failed_total": ("counter", "Commits of the event log that failed."),
+    "fairlot_lake_waiting": ("gauge", "Events that wait to be moved into Parquet."),
+    "fairlot_lake_moved_total": ("counter", "Events that were moved into Parquet."),
+    "fairlot_lake_repeated_total": ("counter", "Repeats that were dropped on the way."),
+    "fairlot_lake_deleted_files_total": ("counter", "Parquet files that were too old."),
+    "fairlot_lake_failures_total": ("counter", "Upkeep of the Parquet files that failed."),
     "fairlot_profiles_queued": ("gauge", "Changes of profiles accepted and not yet on disk."),
     "fairlot_profiles_written_total": ("counter", "Changes of profiles that were written."),
     "fairlot_profiles_failed_total": ("counter", "Commits of profiles that failed."),
@@ -135,7 +142,7 @@ _Row = tuple[str, dict[str, str], float]
 
 def add_up(own: Samples, others: Iterable[tuple[bool, Samples]]) -> Samples:
     """Counters of all workers, gauges of the living; of versions the lowest, which says when the
-    last worker has caught up."""
+    last worker has caught up, and of what waits for the lake the lowest that one has seen."""
     total = dict(own)
     for alive, samples in others:
         for key, value in samples.items():
@@ -150,7 +157,7 @@ def add_up(own: Samples, others: Iterable[tuple[bool, Samples]]) -> Samples:
 def _joined_gauge(name: str, known: float | None, value: float) -> float:
     if known is None:
         return value
-    return min(known, value) if name == "fairlot_manifest_version" else known + value
+    return min(known, value) if name in _SEEN_BY_ALL else known + value
 
 
 def prometheus_text(samples: Samples) -> bytes:

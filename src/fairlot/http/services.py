@@ -19,6 +19,7 @@ from fairlot.service.profiles import Profiles
 from fairlot.service.results.sharing import Results
 from fairlot.service.uses import CredentialUses
 from fairlot.store import Store
+from fairlot.warehouse.lake.upkeep import Upkeep
 from fairlot.warehouse.ports import Log
 
 # A plan may take seconds, and a store that is away too: so many wait at once, and never in the
@@ -37,7 +38,8 @@ class Services:
     """`store` and `store_generation` may block: use them in a thread. `address_policy` None leaves
     client addresses unthrottled, `default_tier` is for projects without a tier of their own. A plan
     counts in the event log under `events_dir`, if there is one. `control_threads` run the routes of
-    the control plane, and `after_change` is called in them when one has changed the store."""
+    the control plane, and `after_change` is called in them when one has changed the store. Who
+    serves has an `upkeep`."""
 
     decisions: Decisions
     store: Store
@@ -58,6 +60,7 @@ class Services:
     uses: CredentialUses = field(default_factory=CredentialUses)
     after_change: Callable[[], object] = lambda: None
     events_dir: Path | None = None
+    upkeep: Upkeep | None = None
     control_threads: Executor = field(default_factory=_control_threads)
     results: Results = field(default_factory=Results)
 

@@ -138,14 +138,14 @@ def _is_emptied(connection: sqlite3.Connection) -> bool:
 def _find(log: sqlite3.Connection, erasures: Sequence[Erasure], digest_of: Digest) -> _Found:
     found = _Found({table: [] for table in _EVENTS}, [])
     for project_id in {each.project_id for each in erasures}:
-        meant = _Meant([each for each in erasures if each.project_id == project_id], digest_of)
+        meant = Meant([each for each in erasures if each.project_id == project_id], digest_of)
         for table in _EVENTS:
             found.events[table] += _events_of(log, table, project_id, meant)
         found.assignments.extend(_assignments_of(log, meant))
     return found
 
 
-class _Meant:
+class Meant:
     """Who is meant in one project."""
 
     def __init__(self, erasures: Iterable[Erasure], digest_of: Digest) -> None:
@@ -160,12 +160,14 @@ class _Meant:
         self.until_ms = max(self._until_ms.values(), default=0)
 
     def holds(self, who: str, at_ms: int) -> bool:
-        return at_ms < self._until_ms.get(self._digest_of(who), 0)
+        return at_ms < self.until_ms_of(who)
+
+    def until_ms_of(self, who: str) -> int:
+        """What was received of them before is deleted; 0 of everybody else."""
+        return self._until_ms.get(self._digest_of(who), 0)
 
 
-def _events_of(
-    log: sqlite3.Connection, table: str, project_id: str, meant: _Meant
-) -> Iterator[int]:
+def _events_of(log: sqlite3.Connection, table: str, project_id: str, meant: Meant) -> Iterator[int]:
     last = log.execute(f"SELECT max(seq) FROM {table}").fetchone()[0] or 0  # noqa: S608 - our name
     statement = (
         "SELECT json_group_array(seq), json_group_array(received_at_ms),"  # noqa: S608 - our names
@@ -184,7 +186,7 @@ def _events_of(
         time.sleep(_PAUSE_S)  # decisions go on beside it
 
 
-def _assignments_of(log: sqlite3.Connection, meant: _Meant) -> Iterator[tuple[str, str]]:
+def _assignments_of(log: sqlite3.Connection, meant: Meant) -> Iterator[tuple[str, str]]:
     for experiment_id in sorted(meant.experiment_ids):
         rows = log.execute(
             "SELECT unit_id, assigned_at_ms FROM assignments WHERE experiment_id = ?",

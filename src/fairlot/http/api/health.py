@@ -11,6 +11,7 @@ from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope
 from fairlot.http.counts import Samples, add_up, prometheus_text
 from fairlot.http.problems import Problem, ProblemCode, ProblemDetails, Refused
 from fairlot.http.services import Services
+from fairlot.warehouse.lake.upkeep import UpkeepFigures
 
 _STORE_WITHIN_S = 2.0
 
@@ -93,6 +94,8 @@ def figures(services: Services) -> Samples:
     samples["fairlot_log_failed_total", ()] = stats.failed
     samples["fairlot_event_batches_repeated_total", ()] = stats.repeated_batches
     samples |= _of_profiles(services)
+    if services.upkeep is not None:
+        samples |= _of_lake(services.upkeep.figures)
     for (org, project), serving in decisions.snapshot.projects.items():
         labels = (("org", org), ("project", project))
         samples["fairlot_manifest_version", labels] = serving.version
@@ -107,6 +110,16 @@ def _of_profiles(services: Services) -> Samples:
         ("fairlot_profiles_failed_total", ()): figures.failures,
         ("fairlot_profiles_refused_total", ()): figures.refused,
         ("fairlot_profiles_switched_total", ()): figures.switched,
+    }
+
+
+def _of_lake(figures: UpkeepFigures) -> Samples:
+    return {
+        ("fairlot_lake_waiting", ()): figures.waiting,
+        ("fairlot_lake_moved_total", ()): figures.moved,
+        ("fairlot_lake_repeated_total", ()): figures.repeated,
+        ("fairlot_lake_deleted_files_total", ()): figures.deleted_files,
+        ("fairlot_lake_failures_total", ()): figures.failures,
     }
 
 

@@ -21,7 +21,8 @@ _PATH: Final = "/api/v1/orgs/{org}/projects/{project}/profiles/{subject}"
 
 class LeftOver(msgspec.Struct, frozen=True):
     """A file that may still hold something. `why` is `not_erased` or `wal_not_emptied`: the server
-    finishes it by itself; or `set_aside`: it was damaged once, and only you can delete it."""
+    finishes it by itself; or `set_aside`: it was damaged once, or
+    `unreadable`: it is a damaged Parquet file; only you can delete those."""
 
     file: str
     why: Why

@@ -14,11 +14,13 @@ from fairlot.service.backups.contents import (
     BackupContents,
     DatabaseKind,
 )
-from fairlot.service.backups.copying import copy_database, copy_file, sha256_of, sync
+from fairlot.service.backups.copying import copy_database, copy_file, make_folders, sha256_of, sync
 from fairlot.service.backups.staging import put_in_place, staging
 from fairlot.store.profiles import PROFILES_FILE
 from fairlot.store.sqlite import DATABASE_FILE
 from fairlot.store.vault import KEY_FILE
+from fairlot.warehouse.lake.layout import all_partitions, files_in
+from fairlot.warehouse.lake.locks import reading
 
 
 class BackupFailed(FairlotError):
@@ -58,9 +60,16 @@ def back_up(data_dir: Path, folder: Path, database: DatabaseKind, *, now_ms: int
 
 
 def _copy_events(events: Path, target: Path) -> None:
+    """The workers' files first: what moves into Parquet in between is there twice, and counts once.
+    Nobody removes a Parquet file meanwhile, and a file that is replaced is read as it was."""
     target.mkdir(mode=0o700)
-    for path in sorted(events.glob("*.sqlite")):
-        copy_database(path, target / path.name)
+    with reading(events):
+        for path in sorted(events.glob("*.sqlite")):
+            copy_database(path, target / path.name)
+        for partition in all_partitions(events):
+            folder = make_folders(target, partition.folder(target))
+            for path in files_in(events, partition):
+                copy_file(path, folder / path.name)
 
 
 def _contents_of(folder: Path, database: DatabaseKind, now_ms: int) -> BackupContents:

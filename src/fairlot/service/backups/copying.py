@@ -61,8 +61,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def make_folder(path: Path) -> None:
-    path.mkdir(mode=0o700)
+def make_folders(root: Path, folder: Path) -> Path:
+    """Those from below `root` to `folder` that are not there."""
+    for name in reversed([folder, *folder.parents]):
+        if root in name.parents:
+            name.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def sync(path: Path) -> None:

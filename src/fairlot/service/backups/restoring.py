@@ -13,7 +13,7 @@ from fairlot.service.backups.contents import (
     read_contents,
 )
 from fairlot.service.backups.continuing import Continued, go_on_above, versions_in
-from fairlot.service.backups.copying import copy_file
+from fairlot.service.backups.copying import copy_file, make_folders
 from fairlot.service.backups.staging import put_in_place, staging
 from fairlot.store import open_store, store_as_it_is
 from fairlot.store.schema import revision_of
@@ -116,6 +116,7 @@ def _copy(source: Path, contents: BackupContents, target: Path) -> None:
     (target / "events").mkdir(mode=0o700)
     for file in contents.files:
         path = source / file.path
+        make_folders(target, (target / file.path).parent)
         try:
             digest = copy_file(path, target / file.path)
         except FileNotFoundError:

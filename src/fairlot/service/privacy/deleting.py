@@ -22,7 +22,7 @@ from fairlot.events import new_ulid
 from fairlot.profiles import Claim, subject_identifier
 from fairlot.service.actors import Actor
 from fairlot.service.audit import record
-from fairlot.service.privacy.log_files import WAL_WITHIN_S, Left, LogFiles, Why
+from fairlot.service.privacy.log_files import FOR_YOU, WAL_WITHIN_S, Left, LogFiles, Why
 from fairlot.service.profiles import KnownProfiles, Work
 from fairlot.store import Store
 from fairlot.store.experiments import experiment_ids_of
@@ -122,7 +122,7 @@ class Deletions:
         while True:
             self.sweep()
             left = self.left_of(deletion_id)
-            if time.monotonic() > give_up_at or all(each.why is Why.SET_ASIDE for each in left):
+            if time.monotonic() > give_up_at or all(each.why in FOR_YOU for each in left):
                 return left
             time.sleep(_PAUSE_S)
 

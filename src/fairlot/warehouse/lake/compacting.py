@@ -6,14 +6,13 @@ compaction finds that the id is known and only deletes the row. So nothing needs
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Final
 
-from fairlot.logs import get_logger
 from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.files import worker_files
 from fairlot.warehouse.lake.columns import EventKind
@@ -38,18 +37,17 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE: Final = 200_000
 MEMORY_LIMIT: Final = "512MB"
 _NEXT_WITHIN_S: Final = 60.0
-_log = get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Compacted:
     """`events` were moved, `repeated` only deleted, since their ids were known; `files` were
-    written. `unusable` could not be read or written."""
+    written. `unusable` could not be read or written, and why."""
 
     events: int = 0
     repeated: int = 0
     files: int = 0
-    unusable: list[Path] = field(default_factory=list)
+    unusable: dict[Path, str] = field(default_factory=dict)
 
 
 def is_due(directory: Path, *, now_ms: int, rows: int, age_ms: int) -> bool:
@@ -65,18 +63,20 @@ def compact(
     threads: int = 1,
     rows_at_once: int = ROWS_AT_ONCE,
     within_s: float = 0,
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> Compacted | None:
     """Move all that the workers' files hold; None when somebody else writes to the lake for so
-    long. Workers go on writing meanwhile. Raises OSError and duckdb.Error when files cannot be
-    written; then no event is lost, and those that were moved stay so."""
+    long. Workers go on writing meanwhile. Raises OSError and UnusableLogFile when Parquet
+    cannot be written; then no event is lost, and those that were moved stay so."""
     done = Compacted()
     while True:
         with writing(directory, within_s) as alone:
             if not alone:
                 return None
             _remove_partial(directory)
-            if not _move_some(directory, done, rows_at_once, threads):
-                return done
+            more_wait = _move_some(directory, done, rows_at_once, threads)
+        if not more_wait or is_stopping():
+            return done
         within_s = max(within_s, _NEXT_WITHIN_S)
 
 
@@ -161,5 +161,4 @@ def _drop(taken: Sequence[TakenRows], done: Compacted) -> None:
 
 
 def _note_unusable(path: Path, error: Exception, done: Compacted) -> None:
-    done.unusable.append(path)
-    _log.error("lake.worker_file_unusable", file=str(path), problem=str(error))
+    done.unusable[path] = str(error)

@@ -53,5 +53,17 @@ def problem_of(session: "DuckDBPyConnection", kind: EventKind, paths: Sequence[P
     return f"columns of another type: {', '.join(wrong)}" if wrong else None
 
 
+def damage_of(session: "DuckDBPyConnection", kind: EventKind, path: Path) -> str | None:
+    """Why some value of a file cannot be read; None when each can. Reads all of it."""
+    import duckdb  # as above
+
+    values = ", ".join(f"max(hash({name}))" for name in kind.columns)
+    try:
+        session.execute(f"SELECT {values} FROM {files_relation([path])}").fetchall()  # noqa: S608
+    except duckdb.Error as error:
+        return type(error).__name__
+    return None
+
+
 def files_relation(paths: Sequence[Path]) -> str:
     return f"read_parquet({quoted_list(paths)}, union_by_name = true, hive_partitioning = false)"

@@ -7,7 +7,6 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairlot.logs import get_logger
 from fairlot.warehouse.lake.columns import EventKind
 from fairlot.warehouse.lake.known_ids import drop_known
 from fairlot.warehouse.lake.locks import reading
@@ -17,8 +16,6 @@ from fairlot.warehouse.lake.tail import load_tail
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +57,6 @@ def open_lake(
             _make_view(session, kind, [path for paths in files.values() for path in paths])
             left_out += unreadable
             files_read[kind] = files
-        for each in left_out:
-            _log.warning("lake.file_unreadable", file=str(each.path), problem=each.problem)
         yield Lake(session, tuple(left_out), files_read)
 
 

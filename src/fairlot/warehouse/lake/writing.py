@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from fairlot.events import Event
+from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.lake.columns import EventKind, kind_of, quoted
 from fairlot.warehouse.lake.layout import Numbers, Partition, next_number, partial_of
 from fairlot.warehouse.lake.locks import writing
@@ -81,12 +82,23 @@ def publish(
 
 def put(session: "DuckDBPyConnection", select: str, path: Path) -> None:
     """Write what a query gives to a file, in place of the one that may be there."""
+    put_partial(session, select, path)
+    partial_of(path).replace(path)
+    sync(path.parent)
+
+
+def put_partial(session: "DuckDBPyConnection", select: str, path: Path) -> None:
+    """All but its name. Raises UnusableLogFile."""
+    import duckdb  # slow to import, and few need it
+
     partial = partial_of(path)
-    session.execute(f"COPY ({select}) TO {quoted(partial)} ({_OPTIONS})")
+    try:
+        session.execute(f"COPY ({select}) TO {quoted(partial)} ({_OPTIONS})")
+    except duckdb.Error as error:  # whose text may hold what was to be written
+        problem = f"cannot be written ({type(error).__name__}); free space on the disk"
+        raise UnusableLogFile(path, problem) from error
     partial.chmod(0o600)
     sync(partial)
-    partial.replace(path)
-    sync(path.parent)
 
 
 def sync(path: Path) -> None:

@@ -29,6 +29,7 @@ from fairlot.service.snapshot import load_snapshot
 from fairlot.store import WrongSecret, open_store
 from fairlot.store.audit import read_audit_records
 from fairlot.store.tenants import all_projects, organization_id
+from fairlot.warehouse.lake import write_events
 from fairlot.warehouse.log import EventLog, read_exposures
 from support.applying import ANNA, apply_texts
 from support.experiment_texts import HEAD, VARIANTS
@@ -195,6 +196,31 @@ def test_restore__to_an_absent_directory__has_everything_and_goes_on_far_above(
     assert version_in(tmp_path / "deep" / "new") == 1 + GAP + 1
     assert len(list(read_exposures(tmp_path / "deep" / "new" / "events"))) == 1
     assert (tmp_path / "deep" / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_backup__of_compacted_events__restores_each_once_with_what_others_put_there(
+    tmp_path: Path, data: Path
+) -> None:
+    events = data / "events"
+    kept = exposures_in(data)
+    write_events(events, kept)  # as a compaction does before it deletes the rows
+    (path,) = events.rglob("*.parquet")
+    shutil.copy(path, path.with_name("theirs, copied.parquet"))
+    path.with_name(".00000002.parquet.partial").write_bytes(b"half")
+    folder = back_up_to(tmp_path / "backup", data)
+    assert {each.stat().st_mode & 0o077 for each in folder.rglob("*")} == {0}
+    restore_from(folder, tmp_path / "new")
+    assert sorted(each.name for each in (tmp_path / "new").rglob("*.parquet*")) == [
+        "00000001.parquet",
+        "theirs, copied.parquet",
+    ]
+    assert exposures_in(tmp_path / "new") == kept * 2
+    (tmp_path / "new" / path.relative_to(data)).with_name("theirs, copied.parquet").unlink()
+    assert exposures_in(tmp_path / "new") == kept
+
+
+def exposures_in(directory: Path) -> list[Exposure]:
+    return list(read_exposures(directory / "events"))
 
 
 def test_restore__in_place_of_another__keeps_it_and_goes_on_after_its_last_version(

@@ -114,7 +114,7 @@ def test_compact__a_damaged_worker_file__is_named_and_the_others_go_on(tmp_path:
     write_tail(tmp_path, 1, exposure("a"))
     done = compact(tmp_path)
     assert done is not None and done.events == 1
-    assert done.unusable == [tmp_path / "worker-0.sqlite"]
+    assert list(done.unusable) == [tmp_path / "worker-0.sqlite"]
 
 
 def test_compact__a_damaged_parquet_file__stays_and_others_are_written(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_compact__a_file_of_an_older_schema__is_moved_unless_it_is_in_use(tmp_pa
     assert done is not None and done.events == 0
     slot.release()
     done = compact(tmp_path)
-    assert done is not None and done.events > 0 and done.unusable == []
+    assert done is not None and done.events > 0 and done.unusable == {}
 
 
 def test_compaction__is_due__by_rows_or_by_age(tmp_path: Path) -> None:
