@@ -59,6 +59,7 @@ bench: setup ## Benchmarks with their peers (the HTTP one needs wrk and node)
 	@$(BIN)/python benchmarks/feeds.py
 	@$(BIN)/python benchmarks/http.py
 	@$(BIN)/python benchmarks/choose.py
+	@$(BIN)/python benchmarks/ingest.py
 
 clean: ## Remove the environment and all caches
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,24 @@ def test_application__published_experiment__is_served_and_recorded(
         assert "fairlot_manifest_version" in client.get("/metrics").body.decode()
     (exposure,) = read_exposures(settings.events_dir)
     assert exposure.variant_key == answer.json["variant_key"]
+
+
+@on_the_file
+def test_application__events_that_wait__move_into_parquet_in_the_background(
+    settings: Settings, token: str
+) -> None:
+    with AsgiClient(create_app(settings)) as client:
+        assign(client, token)
+    before = list(read_exposures(settings.events_dir))
+
+    with AsgiClient(create_app(replace(settings, compact_rows=1))) as client:
+        until(
+            client, lambda: "fairlot_lake_moved_total 1.0" in client.get("/metrics").body.decode()
+        )
+
+        assert "fairlot_lake_waiting 0.0" in client.get("/metrics").body.decode()
+        assert len(list(settings.events_dir.rglob("*.parquet"))) == 1
+        assert list(read_exposures(settings.events_dir)) == before
 
 
 def test_application__stopped__has_stored_what_was_used_and_what_failed(
