@@ -70,7 +70,7 @@ def compare(
         n_variant=effect.n_treatment,
         estimate=estimate.estimate,
         interval=estimate.interval,
-        p=min([estimate.p, *(look.p for look in taken.looks)]) if level.is_daily else estimate.p,
+        p=min([estimate.p, *(look.p for look in taken.looks)]),
         is_gated=deciding.gate is not None,
         gate=deciding.gate,
         variance_reduction=effect.variance_reduction,

@@ -83,10 +83,10 @@ class Comparison(_Part, frozen=True, kw_only=True):
 
     `estimate`, `interval` and `p` are what the verdict rests on, by `method` at `alpha`, which is
     after the correction for `comparisons` of them. `unadjusted` is without CUPED, `fixed` the
-    fixed-horizon one at the same alpha. `p` of a sequential method is the smallest so far, of the
-    looks too: under alpha just when one of them left out 0. `no_cuped` says why there is no CUPED.
-    `is_gated`: too few subjects or conversions for `method`;
-    then there is no conclusion. `p_holm` and `p_bh` are p after these corrections.
+    fixed-horizon one at the same alpha. `p` is the smallest so far, of all looks: under alpha just
+    when one of them left out 0. `no_cuped` says why there is no CUPED. `is_gated`: too few subjects
+    or conversions for `method`; then there is no conclusion. `p_holm` and `p_bh` are p after these
+    corrections.
     """
 
     metric: str

@@ -88,6 +88,15 @@ def test_group_sequential__five_looks__uses_the_published_boundary() -> None:
     assert found.interval == found.looks[-1].interval
 
 
+def test_group_sequential__crossed_early_and_not_later__keeps_its_p() -> None:
+    """At the first look z is 5.2, over 4.8769; at the last one 0.6."""
+    b = conversions("b", (1_000, 300), *[(1_000, 185)] * 4)
+    asked = sufficient([*conversions("control", *[(1_000, 200)] * 5), *b])
+    found = analysed(asked, AnalysisPlan(Method.GROUP_SEQUENTIAL, planned_size=10_000, looks=5))
+    assert found.is_significant
+    assert found.p == found.looks[0].p < 0.05 < found.looks[-1].p
+
+
 def test_looks__of_days_that_have_matured__are_the_daily_closes() -> None:
     asked = question(as_of_ms=START_MS + 10 * DAY_MS + DAY_MS // 2)
     days = [(500, 250)] * 10
