@@ -1,8 +1,11 @@
-"""The demo shop with a past, replayed as a user does; then somebody changes what is stored."""
+"""The demo shop with a past, replayed and examined as a user does; then somebody changes what is
+stored."""
 
 import asyncio
 import json
+import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +22,6 @@ from fairlot.warehouse.log import EventLog
 from support.commands import SHOP
 
 KEY = "free-delivery"
-NOW_MS = 1_795_000_000_000
 SUBJECTS = 400
 
 
@@ -36,9 +38,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             log = EventLog.open(directory / "events")
             decisions = Decisions(lambda _before: load_snapshot(store), store.generation, log)
 
+            started_ms = time.time_ns() // 1_000_000
+
             async def visit() -> None:
                 for number in range(SUBJECTS):
-                    context = Context(now_ms=NOW_MS + number)
+                    context = Context(now_ms=started_ms + number)
                     await decisions.decide_and_record(
                         project, KEY, f"visitor-{number}", context, track=True
                     )
@@ -135,3 +139,34 @@ def test_replay__without_an_experiment__says_what_to_name(
     assert "name an experiment" in capsys.readouterr().err
     assert main(["replay", "--sql"]) == 0
     assert "fairlot_bucket" in capsys.readouterr().out
+
+
+def test_doctor__log_of_the_shop__nothing_is_found(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["doctor", KEY, "--data", str(data)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"default/default {KEY}: ")
+    assert lines[1:] == ["Nothing is found."]
+
+
+def test_doctor__most_of_an_arm_is_gone__blocks_and_says_what_was_assigned(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(data, tmp_path / "data")
+    (path,) = (copy / "events").glob("worker-*.sqlite")
+    with closing(sqlite3.connect(path)) as file:
+        variant = "json_extract(CAST(body AS TEXT), '$.variant_key')"
+        (arm,) = file.execute(f"SELECT max({variant}) FROM exposures").fetchone()  # noqa: S608
+        file.execute(f"DELETE FROM exposures WHERE {variant} = ? AND seq % 8", [arm])  # noqa: S608
+        file.commit()
+    capsys.readouterr()
+    assert main(["doctor", KEY, "--json", "--data", str(copy)]) == 1
+    printed = capsys.readouterr()
+    found = json.loads(printed.out or printed.err)["error"]
+    assert found["code"] == "verdict_blocked"
+    codes = {each["code"]: each for each in found["findings"]}
+    assert set(codes) == {"sample_ratio_mismatch", "missing_exposures"}
+    assert codes["missing_exposures"]["evidence"]["missing"][arm] > SUBJECTS // 5
+    assert main(["doctor", KEY, "--data", str(copy)]) == 1
+    assert "BLOCKS sample_ratio_mismatch: The arms have not the sizes" in capsys.readouterr().out

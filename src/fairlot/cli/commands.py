@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("fairlot.cli.server:serve", "Run the decision server."),
     "demo": ("fairlot.cli.demo:demo", "Serve the demo shop to simulated visitors."),
     "decide": ("fairlot.cli.decision:decide", "Decide for a subject, recording nothing."),
+    "doctor": ("fairlot.cli.doctor:doctor", "Say what could make a result wrong."),
     "replay": ("fairlot.cli.replay:replay", "Draw every recorded exposure again, and compare."),
     "events": ("fairlot.cli.events:events", "Print the recorded events, and what was lost."),
     "profiles": ("fairlot.cli.profiles:profiles", "Show, merge and delete what is known."),

@@ -35,6 +35,7 @@ from fairlot.service.versions import UnknownVersion
 from fairlot.store import StoreFailed
 from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.log import LogUnavailable
+from fairlot.warehouse.queries.errors import QueryFailed, UnusableQuestion
 
 STATUSES: Final[Mapping[type[FairlotError], int]] = {
     UnknownTenant: 404,
@@ -73,6 +74,8 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     NotServed: 409,
     UnknownTimeZone: 400,
     NotStarted: 409,
+    QueryFailed: 503,
+    UnusableQuestion: 400,
     InvalidSegment: 400,
     ResultFailed: 503,
     UnusableMetric: 409,

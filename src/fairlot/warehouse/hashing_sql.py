@@ -1,6 +1,6 @@
 """The draw in DuckDB's SQL: for audits that run nothing of ours, not for speed.
 
-Exact, and about a hundred times slower than the engine: some 0.2 M rows a second.
+Exact, and about a hundred times slower than the engine: some 0.1 M rows a second.
 """
 
 from typing import Final

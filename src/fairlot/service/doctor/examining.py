@@ -4,6 +4,12 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from fairlot.service.doctor.case import NOTHING_KNOWN, Case, Circumstances
+from fairlot.service.doctor.delivery import (
+    check_lost_events,
+    check_missing_exposures,
+    check_repeated_batches,
+)
+from fairlot.service.doctor.effects import check_implausible_lifts, check_novelty
 from fairlot.service.doctor.exclusions import (
     check_exclusions,
     check_several_variants,
@@ -12,6 +18,8 @@ from fairlot.service.doctor.exclusions import (
 )
 from fairlot.service.doctor.phases import check_phases
 from fairlot.service.doctor.sample_ratio import check_sample_ratio
+from fairlot.service.doctor.timing import check_clocks, check_order
+from fairlot.service.doctor.values import check_received
 from fairlot.stats.findings import Finding, Severity
 from fairlot.stats.sufficient import Question, Sufficient
 from fairlot.warehouse.queries import Engine
@@ -22,6 +30,14 @@ _CHECKS: Final[tuple[Callable[[Case], Iterable[Finding]], ...]] = (
     check_several_variants,
     check_switched,
     check_unknown_variants,
+    check_order,
+    check_missing_exposures,
+    check_lost_events,
+    check_repeated_batches,
+    check_clocks,
+    check_received,
+    check_novelty,
+    check_implausible_lifts,
     check_phases,
 )
 _ORDER: Final = tuple(Severity)

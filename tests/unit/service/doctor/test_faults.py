@@ -1,6 +1,7 @@
 """Faults that were planted are found, each by its code and with its cause; healthy experiments have
 no finding at all."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +9,11 @@ import msgspec
 import pytest
 
 from fairlot.engine import Reason
+from fairlot.events.records import Trust
+from fairlot.service.doctor import Circumstances
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.sufficient import ANY_VERSION, Arm, Phase
+from fairlot.warehouse.senders import SenderFigures
 from support.patients import DAY_MS, EVEN, START_MS, Patient, examined, patients
 
 
@@ -127,3 +131,77 @@ def test_findings__as_json__hold_all_that_they_say() -> None:
     found = [each for each in patients(29) if each.variant == "a" or each.device == "desktop"]
     (finding,) = examined(found)
     assert msgspec.json.decode(msgspec.json.encode(finding))["evidence"]["exposed"]["a"] > 0
+
+
+def test_order__exposures_are_recorded_after_the_purchase__warns() -> None:
+    found = patients(30)
+    for each in found[:200]:
+        each.bought_at_ms = [each.at_ms - 60_000]
+    findings = examined(found)
+    assert told(findings) == {("exposures_after_conversions", "warns")}
+    assert findings[0].evidence["inTheHourBefore"] == 200
+    assert findings[0].evidence["metrics"] == ["bought", "spent"]
+
+
+def test_clocks__other_senders_are_two_seconds_behind__warns() -> None:
+    found = patients(31)
+    for each in found[:60]:
+        each.bought_at_ms = [each.at_ms - 2_000]
+        each.bought = {"sender_id": "another"}
+    assert told(examined(found)) == {("clock_skew", "warns")}
+
+
+def test_values__some_are_absent__warns() -> None:
+    found = patients(32)
+    buyers = [each for each in found if each.bought_at_ms]
+    for each in buyers[:30]:
+        each.bought = {"value": None}
+    (finding,) = examined(found)
+    assert (finding.code, finding.metric) == (FindingCode.INVALID_VALUES, "spent")
+    assert finding.evidence["without a value"] >= 30
+
+
+def test_public_events__a_tenth_could_be_anyones__warns() -> None:
+    found = patients(33)
+    for number, each in enumerate(found):
+        each.bought = {"trust": Trust.PUBLIC} if number % 10 == 0 else {}
+    findings = examined(found)
+    assert told(findings) == {("public_events", "warns")}
+    assert [each.metric for each in findings] == ["bought", "spent"]
+
+
+def test_novelty__only_the_first_week_shows_an_effect__warns() -> None:
+    found = patients(34, rates=(0.2, 0.2))
+    for each in found:
+        if each.variant == "b" and each.at_ms < START_MS + 7 * DAY_MS and int(each.subject[-1]) < 2:
+            each.bought_at_ms = [each.at_ms + 1_000]
+    findings = examined(found)
+    assert told(findings) == {("novelty", "warns")}
+    assert "fades" in findings[0].summary and findings[0].variant == "b"
+
+
+def test_lift__one_arm_sends_the_event_twice_as_often__warns() -> None:
+    findings = examined(patients(35, rates=(0.05, 0.15)))
+    assert told(findings) == {("implausible_lift", "warns")}
+
+
+def test_delivery__lost_events_and_batches_that_come_again__warn() -> None:
+    sender = SenderFigures("prj_1", "s", "sdk", 100, 9_000, 0, 0, 3, 250, 0, START_MS)
+    found = patients(36)
+    lost = examined(found, Circumstances(senders=(sender,)))
+    assert told(lost) == {("lost_events", "warns")}
+    again = sender._replace(lost_events=0, missing_batches=0, repeated_batches=40)
+    assert told(examined(found, Circumstances(senders=(again,)))) == {
+        ("duplicate_batches", "warns")
+    }
+
+
+def test_missing_exposures__one_arm_is_given_and_not_shown__warns() -> None:
+    found = patients(37)
+    assigned = Counter(each.variant for each in found)
+    shown = Circumstances(assigned=dict(assigned))
+    assert examined(found, shown) == ()
+    assigned["b"] += 60
+    (finding,) = examined(found, Circumstances(assigned=dict(assigned)))
+    assert finding.code is FindingCode.MISSING_EXPOSURES
+    assert finding.evidence["missing"] == {"a": 0, "b": 60}

@@ -1,0 +1,52 @@
+"""`fairlot doctor`: what could make the result of an experiment wrong."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import click
+
+from fairlot.cli.control import ControlClient, controlled, project_path
+from fairlot.cli.errors import CommandFailed
+from fairlot.cli.options import json_option, org_option, project_option
+from fairlot.cli.output import print_json
+
+_SIGNS: Final = {"blocks": "BLOCKS", "warns": "warns ", "notes": "notes "}
+
+
+class VerdictBlocked(CommandFailed):
+    code = "verdict_blocked"
+
+
+@click.command
+@click.argument("experiment")
+@org_option
+@project_option
+@controlled
+@json_option
+def doctor(client: ControlClient, experiment: str, org: str, project: str, as_json: bool) -> None:
+    """Say what could make the result of EXPERIMENT wrong, with its evidence, and what to do.
+
+    The exit code is 1 when something blocks the verdict.
+    """
+    path = project_path(org, project, "experiments", experiment, "doctor")
+    found = client.request("GET", path).json
+    blocking = [each for each in found["findings"] if each["severity"] == "blocks"]
+    if blocking:
+        if not as_json:
+            _print_diagnosis(found)
+        codes = ", ".join(dict.fromkeys(each["code"] for each in blocking))
+        raise VerdictBlocked(f"{experiment}: no verdict can be given: {codes}", found)
+    if as_json:
+        print_json(found)
+    else:
+        _print_diagnosis(found)
+
+
+def _print_diagnosis(found: Mapping[str, Any]) -> None:
+    subjects = ", ".join(f"{key} {count}" for key, count in sorted(found["exposed"].items()))
+    click.echo(f"{found['project']} {found['experiment']}: {subjects or 'nobody was exposed'}")
+    for each in found["findings"]:
+        click.echo(f"\n{_SIGNS[each['severity']]} {each['code']}: {each['summary']}")
+        click.echo(f"       {each['advice']}")
+    if not found["findings"]:
+        click.echo("Nothing is found.")

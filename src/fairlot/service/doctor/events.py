@@ -1,0 +1,133 @@
+"""Evidence out of the events themselves: one scan of conversions, one of exposures, one of both.
+
+Subjects are taken as they were recorded here, without the links of logins: what is counted are
+symptoms, not the result.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from fairlot.service.doctor.case import Case
+from fairlot.warehouse.queries.dialects import Dialect, dialect_named
+
+HOUR_MS: Final = 3_600_000
+SKEW_MS: Final = 5_000
+HISTORY_MS: Final = 14 * 24 * HOUR_MS
+LATE_MS: Final = 24 * HOUR_MS
+_LARGEST: Final = "1.7e308"
+_SAMPLED: Final = 200_000
+"""So many subjects are enough to see in which order things happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Of one event name: how many conversions came, and how many of them are odd. `late` came a day
+    after they happened, or later."""
+
+    events: int
+    valueless: int
+    infinite: int
+    negative: int
+    public: int
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How many conversions of a name lie in the hour before the first exposure of their subject, in
+    the hour after, and in the two weeks before these."""
+
+    before: int
+    after: int
+    earlier: int
+
+
+def event_names(case: Case) -> dict[str, set[str]]:
+    """The names that metrics count, each with the keys of those metrics."""
+    found: dict[str, set[str]] = {}
+    for metric in case.question.metrics:
+        for total in (metric.numerator, metric.denominator):
+            if total is not None:
+                found.setdefault(total.event_name, set()).add(metric.key)
+    return found
+
+
+def received_by_name(case: Case) -> Mapping[str, Received]:
+    names = event_names(case)
+    if not names:
+        return {}
+    to = dialect_named(case.engine.dialect)
+    late = f"{to.millis('received_at')} - {to.millis('occurred_at')} >= {LATE_MS}"
+    rows = case.engine.fetch(
+        f"SELECT event_name, COUNT(*), {_how_many('value IS NULL')},"  # noqa: S608 - bound by `string`
+        f" {_how_many(f'NOT (value <= {_LARGEST} AND value >= -{_LARGEST})')},"
+        f" {_how_many('value < 0')}, {_how_many(_PUBLIC)}, {_how_many(late)}"
+        f" FROM conversions WHERE {_own(case, to)} AND event_name IN ({_listed(names, to)})"
+        " GROUP BY event_name"
+    )
+    return {row[0]: Received(*map(int, row[1:])) for row in rows}
+
+
+def public_exposures(case: Case) -> tuple[int, int]:
+    """All exposures, and those that anyone could have sent."""
+    to = dialect_named(case.engine.dialect)
+    ((count, public),) = case.engine.fetch(
+        f"SELECT COUNT(*), {_how_many(_PUBLIC)} FROM exposures WHERE {_own(case, to)}"  # noqa: S608
+        f" AND experiment_id = {to.string(case.question.experiment_id)}"
+    )
+    return int(count), int(public)
+
+
+def exposed_units(case: Case) -> dict[str, int]:
+    """How many units were exposed to each variant that they had drawn."""
+    to = dialect_named(case.engine.dialect)
+    rows = case.engine.fetch(
+        f"SELECT variant_key, COUNT(DISTINCT unit_id) FROM exposures WHERE {_own(case, to)}"  # noqa: S608
+        f" AND experiment_id = {to.string(case.question.experiment_id)}"
+        " AND reason IN ('bucket', 'sticky', 'adapter') GROUP BY variant_key"
+    )
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def order_by_name(case: Case) -> Mapping[str, Order]:
+    """Over a sample of the subjects where there are many."""
+    names = event_names(case)
+    if not names or not case.analysed:
+        return {}
+    to = dialect_named(case.engine.dialect)
+    sample = f"{to.hashed('subject_id')} % {1 + case.analysed // _SAMPLED} = 0"
+    since = "c.ms - f.ms"
+    rows = case.engine.fetch(
+        f"WITH f AS (SELECT subject_id, MIN({to.millis('occurred_at')}) AS ms FROM exposures"  # noqa: S608
+        f" WHERE {_own(case, to)} AND experiment_id = {to.string(case.question.experiment_id)}"
+        f" AND {sample} GROUP BY subject_id), c AS (SELECT subject_id, event_name,"
+        f" {to.millis('occurred_at')} AS ms FROM conversions WHERE {_own(case, to, HISTORY_MS)}"
+        f" AND {sample} AND event_name IN ({_listed(names, to)}))"
+        f" SELECT c.event_name,"
+        f" {_how_many(f'{since} < -{SKEW_MS} AND {since} >= -{HOUR_MS}')},"
+        f" {_how_many(f'{since} >= -{SKEW_MS} AND {since} < {HOUR_MS}')},"
+        f" {_how_many(f'{since} < -{HOUR_MS} AND {since} >= -{HISTORY_MS}')}"
+        " FROM c JOIN f ON f.subject_id = c.subject_id GROUP BY c.event_name"
+    )
+    return {row[0]: Order(*map(int, row[1:])) for row in rows}
+
+
+_PUBLIC: Final = "trust = 'public'"
+
+
+def _how_many(condition: str) -> str:
+    return f"COALESCE(SUM(CASE WHEN {condition} THEN 1 ELSE 0 END), 0)"
+
+
+def _own(case: Case, to: Dialect, before_ms: int = 0) -> str:
+    question = case.question
+    return (
+        f"project_id = {to.string(question.project_id)} AND COALESCE(actor, 'human') = 'human'"
+        f" AND occurred_at >= {to.instant(question.started_at_ms - before_ms)}"
+        f" AND occurred_at < {to.instant(question.as_of_ms)}"
+    )
+
+
+def _listed(names: Mapping[str, object], to: Dialect) -> str:
+    return ", ".join(to.string(name) for name in sorted(names))
