@@ -39,6 +39,7 @@ COLUMNS = {
     "exposures": _COMMON
     | {
         "experiment_id": TEXT,
+        "unit_id": TEXT,
         "variant_key": TEXT,
         "manifest_version": NUMBER,
         "reason": TEXT,
@@ -62,6 +63,7 @@ class Events:
     def exposed(self, subject: str, variant: str, at: int = 0, **columns: Any) -> "Events":
         defaults = {
             "experiment_id": "exp_1",
+            "unit_id": subject,
             "variant_key": variant,
             "manifest_version": 1,
             "reason": "bucket",
@@ -71,7 +73,7 @@ class Events:
     def did(
         self, subject: str, event: str, at: int, value: float | None = None, **columns: Any
     ) -> "Events":
-        defaults = {"event_name": event, "value": value}
+        defaults = {"event_name": event, "value": None if value is None else float(value)}
         return self._add("conversions", subject, at, defaults, columns)
 
     def linked(self, subject: str, user: str, at: int = 0, **columns: Any) -> "Events":

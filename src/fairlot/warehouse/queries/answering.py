@@ -1,27 +1,30 @@
 """Questions answered: the rows of a query, read into sufficient statistics."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import combinations_with_replacement
 from typing import Any, Final
 
-from fairlot.stats.metrics import Metric
+from fairlot.stats.grids import upper_edge
+from fairlot.stats.metrics import Metric, MetricKind
 from fairlot.stats.moments import Moments
 from fairlot.stats.sufficient import (
     ArmDay,
     Excluded,
     Exclusion,
+    Grid,
     MetricDay,
     Question,
     Sufficient,
 )
-from fairlot.warehouse.queries.dialects import dialect_named
+from fairlot.warehouse.queries.dialects import Dialect, dialect_named
 from fairlot.warehouse.queries.engines import Engine
 from fairlot.warehouse.queries.groups import NO_HISTORY, Block, block_of
 from fairlot.warehouse.queries.measures import Measures, measures_of
-from fairlot.warehouse.queries.statement import group_statement
+from fairlot.warehouse.queries.statement import cell_statement, group_statement
+from fairlot.warehouse.queries.steps import Statement
 from fairlot.warehouse.queries.subjects import (
     ANALYSED,
     NOT_HUMAN,
@@ -32,22 +35,25 @@ from fairlot.warehouse.queries.subjects import (
 
 _EPOCH: Final = date(1970, 1, 1)
 _Row = Mapping[str, Any]
+_Cells = Mapping[tuple[tuple[int, int, str, int], int], Counter[float]]
 
 
 def sql_of(question: Question, dialect: str) -> str:
-    """The query that answers, in the SQL of `dialect`, over tables with the public columns.
+    """The query that answers, in the SQL of `dialect`, over tables with the public columns; after
+    it, of quantiles, the one that counts cells.
 
     Raises UnknownDialect and UnusableQuestion.
     """
-    return group_statement(question, dialect_named(dialect), may_repeat=dialect != "duckdb").sql
+    statements = _statements(question, dialect_named(dialect), may_repeat=dialect != "duckdb")
+    return _text(statements)
 
 
 def answer(engine: Engine, question: Question) -> Sufficient:
     """Raises QueryFailed and UnusableQuestion."""
     dialect = dialect_named(engine.dialect)
-    statement = group_statement(question, dialect, may_repeat=engine.may_repeat)
-    rows = [dict(zip(statement.columns, row, strict=True)) for row in engine.fetch(statement.sql)]
-    reader = _Reader(question)
+    statements = _statements(question, dialect, may_repeat=engine.may_repeat)
+    rows, *cells = (_fetched(engine, each) for each in statements)
+    reader = _Reader(question, _cells_by_group(cells[0]) if cells else {})
     for row in rows:
         reader.read(row)
     return Sufficient(
@@ -57,8 +63,36 @@ def answer(engine: Engine, question: Question) -> Sufficient:
         caps=_caps(question, reader.measures, rows),
         skewed=sum(int(row.get("skewed") or 0) for row in rows),
         not_human=reader.not_human,
-        query_sha256=hashlib.sha256(statement.sql.encode()).hexdigest(),
+        query_sha256=hashlib.sha256(_text(statements).encode()).hexdigest(),
     )
+
+
+def _statements(question: Question, dialect: Dialect, *, may_repeat: bool) -> list[Statement]:
+    found = [
+        group_statement(question, dialect, may_repeat=may_repeat),
+        cell_statement(question, dialect, may_repeat=may_repeat),
+    ]
+    return [each for each in found if each is not None]
+
+
+def _text(statements: Iterable[Statement]) -> str:
+    return ";\n\n".join(each.sql for each in statements)
+
+
+def _fetched(engine: Engine, statement: Statement) -> list[_Row]:
+    return [dict(zip(statement.columns, row, strict=True)) for row in engine.fetch(statement.sql)]
+
+
+def _group_of(row: _Row) -> tuple[int, int, str, int]:
+    return int(row["phase"]), int(row["variant"]), row.get("segment") or "", int(row["day"])
+
+
+def _cells_by_group(rows: Iterable[_Row]) -> _Cells:
+    cells: _Cells = defaultdict(Counter)
+    for row in rows:
+        edge = upper_edge(int(row["sign"]), int(row["step"]))
+        cells[_group_of(row), int(row["metric"])][edge] += int(row["subjects"])
+    return cells
 
 
 def _caps(question: Question, measures: Measures, rows: Sequence[_Row]) -> dict[str, float]:
@@ -78,7 +112,8 @@ def _caps(question: Question, measures: Measures, rows: Sequence[_Row]) -> dict[
 class _Reader:
     """Reads one row at a time."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, cells: _Cells) -> None:
+        self._cells = cells
         self.measures = measures_of(question)
         self.arm_days: list[ArmDay] = []
         self.not_human = 0
@@ -121,8 +156,20 @@ class _Reader:
             day=_EPOCH + timedelta(days=int(row["day"])),
             exposed=exposed,
             metrics={each.key: self._metric_day(row, each) for each in self._question.metrics},
-            grids={},
+            grids=self._grids(row),
         )
+
+    def _grids(self, row: _Row) -> dict[str, Grid]:
+        """Those of whom the query did not count are at 0."""
+        metrics = (each for each in self._question.metrics if each.kind is MetricKind.QUANTILE)
+        grids = {}
+        for number, metric in enumerate(metrics):
+            counts = Counter(self._cells.get((_group_of(row), number), {}))
+            zeros = int(row[f"n{self._blocks[metric.key].window}"]) - counts.total()
+            if zeros:
+                counts[0.0] += zeros
+            grids[metric.key] = Grid(dict(sorted(counts.items())))
+        return grids
 
     def _metric_day(self, row: _Row, metric: Metric) -> MetricDay:
         number = self.measures.of[metric.key][0]

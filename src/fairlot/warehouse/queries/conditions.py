@@ -1,7 +1,8 @@
 """The conditions of metrics over properties of events, as SQL: the engine's dialect, its scalars.
 
-A property comes in two columns: `raw`, its JSON, whose first character tells its type, and `text`,
-a string as it reads. Missing and null are the same.
+The property `value` is the value of the event, unless the properties have one called so. A property
+comes in two columns: `raw`, its JSON, whose first character tells its type, and `text`, a string as
+it reads. Missing and null are the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,12 +11,13 @@ from operator import and_, ge, gt, le, lt, or_
 from typing import Any, Final
 
 import ibis
-from ibis.expr.types import BooleanValue, FloatingValue, StringValue, Table
+from ibis.expr.types import BooleanValue, NumericValue, StringValue, Table
 
 from fairlot.engine.conditions import is_operator_object
 from fairlot.warehouse.queries.errors import UnusableQuestion
 from fairlot.warehouse.queries.sources import property_column
 
+VALUE: Final = "value"
 _NUMBER_STARTS: Final = ("-", *"0123456789")
 
 
@@ -24,24 +26,35 @@ class _Property:
 
     def __init__(self, events: Table, path: str) -> None:
         names = path.split(".")
-        self._raw: StringValue = events[property_column(names, "raw")]
-        self.text: StringValue = events[property_column(names, "text")]
+        self._raw: StringValue = events[property_column(names, "raw")].fill_null("null")
+        self.text: StringValue = events[property_column(names, "text")].fill_null("")
         self._start = self._raw.substr(0, 1)
+        self._value: NumericValue | None = events.value if path == VALUE else None
 
     def is_string(self) -> BooleanValue:
-        return self.is_there() & (self._start == '"')
+        return self._start == '"'
 
     def is_number(self) -> BooleanValue:
-        return self.is_there() & self._start.isin(_NUMBER_STARTS)
+        written = self._start.isin(_NUMBER_STARTS)
+        return written if self._value is None else written | self._is_value()
 
     def is_there(self) -> BooleanValue:
-        return self._raw.notnull() & (self._raw.fill_null("null") != "null")
+        written = self._raw != "null"
+        return written if self._value is None else written | self._is_value()
 
     def is_json(self, json: str) -> BooleanValue:
-        return self.is_there() & (self._raw.fill_null("null") == json)
+        return self._raw == json
 
-    def number(self) -> FloatingValue:
-        return ibis.ifelse(self.is_number(), self._raw, "0").cast("float64")
+    def number(self) -> NumericValue:
+        raw = ibis.ifelse(self._start.isin(_NUMBER_STARTS), self._raw, "0").cast("float64")
+        if self._value is None:
+            return raw
+        return ibis.ifelse(self._is_value(), self._value, raw)
+
+    def _is_value(self) -> BooleanValue:
+        if self._value is None:
+            return _never()
+        return (self._raw == "null") & self._value.notnull()
 
 
 def holds(events: Table, where: Mapping[str, Any]) -> BooleanValue:
@@ -79,7 +92,7 @@ def _equals(found: _Property, operand: Any) -> BooleanValue:
     if isinstance(operand, bool):
         return found.is_json("true" if operand else "false")
     if isinstance(operand, str):
-        return found.is_string() & (found.text.fill_null("") == operand)
+        return found.is_string() & (found.text == operand)
     if isinstance(operand, int | float):
         return found.is_number() & (found.number() == float(operand))
     raise UnusableQuestion("where", f"{operand!r} is no scalar; compare with text or numbers")
@@ -90,7 +103,7 @@ def _ordered(compare: Callable[[Any, Any], BooleanValue]) -> "_Operator":
 
     def build(found: _Property, operand: Any) -> BooleanValue:
         if isinstance(operand, str):
-            return found.is_string() & compare(found.text.fill_null(""), operand)
+            return found.is_string() & compare(found.text, operand)
         if isinstance(operand, int | float) and not isinstance(operand, bool):
             return found.is_number() & compare(found.number(), float(operand))
         return _never()
@@ -128,7 +141,7 @@ def _negated(build: "_Operator") -> "_Operator":
 _Operator = Callable[[_Property, Any], BooleanValue]
 _LOGIC: Final[Mapping[str, Callable[[Sequence[BooleanValue]], BooleanValue]]] = {
     "$and": _all,
-    "$or": _any,
+    "$or": lambda parts: _any(parts) if parts else _all(parts),
 }
 _OPERATORS: Final[Mapping[str, _Operator]] = {
     "$eq": _equals,

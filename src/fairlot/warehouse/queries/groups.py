@@ -7,11 +7,14 @@ after, nothing before and no history, and are added by how many they are.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
+from math import log
 from typing import Final, Literal
 
 import ibis
 from ibis.expr.types import BooleanValue, IntegerValue, NumericValue, StringValue, Table
 
+from fairlot.stats.grids import CELLS_A_DOUBLING
+from fairlot.stats.metrics import Metric, MetricKind
 from fairlot.stats.sufficient import Question, View
 from fairlot.warehouse.queries.days import DAY_MS, offsets_in
 from fairlot.warehouse.queries.measures import Measures, Response
@@ -108,7 +111,7 @@ class Grouping:
 
     def _is_taken(self, rel: NumericValue, window_ms: int) -> BooleanValue:
         if self._question.view is View.SO_FAR:
-            window_ms = 0
+            return rel >= 0
         return self._is_matured(rel, window_ms)
 
     def caps(self, totals: Table, counts: Table) -> Table | None:
@@ -236,6 +239,36 @@ class Grouping:
             for columns in [*pairs, *triples]:
                 sums[_product(columns, block.window)] = _multiplied(rows, columns, block).sum()
         return rows.group_by(_keys(rows)).agg(**sums)
+
+    @property
+    def quantiles(self) -> tuple[Metric, ...]:
+        metrics = self._question.metrics
+        return tuple(each for each in metrics if each.kind is MetricKind.QUANTILE)
+
+    def cells(self, capped: Table) -> Table:
+        """By group and `metric`, the number of a quantile: how many totals other than 0 lie in each
+        cell of the grid, by `sign` and `step` (stats/grids.py)."""
+        return (
+            ibis.union(*self._cells(capped)) if len(self.quantiles) > 1 else self._cells(capped)[0]
+        )
+
+    def _cells(self, capped: Table) -> list[Table]:
+        found = []
+        for number, metric in enumerate(self.quantiles):
+            block = block_of(self._measures, metric.key)
+            total = capped[block.columns[0]]
+            rows = capped.filter((capped[f"taken{block.window}"] == 1) & (total != 0))
+            total = rows[block.columns[0]]
+            doublings = total.abs().ln() / ibis.literal(log(2)) * CELLS_A_DOUBLING
+            cells = rows.select(
+                *_keys(rows),
+                sign=ibis.ifelse(total > 0, 1, -1),
+                step=(doublings + 0.5).floor().cast("int64"),
+                metric=ibis.literal(number),
+            )
+            of = [*_keys(cells), "metric", "sign", "step"]
+            found.append(cells.group_by(of).agg(subjects=cells.count()))
+        return found
 
 
 def with_group(rows: Table, groups: Table, how: Literal["inner", "left"] = "inner") -> Table:

@@ -79,6 +79,8 @@ def _exposure_columns(question: Question, to: Dialect) -> dict[str, Column]:
         "switched": ("string", to.raw("properties", (SWITCHED,))),
         "left_by_login": ("string", to.raw("properties", (EXCLUDED,))),
     }
+    if question.by_unit:
+        columns["unit"] = ("string", "unit_id")
     if question.segment_by is not None:
         columns["segment"] = ("string", _segment(question.segment_by, to))
     return columns
@@ -100,8 +102,14 @@ def _exposure_filter(question: Question, to: Dialect) -> list[str]:
     return [
         f"project_id = {to.string(question.project_id)}",
         f"experiment_id = {to.string(question.experiment_id)}",
-        *_between(question.started_at_ms, question.as_of_ms, to),
+        *_between(question.started_at_ms, exposures_end_ms(question), to),
     ]
+
+
+def exposures_end_ms(question: Question) -> int:
+    """Before which exposures count."""
+    ended_ms = question.ended_at_ms
+    return question.as_of_ms if ended_ms is None else min(ended_ms, question.as_of_ms)
 
 
 def _conversion_columns(paths: Sequence[Sequence[str]], to: Dialect) -> dict[str, Column]:

@@ -17,6 +17,8 @@ from fairlot.warehouse.queries.subjects import (
     canonical,
     exposed_subjects,
     linked,
+    of_units,
+    unit_of_people,
     variants_of,
 )
 from fairlot.warehouse.queries.totals import attributed, marked, subject_totals, without_repeats
@@ -38,13 +40,33 @@ def group_statement(question: Question, dialect: Dialect, *, may_repeat: bool) -
     counts = steps.step("counts", grouping.counts(subjects.exposed))
     if not question.metrics:
         return steps.finished(counts)
-    caps = grouping.caps(subjects.totals, counts)
-    caps = None if caps is None else steps.step("caps", caps)
-    capped = steps.step("measured", grouping.capped(subjects.totals, caps))
+    caps, capped = _measured(grouping, subjects, counts, steps)
     means = steps.step("means", grouping.means(capped, counts))
     deviations = steps.step("deviations", grouping.deviations(capped, means))
     rows = with_group(with_group(counts, means, "left"), deviations, "left")
     return steps.finished(rows if caps is None else joined_all(rows, caps))
+
+
+def cell_statement(question: Question, dialect: Dialect, *, may_repeat: bool) -> Statement | None:
+    """How many subjects of each group have their total in which cell of the grid, for the metrics
+    that are quantiles; None without such metrics."""
+    measures, steps = measures_of(question), Steps(dialect)
+    grouping = Grouping(question, measures)
+    if not grouping.quantiles:
+        return None
+    subjects = subjects_of(question, measures, steps, may_repeat=may_repeat)
+    counts = steps.step("counts", grouping.counts(subjects.exposed))
+    _, capped = _measured(grouping, subjects, counts, steps)
+    return steps.finished(grouping.cells(capped))
+
+
+def _measured(
+    grouping: Grouping, subjects: Subjects, counts: Table, steps: Steps
+) -> tuple[Table | None, Table]:
+    """The caps, if any are to be found, and the totals below them."""
+    caps = grouping.caps(subjects.totals, counts)
+    caps = None if caps is None else steps.step("caps", caps)
+    return caps, steps.step("measured", grouping.capped(subjects.totals, caps))
 
 
 def subjects_of(
@@ -53,13 +75,17 @@ def subjects_of(
     """Raises UnusableQuestion."""
     sources = sources_of(question, steps)
     links = steps.step("links", linked(sources.identities))
-    exposed = exposed_subjects(sources.exposures, question, links, steps)
+    exposures = canonical(sources.exposures, links)
+    events = without_repeats(sources.conversions) if may_repeat else sources.conversions
+    events = canonical(marked(events, measures), links)
+    if question.by_unit:
+        exposures = steps.step("people", exposures)
+        events = of_units(events, steps.step("units", unit_of_people(exposures)))
+        exposures = exposures.mutate(subject=exposures.unit)
+    exposed = exposed_subjects(exposures, question, steps)
     if not question.metrics:
         return Subjects(exposed, exposed)
-    events = sources.conversions
-    events = marked(without_repeats(events) if may_repeat else events, measures)
-    near = attributed(exposed, canonical(events, links), question, measures)
-    near = steps.step("events", near)
+    near = steps.step("events", attributed(exposed, events, question, measures))
     return Subjects(exposed, steps.step("totals", subject_totals(near, measures)))
 
 

@@ -97,10 +97,24 @@ def canonical(events: Table, links: Table) -> Table:
     )
 
 
-def exposed_subjects(exposures: Table, question: Question, links: Table, steps: Steps) -> Table:
+def unit_of_people(exposures: Table) -> Table:
+    """The unit that each person belongs to: that of the first exposure."""
+    people = exposures.filter(exposures.actor == "human")
+    nth = ibis.row_number().over(group_by=people.subject, order_by=[people.ms, people.unit])
+    firsts = people.mutate(nth=nth).filter(lambda each: each.nth == 0)
+    return firsts.select(person="subject", unit="unit")
+
+
+def of_units(events: Table, units: Table) -> Table:
+    """The events of people who belong to a unit, as the unit's."""
+    joined = events.inner_join(units, events.subject == units.person)
+    return joined.mutate(subject=joined.unit).drop("person", "unit")
+
+
+def exposed_subjects(exposures: Table, question: Question, steps: Steps) -> Table:
     """`subject` and a hash of it, `identity`; of its first exposure `key`, `sender` and, if asked
     for, `segment`; of all of them `mask0`... `decoded` tells what `key` says."""
-    coded = _coded(canonical(exposures, links), question)
+    coded = _coded(exposures, question)
     if question.segment_by is not None:
         coded = steps.step("coded", coded)
     masks = [name for name in coded.columns if name.startswith("mask")]

@@ -1,0 +1,30 @@
+"""A local Spark, for the tests that `make test-spark` runs."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pyspark.sql import SparkSession
+
+
+@contextmanager
+def local_session() -> Iterator[SparkSession]:
+    with TemporaryDirectory() as directory, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # sockets and files that Spark leaves to the collector
+        session = (
+            SparkSession.builder.master("local[2]")
+            .config("spark.ui.enabled", "false")
+            .config("spark.sql.shuffle.partitions", "2")
+            .config("spark.sql.session.timeZone", "UTC")
+            .config("spark.driver.bindAddress", "127.0.0.1")
+            .config("spark.driver.host", "127.0.0.1")
+            .config("spark.sql.warehouse.dir", str(Path(directory) / "warehouse"))
+            .config("spark.log.level", "ERROR")
+            .getOrCreate()
+        )
+        try:
+            yield session
+        finally:
+            session.stop()
