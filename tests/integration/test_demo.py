@@ -64,6 +64,12 @@ def test_demo__once_with_json__counts_every_acknowledged_impression(tmp_path: Pa
     now = [each for each in events if each["subject_id"].startswith("visitor-")]
     assert len(now) == recorded
     assert len(events) > recorded + VISITORS
+    verdicts = {each["experiment"]: each["verdict"] for each in document["verdicts"]}
+    assert verdicts == {
+        "checkout-button": "winner",
+        "free-delivery": "no_difference_yet",
+        "loyalty-price": "blocked",
+    }
 
 
 def test_demo__same_data_again__counts_only_the_new_exposures(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "decide": ("fairlot.cli.decision:decide", "Decide for a subject, recording nothing."),
     "doctor": ("fairlot.cli.doctor:doctor", "Say what could make a result wrong."),
     "replay": ("fairlot.cli.replay:replay", "Draw every recorded exposure again, and compare."),
+    "report": ("fairlot.cli.report:report", "Say what an experiment did, and draw it."),
     "events": ("fairlot.cli.events:events", "Print the recorded events, and what was lost."),
     "profiles": ("fairlot.cli.profiles:profiles", "Show, merge and delete what is known."),
     "accounts": ("fairlot.cli.accounts:accounts", "Show what is known of an account."),

@@ -6,7 +6,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -19,6 +19,12 @@ from fairlot.cli.child_server import running_server
 from fairlot.cli.control import ControlClient, organization_path
 from fairlot.cli.data import opened_store
 from fairlot.cli.demo_report import Outcome, outcome_document, print_outcome
+from fairlot.cli.demo_results import (
+    print_verdicts,
+    results_of_the_shop,
+    verdict_documents,
+    verdict_problems,
+)
 from fairlot.cli.errors import CommandFailed
 from fairlot.cli.files import read_readable_files
 from fairlot.cli.in_process import in_process_transport
@@ -36,6 +42,7 @@ from fairlot.service.questions import explain_with_memory
 from fairlot.service.snapshot import ProjectServing, load_snapshot
 from fairlot.service.tokens import live_token
 from fairlot.settings import Settings
+from fairlot.stats.results import ExperimentResult
 from fairlot.warehouse.log import count_exposures
 from fairlot.warehouse.stored import StoredLog
 
@@ -77,9 +84,10 @@ class Shop:
 def demo(port: int | None, subjects: int, once: bool, data_dir: str | None, as_json: bool) -> None:
     """Apply the demo shop, start a server, and let simulated visitors ask it over HTTP.
 
-    Before them come those of four weeks, on a clock that stands in the past. Prints the split of
-    each experiment beside its weights, the exposures in the event log, and one explained decision;
-    then serves on until Ctrl-C. Exit code 1 when a split or the log is not what it must be.
+    Prints the split of each experiment beside its weights, the exposures in the event log, one
+    explained decision, and the verdicts on three experiments, from what simulated visitors did in
+    the four weeks before; then serves on until Ctrl-C. Exit code 1 when a split, the log or a
+    verdict is not what it must be.
     """
     port = pick_port(HOST, port, PORT)
     with _terminable(), _data_directory(data_dir) as directory:
@@ -87,10 +95,11 @@ def demo(port: int | None, subjects: int, once: bool, data_dir: str | None, as_j
         with running_server(HOST, port, shop.settings.data_dir) as wait:
             _bring_the_past(shop, port)
             outcome = _run_visitors(shop, port, subjects)
-            _report(outcome, subjects, shop, as_json)
+            results = _read_results(shop)
+            _report(outcome, results, subjects, shop, as_json)
             if once:
                 return
-            _print_invitation(shop.token, outcome.url, as_json)
+            _print_invitation(shop, outcome.url, as_json)
             _serve_on(wait)
 
 
@@ -205,27 +214,48 @@ def _explain_one(shop: Shop, answers: list[Answer]) -> tuple[str, Explanation]:
     return question.visitor_id, explanation
 
 
-def _report(outcome: Outcome, subjects: int, shop: Shop, as_json: bool) -> None:
+def _read_results(shop: Shop) -> list[ExperimentResult]:
+    with (
+        opened_store(shop.settings) as store,
+        in_process_transport(shop.settings, store) as transport,
+    ):
+        return results_of_the_shop(ControlClient(transport), ORG, PROJECT)
+
+
+def _report(
+    outcome: Outcome,
+    results: Sequence[ExperimentResult],
+    subjects: int,
+    shop: Shop,
+    as_json: bool,
+) -> None:
+    # A shop that was there already may have another past.
+    is_known = shop.past_key is not None
+    problems = outcome.problems + (verdict_problems(results) if is_known else [])
     document = outcome_document(outcome) if as_json else {}
+    document |= {"passed": not problems, "verdicts": verdict_documents(results)}
     if not as_json:
-        if shop.past_key is not None:
-            click.echo(f"{VISITORS:,} visitors came in the {DAYS} days before, and ordered or not.")
         print_outcome(outcome, subjects)
-    if outcome.problems:
-        raise DemoFailed("; ".join(outcome.problems), document)
+        if is_known:
+            click.echo(f"\nAnd what {VISITORS:,} visitors of the {DAYS} days before have led to:")
+        print_verdicts(results)
+    if problems:
+        raise DemoFailed("; ".join(problems), document)
     if as_json:
         print_json(document)
 
 
-def _print_invitation(token: str, url: str, as_json: bool) -> None:
+def _print_invitation(shop: Shop, url: str, as_json: bool) -> None:
     """The lines to try; on stderr when stdout is for a program."""
     say = print_note if as_json else click.echo
     say(f"\nServing on {url} until Ctrl-C. Try:\n")
     for question in questions_of(1)[:2]:
         path = f"{url}/api/v1/experiments/assignments/{question.experiment_key}"
-        body = shlex.quote(json.dumps(request_body(token, question)))
+        body = shlex.quote(json.dumps(request_body(shop.token, question)))
         say(f"curl -s {path} -H 'Content-Type: application/json' -d {body}")
     say(f"curl -s {url}/v1/{ORG}/manifest.json")
+    data = shlex.quote(str(shop.settings.data_dir))
+    say(f"fairlot report checkout-button --data {data} --html report.html")
 
 
 def _serve_on(wait: Callable[[], int]) -> None:

@@ -76,7 +76,6 @@ def _rows(split: Split) -> list[tuple[str, ...]]:
 def outcome_document(outcome: Outcome) -> dict[str, object]:
     return {
         "url": outcome.url,
-        "passed": not outcome.problems,
         "experiments": [
             {
                 "key": split.key,

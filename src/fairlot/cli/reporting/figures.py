@@ -58,7 +58,9 @@ def figures_of(metric: MetricResult) -> Figures:
         if not each.is_gated
     ]
     values = [abs(each.value) * scale for each in metric.arms if each.value is not None]
-    decimals = _decimals(halves) if any(halves) else 2 if is_rate else _decimals(values)
+    decimals = _decimals(halves) if any(halves) else _decimals(values)
+    if is_rate:
+        decimals = max(decimals, 1)
     return Figures(decimals, scale, " %" if is_rate else "", " pp" if is_rate else "")
 
 

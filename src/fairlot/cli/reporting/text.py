@@ -56,8 +56,11 @@ _BETWEEN: Final = "  "
 
 
 class _Row(NamedTuple):
+    """`gate`: why there is no conclusion."""
+
     cells: tuple[str, ...]
     reading: Reading | None
+    gate: str = ""
 
 
 class ReportStyle:
@@ -120,7 +123,9 @@ def _metrics(result: ExperimentResult, style: ReportStyle) -> Iterator[str]:
         lines = [f"{title}, {metric_line(metric)}"]
         if number == 0:
             lines.append(_aligned(_HEADS, widths))
-        lines += [_painted(_aligned(row.cells, widths), row, style) for row in rows]
+        for row in rows:
+            lines.append(_painted(_aligned(row.cells, widths), row, style))
+            lines += [style.wrapped(row.gate, "    ")] if row.gate else []
         yield "\n".join(lines)
     yield drawn_intervals(metrics, style.width, style.strokes)
 
@@ -147,7 +152,8 @@ def _rows(result: ExperimentResult, metric: MetricResult, *, with_lifts: bool) -
             reading = reading_of(result, metric, comparison)
             told = reading_text(result, metric, comparison)
             cells = _of_comparison(comparison, figures, told, with_lifts=with_lifts)
-            found.append(_Row((*_of_arm(arm, figures), *cells), reading))
+            gate = printable(comparison.gate or "")
+            found.append(_Row((*_of_arm(arm, figures), *cells), reading, gate))
     return found
 
 
@@ -161,7 +167,7 @@ def _of_comparison(
     comparison: Comparison, figures: Figures, told: str, *, with_lifts: bool
 ) -> tuple[str, ...]:
     if comparison.is_gated:
-        return "", "", "", "", printable(comparison.gate or told)
+        return "", "", "", "", told
     return (
         figures.difference(comparison.estimate),
         figures.interval(comparison.interval),

@@ -22,6 +22,7 @@ from fairlot.stats.results import (
     Comparison,
     ExperimentResult,
     GuardrailState,
+    Interval,
     Lift,
     Method,
     MetricResult,
@@ -82,32 +83,43 @@ _GUARDRAILS: Final = {
     GuardrailState.HARMFUL: Reading.HARMFUL,
     GuardrailState.INCONCLUSIVE: Reading.INCONCLUSIVE,
 }
-_WITHOUT_CONCLUSION: Final = frozenset({VerdictKind.BLOCKED, VerdictKind.PRELIMINARY})
 _SEVERITY_ORDER: Final = tuple(SEVERITIES)
 _ROLE_ORDER: Final = tuple(ROLES)
 
 
 def reading_of(result: ExperimentResult, metric: MetricResult, comparison: Comparison) -> Reading:
-    """Nothing is concluded from a result that is blocked or preliminary."""
+    """Nothing is concluded from a result that a finding blocks, or that is preliminary."""
     if comparison.is_gated:
         return Reading.TOO_FEW
-    if result.verdict.kind in _WITHOUT_CONCLUSION:
+    if _is_without_conclusion(result):
         return Reading.VOID
     if comparison.guardrail is not None:
         return _GUARDRAILS[comparison.guardrail]
     if not comparison.is_significant:
         return Reading.OPEN
-    is_good = (comparison.estimate > 0) == (metric.direction is Direction.INCREASE)
+    interval = _deciding(comparison)
+    is_good = (interval.low + interval.high > 0) == (metric.direction is Direction.INCREASE)
     return Reading.BETTER if is_good else Reading.WORSE
 
 
 def reading_text(result: ExperimentResult, metric: MetricResult, comparison: Comparison) -> str:
     """With a word on what it rests, where the interval of today alone would not tell."""
     reading = reading_of(result, metric, comparison)
-    holds_zero = comparison.interval.low <= 0 <= comparison.interval.high
-    if reading in {Reading.BETTER, Reading.WORSE} and holds_zero:
+    rests_on_looks = _deciding(comparison) is not comparison.interval
+    if reading in {Reading.BETTER, Reading.WORSE} and rests_on_looks:
         return f"{reading.value} (all looks)"
     return reading.value
+
+
+def _is_without_conclusion(result: ExperimentResult) -> bool:
+    blocks = any(each.severity is Severity.BLOCKS for each in result.findings)
+    return blocks or result.verdict.kind is VerdictKind.PRELIMINARY
+
+
+def _deciding(comparison: Comparison) -> Interval:
+    """That of all looks where the one of today holds zero."""
+    interval, running = comparison.interval, comparison.running
+    return running if running is not None and interval.low <= 0 <= interval.high else interval
 
 
 def in_order(metrics: Sequence[MetricResult]) -> list[MetricResult]:

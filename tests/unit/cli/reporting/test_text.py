@@ -2,7 +2,7 @@ from msgspec.structs import replace
 
 from fairlot.cli.reporting.intervals import ASCII, UNICODE
 from fairlot.cli.reporting.text import ReportStyle, report_text
-from fairlot.stats.results import ExperimentResult, Interval, SrmResult
+from fairlot.stats.results import ExperimentResult, Interval, SrmResult, Verdict, VerdictKind
 from support.results import (
     a_comparison,
     a_metric,
@@ -91,10 +91,19 @@ def test_report_text__blocked__says_why_first_and_concludes_nothing() -> None:
     assert "  next-step     3,874  44.6 %  50 %        10" in lines
 
 
+def test_report_text__blocked_by_a_guardrail__says_which_is_harmful() -> None:
+    """No finding blocks, so what the intervals say still holds."""
+    harmed = a_comparison("tickets", guardrail="harmful")
+    verdict = Verdict(kind=VerdictKind.BLOCKED, sentence="No verdict.", reasons=("x",))
+    result = a_result(a_metric("tickets", harmed), verdict=verdict)
+    assert "  harmful" in report_text(result, PLAIN)
+
+
 def test_report_text__gated__has_the_reason_and_no_interval() -> None:
     lines = lines_of(preliminary())
-    (row,) = [line for line in lines if "58  15.25 %" in line]
-    assert row.endswith("needs 100 subjects in each arm")
+    (number,) = [number for number, line in enumerate(lines) if "58  15.2 %" in line]
+    assert lines[number].endswith("too few yet")
+    assert lines[number + 1] == "    needs 100 subjects in each arm"
     assert not any(UNICODE.point in line for line in lines)
 
 
