@@ -6,6 +6,7 @@ from itertools import accumulate
 from math import sqrt
 from typing import Final
 
+from fairlot.stats.cuped import NoCuped
 from fairlot.stats.effects import Effect, NoEffect, stratified, welch_degrees
 from fairlot.stats.grids import lower_edge
 from fairlot.stats.sufficient import Grid
@@ -79,6 +80,7 @@ def _effect(control: _Arm | None, treatment: _Arm | None, quantile: float) -> Ef
         skewness_treatment=skewness if treatment.square else None,
         converted_control=control.not_zero,
         converted_treatment=treatment.not_zero,
+        no_cuped=NoCuped.NO_COVARIATES,
     )
 
 

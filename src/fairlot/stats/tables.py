@@ -1,7 +1,7 @@
 """The rows of sufficient statistics, found by metric, segment, arm and phase."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from fairlot.stats.effects import Effect, NoEffect, effect_over_phases, merged_days
@@ -112,10 +112,13 @@ def effect_of_pairs(metric: Metric, pairs: Sequence[Pair], *, cuped: bool) -> Ef
         return quantile_effect_over_phases(grids, metric.quantile or 0.5)
     days = [(control.day, treatment.day) for control, treatment in pairs]
     effect = effect_over_phases(days, responses=metric.responses, cuped=cuped)
-    is_adjusted = isinstance(effect, NoEffect) or effect.variance_reduction is not None
-    if metric.kind is MetricKind.CONVERSION and len(days) == 1 and not is_adjusted:
-        return effect_of_conversions(conversions_of(*days[0]))
-    return effect
+    if isinstance(effect, NoEffect):
+        return effect
+    is_adjusted = effect.variance_reduction is not None
+    if metric.kind is not MetricKind.CONVERSION or len(days) != 1 or is_adjusted:
+        return effect
+    found = effect_of_conversions(conversions_of(*days[0]))
+    return found if isinstance(found, NoEffect) else replace(found, no_cuped=effect.no_cuped)
 
 
 def segments_of(sufficient: Sufficient) -> list[str | None]:

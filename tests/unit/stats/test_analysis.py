@@ -58,6 +58,12 @@ def test_sequential__cookie_cats__is_as_published(
     assert (found.lift.interval.high < 0) is (p < 0.05)
 
 
+def test_conversion__without_covariates__says_why_there_is_no_cuped() -> None:
+    found = analysed(COOKIE_CATS)
+    assert found.variance_reduction is None
+    assert found.no_cuped == "no_covariates"
+
+
 def test_fixed__at_the_planned_size__is_one_look() -> None:
     plan = AnalysisPlan(Method.FIXED, planned_size=90_000)
     found = analysed(COOKIE_CATS, plan)
