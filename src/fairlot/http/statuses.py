@@ -33,7 +33,7 @@ from fairlot.service.results.errors import ResultFailed, UnknownMetric, Unusable
 from fairlot.service.tokens import UnknownToken
 from fairlot.service.versions import UnknownVersion
 from fairlot.store import StoreFailed
-from fairlot.warehouse.errors import UnusableLogFile
+from fairlot.warehouse.errors import DamagedLake, UnusableLogFile
 from fairlot.warehouse.log import LogUnavailable
 from fairlot.warehouse.queries.errors import QueryFailed, UnusableQuestion
 
@@ -69,6 +69,7 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     ReasonMissing: 400,
     MissingScope: 403,
     UnusableLogFile: 503,
+    DamagedLake: 503,
     NothingPublished: 404,
     UnknownExperiment: 404,
     NotServed: 409,

@@ -1,7 +1,7 @@
 """What can be wrong with the event log."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -49,6 +49,20 @@ class UnusableLogFile(FairlotError):
         self.path = path
         self.problem = problem
         super().__init__(f"{path}: {problem}")
+
+
+class DamagedLake(FairlotError):
+    """Parquet files that turned out to be damaged while they were read. Whoever asks again is
+    answered without them."""
+
+    code = "lake_damaged"
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = tuple(paths)
+        names = ", ".join(map(str, paths))
+        super().__init__(
+            f"{names}: damaged, and left out from now on; restore or delete it, or ask again"
+        )
 
 
 @contextmanager

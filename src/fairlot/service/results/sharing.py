@@ -16,6 +16,7 @@ from fairlot.service.results.questions import Moment
 from fairlot.stats.results import ExperimentResult
 from fairlot.store import Store
 from fairlot.store.tenants import ProjectRow
+from fairlot.warehouse.errors import DamagedLake
 
 if TYPE_CHECKING:
     from fairlot.service.results.resulting import Source
@@ -69,8 +70,12 @@ class Results:
             if shared is not None:
                 return shared
             opening = partial(open_lake_source, events_dir)
+            make = partial(result_of, store, tenant, key, opening, moment, segment_by=segment_by)
             try:
-                result = result_of(store, tenant, key, opening, moment, segment_by=segment_by)
+                try:
+                    result = make()
+                except DamagedLake:  # which is left out the next time, and named
+                    result = make()
             except BaseException:
                 self._forget(name)
                 raise

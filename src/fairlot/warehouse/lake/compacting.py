@@ -146,7 +146,7 @@ def _move_kind(
             [project_id],
         )
         files, _ = readable_files(session, directory, project_id, kind)
-        drop_known(session, "of_project", files)
+        drop_known(session, directory, kind, "of_project", files)
         done.files += len(publish(session, "of_project", directory, project_id, kind))
         done.events += count_of(session, "of_project")
 

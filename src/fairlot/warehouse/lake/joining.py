@@ -4,11 +4,13 @@ A joined file is named for all that it stands for, so whoever lists the folder p
 It gets its name, and they are deleted, while nobody reads the lake.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from fairlot.warehouse.errors import UnusableLogFile
+from fairlot.warehouse.lake.damage import known_damage, note_damage
 from fairlot.warehouse.lake.layout import (
     Numbers,
     Partition,
@@ -60,18 +62,22 @@ def delete_old_files(directory: Path, *, now_ms: int, days: int) -> int:
 
 
 def _join(directory: Path, partition: Partition, enough: int, threads: int) -> int:
+    damaged = known_damage(directory)
     files = files_in(directory, partition)
     if len(files) < enough:
         return 0
     gone = 0
     with open_session(threads=threads, memory_limit=_MEMORY_LIMIT) as session:
-        for run in _runs(session, partition, files):
+        for run in _runs(session, partition, files, damaged):
             gone += _join_run(session, directory, partition, run)
     return gone
 
 
 def _runs(
-    session: "DuckDBPyConnection", partition: Partition, files: Sequence[Path]
+    session: "DuckDBPyConnection",
+    partition: Partition,
+    files: Sequence[Path],
+    damaged: Collection[Path],
 ) -> Iterator[list[Path]]:
     """Neighbours that fit into one file. Between them is none that is damaged, or somebody else's:
     a name that stands for that one too would hide it."""
@@ -79,7 +85,11 @@ def _runs(
     size = 0
     for path in files:
         length = path.stat().st_size
-        sound = numbers_of(path) is not None and problem_of(session, partition.kind, [path]) is None
+        sound = (
+            path not in damaged
+            and numbers_of(path) is not None
+            and problem_of(session, partition.kind, [path]) is None
+        )
         if not sound or size + length > _JOINED_BYTES:
             yield from [run] if len(run) > 1 else []
             run, size = [], 0
@@ -96,7 +106,12 @@ def _join_run(
     ranges = [numbers for path in run if (numbers := numbers_of(path)) is not None]
     joined = run[0].with_name(Numbers(ranges[0].first, ranges[-1].last).name)
     select = f"SELECT {partition.kind.column_list} FROM {files_relation(run)}"  # noqa: S608
-    put_partial(session, f"{select} ORDER BY received_at, event_id", joined)
+    try:
+        put_partial(session, f"{select} ORDER BY received_at, event_id", joined)
+    except UnusableLogFile:
+        if not note_damage(session, directory, partition.kind, run):
+            raise
+        return 0  # the next time around them
     with removing(directory, _ALONE_WITHIN_S) as unread:
         if not unread:
             partial_of(joined).unlink()

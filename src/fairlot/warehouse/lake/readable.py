@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairlot.warehouse.lake.columns import EventKind, quoted_list
+from fairlot.warehouse.lake.damage import known_damage
 from fairlot.warehouse.lake.layout import files_in, partitions_in
 
 if TYPE_CHECKING:
@@ -24,14 +25,16 @@ class UnreadableFile:
 def readable_files(
     session: "DuckDBPyConnection", directory: Path, project_id: str, kind: EventKind
 ) -> tuple[dict[date, list[Path]], list[UnreadableFile]]:
-    """By day; and those whose ends say that they are no whole Parquet files with our columns."""
+    """By day; and those whose ends say that they are no whole Parquet files with our columns, or of
+    which it is known that they are damaged."""
     by_day = {
         each.day: files_in(directory, each) for each in partitions_in(directory, project_id, kind)
     }
     every = [path for paths in by_day.values() for path in paths]
-    if not every or problem_of(session, kind, every) is None:
+    damaged = known_damage(directory)
+    if damaged.keys().isdisjoint(every) and (not every or problem_of(session, kind, every) is None):
         return by_day, []
-    problems = {path: problem_of(session, kind, [path]) for path in every}
+    problems = {path: damaged.get(path) or problem_of(session, kind, [path]) for path in every}
     sound = {
         day: [path for path in paths if problems[path] is None] for day, paths in by_day.items()
     }
@@ -61,7 +64,7 @@ def damage_of(session: "DuckDBPyConnection", kind: EventKind, path: Path) -> str
     try:
         session.execute(f"SELECT {values} FROM {files_relation([path])}").fetchall()  # noqa: S608
     except duckdb.Error as error:
-        return type(error).__name__
+        return f"damaged ({type(error).__name__})"
     return None
 
 

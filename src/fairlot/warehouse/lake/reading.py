@@ -7,7 +7,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fairlot.warehouse.errors import DamagedLake
 from fairlot.warehouse.lake.columns import EventKind
+from fairlot.warehouse.lake.damage import may_be_damage, note_damage
 from fairlot.warehouse.lake.known_ids import drop_known
 from fairlot.warehouse.lake.locks import reading
 from fairlot.warehouse.lake.readable import UnreadableFile, files_relation, readable_files
@@ -39,7 +41,8 @@ def open_lake(
     temp_directory: Path | None = None,
 ) -> Iterator[Lake]:
     """The events of a project as they are now; what is recorded or compacted meanwhile changes
-    nothing. A directory that is not there holds none. Raises UnusableLogFile."""
+    nothing. A directory that is not there holds none. Raises UnusableLogFile, and
+    DamagedLake in place of an error that a damaged file was the cause of."""
     with (
         reading(directory),
         open_session(
@@ -53,11 +56,33 @@ def open_lake(
         for kind in EventKind:
             files, unreadable = readable_files(session, directory, project_id, kind)
             if has_tail[kind]:
-                drop_known(session, f"tail_{kind}", files)
+                files = drop_known(session, directory, kind, f"tail_{kind}", files)
             _make_view(session, kind, [path for paths in files.values() for path in paths])
             left_out += unreadable
             files_read[kind] = files
-        yield Lake(session, tuple(left_out), files_read)
+        with _damage_noted(session, directory, files_read):
+            yield Lake(session, tuple(left_out), files_read)
+
+
+@contextmanager
+def _damage_noted(
+    session: "DuckDBPyConnection",
+    directory: Path,
+    files: Mapping[EventKind, Mapping[date, Sequence[Path]]],
+) -> Iterator[None]:
+    """A query that failed may have come to a damaged page."""
+    try:
+        yield
+    except Exception as error:
+        if not may_be_damage(error):
+            raise
+        damaged: list[Path] = []
+        for kind, by_day in files.items():
+            paths = (path for some in by_day.values() for path in some)
+            damaged += note_damage(session, directory, kind, paths)
+        if damaged:
+            raise DamagedLake(damaged) from error
+        raise
 
 
 def _make_view(session: "DuckDBPyConnection", kind: EventKind, paths: Sequence[Path]) -> None:
