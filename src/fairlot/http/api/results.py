@@ -42,7 +42,9 @@ class ResultQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class AggregateQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    metric: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    """Of the first metric of the experiment without `metric`."""
+
+    metric: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
     as_of: _AsOf | None = None
 
 
@@ -78,10 +80,10 @@ def show(call: Call[ResultQuery]) -> Outcome:
 def aggregate(call: Call[AggregateQuery]) -> Outcome:
     result = _result(call, call.asked.as_of, None)
     found = {metric.key: metric for metric in result.metrics}
-    metric = found.get(call.asked.metric)
+    asked = call.asked.metric or next(iter(found), "")
+    metric = found.get(asked)
     if metric is None:
-        meant = suggestion(call.asked.metric, found) if found else "it has none"
-        raise UnknownMetric(call.asked.metric, meant)
+        raise UnknownMetric(asked, suggestion(asked, found) if found else "it has none")
     return Outcome(
         Aggregate(
             experiment=result.experiment,

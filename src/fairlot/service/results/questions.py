@@ -146,7 +146,7 @@ def _study_of_experiment(
     experiment = experiment_from_json(row.document)
     metrics = metrics_of(connection, tenant.id, row.metrics)
     ended_ms = ended_at_ms(connection, tenant.id, row.key)
-    as_of_ms = moment.ms
+    as_of_ms = max(moment.ms, row.started_at_ms + 1)
     if ended_ms is not None:
         as_of_ms = min(as_of_ms, ended_ms + max((each.window_ms for each in metrics), default=0))
     question = Question(
@@ -209,7 +209,7 @@ def _study_of_holdout(
         phases=versions.phases_of_holdout(definition.key, definition.rate_bp),
         metrics=tuple(metric_of(each, Role.PRIMARY) for each in measured),
         started_at_ms=created_at_ms,
-        as_of_ms=moment.ms,
+        as_of_ms=max(moment.ms, created_at_ms + 1),
         time_zone=tenant.time_zone,
         segment_by=segment_by,
     )

@@ -1,0 +1,113 @@
+"""The results of experiments, over HTTP."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlot.store.experiments import find_experiment
+from fairlot.warehouse.lake import write_events
+from support.applying import apply_texts, tenant_of
+from support.control import ControlBench, control_bench
+from support.serving import NOW_MS
+from support.two_arms import DAY_MS, Place, arm
+
+HERO = """key: hero
+name: Hero
+metrics:
+  - {key: bought, kind: conversion, eventName: order, window: 1d}
+  - {key: revenue, kind: sum, eventName: order, window: 1d}
+variants: [{key: a, name: Old}, {key: b, name: New}]
+"""
+MIDNIGHT_MS = NOW_MS - NOW_MS % DAY_MS + DAY_MS
+"""15 November 2023, the day after the start."""
+PATH = "/api/v1/orgs/default/projects/default/experiments/hero"
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlBench]:
+    """30 days after the start; 500 subjects an arm came in five days."""
+    folder = tmp_path_factory.mktemp("results")
+    with control_bench(folder, None, events_dir=folder / "events") as bench:
+        apply_texts(bench.store, HERO, now_ms=NOW_MS)
+        apply_texts(bench.store, HERO.replace("hero", "draft") + "status: draft\n", now_ms=NOW_MS)
+        _plant(bench, folder / "events")
+        bench.clock.now_ms = NOW_MS + 30 * DAY_MS
+        yield bench
+
+
+def _plant(bench: ControlBench, events_dir: Path) -> None:
+    with bench.store.reading() as connection:
+        tenant = tenant_of(connection)
+        row = find_experiment(connection, tenant.id, "hero")
+    assert row is not None
+    planted = partial(arm, place=Place(tenant.id, row.id), start_ms=MIDNIGHT_MS, days=5)
+    write_events(events_dir, [*planted("a", 500, 200), *planted("b", 500, 300)])
+
+
+def result(bench: ControlBench, query: str = "", status: int = 200) -> Any:
+    answer = bench.get(f"{PATH}/results{query}", "reader")
+    assert answer.status == status, answer.json
+    return answer.json
+
+
+def test_results__of_an_experiment__begin_with_the_verdict(bench: ControlBench) -> None:
+    found = result(bench)
+    assert (found["verdict"]["kind"], found["verdict"]["variant"]) == ("winner", "b")
+    assert found["verdict"]["sentence"].startswith("New wins: bought is 60.00 % against 40.00 %")
+    assert [arm["exposed"] for arm in found["arms"]] == [500, 500]
+    assert found["metrics"][0]["comparisons"][0]["looks"][0]["day"] == "2023-11-16"
+
+
+def test_results__as_of_a_day__count_to_its_end(bench: ControlBench) -> None:
+    """100 subjects an arm came on each of the days from the 15th."""
+    found = result(bench, "?as_of=2023-11-17")
+    assert [arm["exposed"] for arm in found["arms"]] == [300, 300]
+    assert found["asOfMs"] == MIDNIGHT_MS + 3 * DAY_MS
+    assert result(bench, "?as_of=2023-11-18T00:00:00Z")["arms"] == found["arms"]
+    before = result(bench, "?as_of=2023-01-01")
+    assert before["verdict"]["reasons"] == ["no_exposures"]
+
+
+def test_results__by_segment__are_without_a_verdict(bench: ControlBench) -> None:
+    found = result(bench, "?segment=device")
+    segments = [each["segment"] for each in found["metrics"][0]["comparisons"]]
+    assert segments == ["desktop", "mobile"]
+    assert found["verdict"]["sentence"].startswith("By segment")
+
+
+def test_aggregate__of_a_metric__is_a_row_a_variant(bench: ControlBench) -> None:
+    found = bench.get(f"{PATH}/aggregate?metric=revenue", "reader").json
+    assert found["variants"] == [
+        {
+            "variant": key,
+            "isControl": is_control,
+            "exposures": 500,
+            "subjects": 500,
+            "conversions": buyers,
+            "value": pytest.approx(buyers / 100),
+            "sum": pytest.approx(buyers * 5),
+        }
+        for key, is_control, buyers in (("a", True, 200), ("b", False, 300))
+    ]
+    assert (found["metric"], found["kind"]) == ("revenue", "sum")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code", "words"),
+    [
+        ("hero/results?as_of=yesterday", 400, "invalid_fields", "write a day, as in"),
+        ("hero/results?segment=url", 400, "invalid_segment", "write device, source"),
+        ("heros/results", 404, "unknown_experiment", "did you mean hero?"),
+        ("draft/results", 409, "not_started", "start it first"),
+        ("hero/aggregate?metric=revenu", 404, "unknown_metric", "did you mean revenue?"),
+    ],
+)
+def test_results__that_cannot_be__are_refused(
+    bench: ControlBench, path: str, status: int, code: str, words: str
+) -> None:
+    answer = bench.get(f"/api/v1/orgs/default/projects/default/experiments/{path}", "reader")
+    assert (answer.status, answer.json["code"]) == (status, code), answer.json
+    assert words in answer.json["detail"]
