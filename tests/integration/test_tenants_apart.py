@@ -54,6 +54,7 @@ key: {OWN}
 name: {WORDS} experiment
 description: {WORDS} description
 layer: {{key: {OWN}, start: 0, end: 5000}}
+metrics: [{OWN}]
 variants: [{{key: a, name: {WORDS} variant}}, {{key: b, name: B}}]
 """,
 )

@@ -14,7 +14,7 @@ from fairlot.stats.metrics import Metric, Role
 from fairlot.stats.multiplicity import benjamini_hochberg, holm
 from fairlot.stats.plans import AnalysisPlan
 from fairlot.stats.results import Comparison, Interval, Look, MetricResult
-from fairlot.stats.sufficient import Sufficient, View
+from fairlot.stats.sufficient import Question, Sufficient, View
 from fairlot.stats.tables import Table, segments_of
 
 LookName = tuple[str, str]
@@ -61,7 +61,7 @@ def analyse(sufficient: Sufficient, fixed: Fixed) -> Analysis:
     new_looks: dict[LookName, tuple[Look, ...]] = {}
     results = []
     for metric in sufficient.question.metrics:
-        level = _level(metric, fixed)
+        level = _level(metric, fixed, sufficient.question)
         results.append(_metric_result(sufficient, level, fixed, new_looks))
     is_split = sufficient.question.segment_by is not None
     return Analysis(_corrected(results, fixed.plan.alpha, is_split=is_split), new_looks)
@@ -84,14 +84,16 @@ def _matured(sufficient: Sufficient, metric: Metric, variant: str) -> int:
     )
 
 
-def _level(metric: Metric, fixed: Fixed) -> Level:
-    """A metric that became primary after the numbers were seen is a secondary one."""
+def _level(metric: Metric, fixed: Fixed, question: Question) -> Level:
+    """A metric that became primary after the numbers were seen is a secondary one; a variant that
+    came later is one comparison more."""
+    variants = sum(not arm.is_control for arm in arms_of(question.phases))
+    comparisons = max(fixed.comparisons, len(fixed.primaries) * variants, 1)
     is_primary = metric.key in fixed.primaries
     role = metric.role
     if role is not Role.GUARDRAIL:
         role = Role.PRIMARY if is_primary else Role.SECONDARY
-    corrected = fixed.plan.alpha / max(fixed.comparisons, 1)
-    alpha = corrected if role is Role.PRIMARY else fixed.plan.alpha
+    alpha = fixed.plan.alpha / (comparisons if role is Role.PRIMARY else 1)
     return Level(fixed.plan, replace(metric, role=role), alpha)
 
 

@@ -186,6 +186,13 @@ def test_metric__that_became_primary_later__is_secondary() -> None:
     assert [each.role for each in found.metrics] == [Role.PRIMARY, Role.SECONDARY]
 
 
+def test_variant__that_came_later__is_one_comparison_more() -> None:
+    asked = question(phases=(phase(*HALVES, Arm("c", False, 0.5)),))
+    rows = [row for arm in ("control", "b", "c") for row in conversions(arm, (900, 90))]
+    found = analyse(sufficient(rows, asked), fixed(asked, comparisons=1)).comparisons
+    assert [each.alpha for each in found] == [0.025, 0.025]
+
+
 def test_guardrail__within_its_margin__is_safe() -> None:
     guardrail = replace(BOUGHT, role=Role.GUARDRAIL, margin=0.02)
     asked = question(guardrail)

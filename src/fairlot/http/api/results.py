@@ -83,7 +83,7 @@ def aggregate(call: Call[AggregateQuery]) -> Outcome:
     asked = call.asked.metric or next(iter(found), "")
     metric = found.get(asked)
     if metric is None:
-        raise UnknownMetric(asked, suggestion(asked, found) if found else "it has none")
+        raise UnknownMetric(asked or "metric", suggestion(asked, found) if found else "it has none")
     return Outcome(
         Aggregate(
             experiment=result.experiment,
