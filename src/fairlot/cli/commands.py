@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("fairlot.cli.demo:demo", "Serve the demo shop to simulated visitors."),
     "decide": ("fairlot.cli.decision:decide", "Decide for a subject, recording nothing."),
     "doctor": ("fairlot.cli.doctor:doctor", "Say what could make a result wrong."),
+    "sql": ("fairlot.cli.statements:sql", "Print the query behind a result, for any engine."),
     "replay": ("fairlot.cli.replay:replay", "Draw every recorded exposure again, and compare."),
     "report": ("fairlot.cli.report:report", "Say what an experiment did, and draw it."),
     "events": ("fairlot.cli.events:events", "Print the recorded events, and what was lost."),

@@ -26,6 +26,7 @@ from fairlot.http.api import (
     schema,
     signing_keys,
     sources,
+    statements,
     tokens,
 )
 from fairlot.http.asgi import Handler
@@ -211,6 +212,7 @@ ROUTES = (
     *signing_keys.ROUTES,
     *manifests.ROUTES,
     *replays.ROUTES,
+    *statements.ROUTES,
     *results.ROUTES,
     *examinations.ROUTES,
     *audit.ROUTES,

@@ -1,0 +1,54 @@
+"""`fairlot sql`: the query behind a result."""
+
+from typing import Final
+
+import click
+
+from fairlot.cli.control import ControlClient, controlled, project_path
+from fairlot.cli.options import json_option, org_option, project_option
+from fairlot.cli.output import print_json
+
+ENGINES: Final = (
+    "duckdb",
+    "postgres",
+    "spark",
+    "databricks",
+    "bigquery",
+    "snowflake",
+    "clickhouse",
+)
+
+
+@click.command()
+@click.argument("experiment")
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="duckdb",
+    show_default=True,
+    help="Whose SQL to write.",
+)
+@click.option("--segment", metavar="COLUMN", help="Split by device, source or properties.NAME.")
+@org_option
+@project_option
+@controlled
+@json_option
+def sql(
+    client: ControlClient,
+    experiment: str,
+    engine: str,
+    segment: str | None,
+    org: str,
+    project: str,
+    as_json: bool,
+) -> None:
+    """Print the query behind the result of EXPERIMENT as of now, and run nothing.
+
+    It reads tables exposures, conversions and identities with the public columns of the event log.
+    """
+    path = project_path(org, project, "experiments", experiment, "sql")
+    found = client.request("GET", path, query={"engine": engine, "segment": segment}).json
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(found["sql"])

@@ -1,0 +1,110 @@
+"""The SQL of each dialect, and what happens where no query can be made or answered."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+import sqlglot
+
+from fairlot.stats.metrics import Aggregate, EventTotal, Metric, MetricKind, Winsorisation
+from fairlot.stats.moments import Moments
+from fairlot.warehouse.queries import (
+    DIALECTS,
+    QueryFailed,
+    UnknownDialect,
+    UnusableQuestion,
+    answer,
+    per_subject,
+    sql_of,
+)
+from support.event_tables import BOUGHT, ORDERS, REVENUE, START, VALUE, Events, phase, question
+
+MEDIAN = Metric("median", "Median", MetricKind.QUANTILE, REVENUE.numerator, quantile=0.5)
+CAPPED = replace(REVENUE, key="capped", winsorisation=Winsorisation(quantile=0.999))
+LARGE = EventTotal("purchase", Aggregate.COUNT, {"items.count": {"$gte": 3}, "kind": "gift"})
+ALL = question(BOUGHT, VALUE, MEDIAN, CAPPED, replace(ORDERS, numerator=LARGE), segment_by="device")
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_sql__every_dialect__is_its_syntax(name: str) -> None:
+    first, second = sqlglot.parse(sql_of(ALL, name), dialect=DIALECTS[name].ibis)
+    for statement in (first, second):
+        assert statement is not None
+        assert not list(statement.find_all(sqlglot.exp.Command))
+        read = {table.name for table in statement.find_all(sqlglot.exp.Table)}
+        assert {"exposures", "conversions", "identities"} <= read
+        assert all(name.startswith("fairlot_") for name in read - {"exposures", "conversions",
+                   "identities"} if name[:1] != "t")  # fmt: skip
+
+
+def test_sql__the_same_question__is_the_same_text() -> None:
+    assert sql_of(ALL, "duckdb") == sql_of(ALL, "duckdb")
+
+
+def test_sql__unknown_dialect__lists_the_known() -> None:
+    with pytest.raises(UnknownDialect, match=r"'oracle' is no dialect.*duckdb, postgres"):
+        sql_of(ALL, "oracle")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"as_of_ms": START}, "asOf: lies before the start"),
+        ({"phases": ()}, "phases: 0 of them"),
+        ({"segment_by": "url"}, "segment: 'url' splits nothing"),
+        ({"time_zone": "Mars/Olympus"}, "timeZone: 'Mars/Olympus' is no time zone"),
+        (
+            {"phases": (phase(0, 0, 9, *(f"v{number}" for number in range(256))),)},
+            "variants: 256 in all phases; 255 can be told",
+        ),
+    ],
+)
+def test_question__without_a_query__says_what_is_wrong(changes: dict, says: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(UnusableQuestion, match=says):
+        sql_of(replace(ALL, **changes), "duckdb")
+
+
+@pytest.mark.parametrize("where", [{"p": {"$regex": "a"}}, {"p": {"q": 1}}, {"$nor": []}])
+def test_where__outside_the_subset__is_refused(where: dict) -> None:  # type: ignore[type-arg]
+    metric = replace(ORDERS, numerator=EventTotal("purchase", Aggregate.COUNT, where))
+    with pytest.raises(UnusableQuestion, match="where: "):
+        sql_of(question(metric), "duckdb")
+
+
+def test_engine__without_the_tables__says_so() -> None:
+    engine = Events().in_duckdb()
+    engine.fetch("DROP TABLE conversions")
+    with pytest.raises(QueryFailed, match=r"DuckDB did not answer the query: .*conversions"):
+        answer(engine, question(ORDERS))
+
+
+def test_engine__interrupted__can_be_asked_again() -> None:
+    engine = Events().exposed("a", "control").in_duckdb()
+    endless = "SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE a.range % 7 = 3"
+    stop = threading.Timer(0.2, engine._connection.interrupt)
+    stop.start()
+    with pytest.raises(QueryFailed, match=r"[Ii]nterrupt"):
+        engine.fetch(endless)
+    stop.join()
+    assert answer(engine, question(ORDERS)).rows[0].exposed == 1
+
+
+def test_subjects__one_by_one__have_the_moments_of_their_group() -> None:
+    events = Events()
+    for number in range(40):
+        events.exposed(f"s{number}", "control")
+        for each in range(number % 4):
+            events.did(f"s{number}", "purchase", each, 1.5 * number + each)
+    engine, asked = events.in_duckdb(), question(VALUE, CAPPED)
+    (row,) = answer(engine, asked).rows
+    found = per_subject(engine, asked)
+    for metric in asked.metrics:
+        columns = found.columns[metric.key][found.taken[metric.key]]
+        apart = columns - columns.mean(axis=0)
+        k = columns.shape[1]
+        moments = row.metrics[metric.key].moments
+        assert isinstance(moments, Moments) and moments.n == 40
+        assert moments.means == pytest.approx(columns.mean(axis=0).tolist(), rel=1e-12)
+        products = [(apart[:, i] * apart[:, j]).sum() for i in range(k) for j in range(i, k)]
+        assert moments.products == pytest.approx(products, rel=1e-12, abs=1e-9)
+        assert moments.cubes[0] == pytest.approx((apart[:, 0] ** 3).sum(), rel=1e-9)
