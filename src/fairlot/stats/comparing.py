@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from fairlot.stats.bayes import Rate, beta_binomial, normal
+from fairlot.stats.cuped import NoCuped
 from fairlot.stats.effects import Effect, NoEffect
 from fairlot.stats.guardrails import guardrail_state
 from fairlot.stats.lifts import fieller
@@ -66,16 +67,16 @@ def compare(
         segment=table.segment,
         method=NAMES[level.plan.method],
         alpha=level.alpha,
-        n_control=effect.n_control,
-        n_variant=effect.n_treatment,
+        n_control=deciding.effect.n_control,
+        n_variant=deciding.effect.n_treatment,
         estimate=estimate.estimate,
         interval=estimate.interval,
         p=min([estimate.p, *(look.p for look in taken.looks)]),
         is_gated=deciding.gate is not None,
         gate=deciding.gate,
-        variance_reduction=effect.variance_reduction,
-        no_cuped=None if effect.no_cuped is None else effect.no_cuped.value,
-        unadjusted=_unadjusted(level, effect, pairs),
+        variance_reduction=deciding.effect.variance_reduction,
+        no_cuped=_value_of(deciding.effect.no_cuped),
+        unadjusted=_unadjusted(level, effect, pairs, taken),
         fixed=_fixed(level, effect, pairs),
         running=running,
         lift=deciding.lift,
@@ -102,13 +103,18 @@ def _deciding(level: Level, effect: Effect, taken: Taken) -> Deciding:
     return Deciding(taken.last_effect, stored, level.gate(taken.last_effect))
 
 
-def _unadjusted(level: Level, effect: Effect, pairs: list[Pair]) -> Estimate | None:
+def _value_of(no_cuped: NoCuped | None) -> str | None:
+    return None if no_cuped is None else no_cuped.value
+
+
+def _unadjusted(level: Level, effect: Effect, pairs: list[Pair], taken: Taken) -> Estimate | None:
+    """By the same method, as if this moment were a look."""
     if effect.variance_reduction is None:
         return None
     plain = effect_of_pairs(level.metric, pairs, cuped=False)
     if isinstance(plain, NoEffect):
         return None
-    return level.estimate(plain, ()) if level.is_daily else level.at_once(plain)
+    return level.estimate(plain, [look.n for look in taken.looks])
 
 
 def _fixed(level: Level, effect: Effect, pairs: list[Pair]) -> Estimate | None:

@@ -103,6 +103,13 @@ def test_group_sequential__crossed_early_and_not_later__keeps_its_p() -> None:
     assert found.p == found.looks[0].p < 0.05 < found.looks[-1].p
 
 
+def test_group_sequential__more_subjects_than_planned__tells_of_those_of_the_last_look() -> None:
+    days = [(1_000, 200)] * 7
+    asked = sufficient([*conversions("control", *days), *conversions("b", *days)])
+    found = analysed(asked, AnalysisPlan(Method.GROUP_SEQUENTIAL, planned_size=10_000, looks=5))
+    assert (found.n_control, found.n_variant) == (5_000, 5_000)
+
+
 def test_looks__of_days_that_have_matured__are_the_daily_closes() -> None:
     asked = question(as_of_ms=START_MS + 10 * DAY_MS + DAY_MS // 2)
     days = [(500, 250)] * 10
