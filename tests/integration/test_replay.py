@@ -170,3 +170,10 @@ def test_doctor__most_of_an_arm_is_gone__blocks_and_says_what_was_assigned(
     assert codes["missing_exposures"]["evidence"]["missing"][arm] > SUBJECTS // 5
     assert main(["doctor", KEY, "--data", str(copy)]) == 1
     assert "BLOCKS sample_ratio_mismatch: The arms have not the sizes" in capsys.readouterr().out
+
+
+def test_replay__holdout_that_is_not_there__names_what_is(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", "holdout", "--data", str(data)]) == 1
+    assert "known: checkout-button" in capsys.readouterr().err

@@ -48,7 +48,7 @@ def replay(
     """Draw every recorded exposure of EXPERIMENT again, from the version that it names.
 
     Hash, ranges and rates are computed from the stored manifests; what was recorded is compared
-    and never believed. `holdout.KEY` replays a holdout. The exit code is 1 when one disagrees.
+    and never believed. `holdout` replays the holdout. The exit code is 1 when one disagrees.
     """
     if sql:
         from fairlot.warehouse.hashing_sql import MACROS

@@ -33,6 +33,7 @@ ROUTES: Final = (
         Scope.READ,
         show,
         {200: Answer("The findings, the worst first.", (Diagnosis,))},
+        apart=True,
         errors=(409,),
     ),
 )

@@ -3,7 +3,7 @@
 Import it when an experiment is examined: it loads the statistics and the queries.
 """
 
-from fairlot.service.doctor.case import Circumstances
+from fairlot.service.doctor.case import NOTHING_KNOWN, Circumstances
 from fairlot.service.doctor.examining import examine
 
-__all__ = ["Circumstances", "examine"]
+__all__ = ["NOTHING_KNOWN", "Circumstances", "examine"]

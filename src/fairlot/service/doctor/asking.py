@@ -4,17 +4,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from fairlot.service.doctor.case import Circumstances
 from fairlot.service.doctor.examining import examine
 from fairlot.service.examinations import Diagnosis
 from fairlot.service.results import question_of
+from fairlot.service.results.sharing import open_lake_source
 from fairlot.stats.findings import Finding
-from fairlot.stats.sufficient import Question
 from fairlot.store.tenants import ProjectRow
-from fairlot.warehouse.assigned import assigned_units
-from fairlot.warehouse.lake import open_lake
-from fairlot.warehouse.queries import DuckDbEngine, answer
-from fairlot.warehouse.senders import read_senders
+from fairlot.warehouse.queries import answer
 
 
 def examine_stored(
@@ -25,11 +21,10 @@ def examine_stored(
     exposed: dict[str, int] = {}
     findings: tuple[Finding, ...] = ()
     if question.as_of_ms > question.started_at_ms:
-        circumstances = circumstances_of(events_dir, question)
-        with open_lake(events_dir, tenant.id) as lake:
-            engine = DuckDbEngine(lake.connection)
-            sufficient = answer(engine, question)
-            findings = examine(engine, question, sufficient, circumstances)
+        with open_lake_source(events_dir, tenant.id) as source:
+            sufficient = answer(source.engine, question)
+            beside = source.circumstances(question)
+            findings = examine(source.engine, question, sufficient, beside)
         for row in sufficient.rows:
             exposed[row.variant_key] = exposed.get(row.variant_key, 0) + row.exposed
     return Diagnosis(
@@ -39,17 +34,4 @@ def examine_stored(
         as_of_ms=question.as_of_ms,
         exposed=exposed,
         findings=findings,
-    )
-
-
-def circumstances_of(events_dir: Path, question: Question) -> Circumstances:
-    """Raises UnusableLogFile."""
-    from_ms, before_ms = question.started_at_ms, question.as_of_ms
-    return Circumstances(
-        senders=tuple(
-            each
-            for each in read_senders(events_dir, project_id=question.project_id)
-            if each.last_seen_ms >= from_ms
-        ),
-        assigned=assigned_units(events_dir, question.experiment_id, from_ms, before_ms),
     )

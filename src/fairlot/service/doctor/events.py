@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fairlot.service.doctor.case import Case
+from fairlot.service.doctor.circumstances import until_ms
 from fairlot.warehouse.queries.dialects import Dialect, dialect_named
 
 HOUR_MS: Final = 3_600_000
@@ -73,8 +74,7 @@ def public_exposures(case: Case) -> tuple[int, int]:
     """All exposures, and those that anyone could have sent."""
     to = dialect_named(case.engine.dialect)
     ((count, public),) = case.engine.fetch(
-        f"SELECT COUNT(*), {_how_many(_PUBLIC)} FROM exposures WHERE {_own(case, to)}"  # noqa: S608
-        f" AND experiment_id = {to.string(case.question.experiment_id)}"
+        f"SELECT COUNT(*), {_how_many(_PUBLIC)} FROM exposures WHERE {_shown(case, to)}"  # noqa: S608
     )
     return int(count), int(public)
 
@@ -83,8 +83,7 @@ def exposed_units(case: Case) -> dict[str, int]:
     """How many units were exposed to each variant that they had drawn."""
     to = dialect_named(case.engine.dialect)
     rows = case.engine.fetch(
-        f"SELECT variant_key, COUNT(DISTINCT unit_id) FROM exposures WHERE {_own(case, to)}"  # noqa: S608
-        f" AND experiment_id = {to.string(case.question.experiment_id)}"
+        f"SELECT variant_key, COUNT(DISTINCT unit_id) FROM exposures WHERE {_shown(case, to)}"  # noqa: S608
         " AND reason IN ('bucket', 'sticky', 'adapter') GROUP BY variant_key"
     )
     return {row[0]: int(row[1]) for row in rows}
@@ -100,8 +99,8 @@ def order_by_name(case: Case) -> Mapping[str, Order]:
     since = "c.ms - f.ms"
     rows = case.engine.fetch(
         f"WITH f AS (SELECT subject_id, MIN({to.millis('occurred_at')}) AS ms FROM exposures"  # noqa: S608
-        f" WHERE {_own(case, to)} AND experiment_id = {to.string(case.question.experiment_id)}"
-        f" AND {sample} GROUP BY subject_id), c AS (SELECT subject_id, event_name,"
+        f" WHERE {_shown(case, to)} AND {sample} GROUP BY subject_id),"
+        f" c AS (SELECT subject_id, event_name,"
         f" {to.millis('occurred_at')} AS ms FROM conversions WHERE {_own(case, to, HISTORY_MS)}"
         f" AND {sample} AND event_name IN ({_listed(names, to)}))"
         f" SELECT c.event_name,"
@@ -118,6 +117,13 @@ _PUBLIC: Final = "trust = 'public'"
 
 def _how_many(condition: str) -> str:
     return f"COALESCE(SUM(CASE WHEN {condition} THEN 1 ELSE 0 END), 0)"
+
+
+def _shown(case: Case, to: Dialect) -> str:
+    return (
+        f"{_own(case, to)} AND occurred_at < {to.instant(until_ms(case.question))}"
+        f" AND experiment_id = {to.string(case.question.experiment_id)}"
+    )
 
 
 def _own(case: Case, to: Dialect, before_ms: int = 0) -> str:

@@ -45,10 +45,8 @@ def check_sample_ratio(case: Case) -> Iterator[Finding]:
         return
     suspects = list(suspects_of(case))
     cause = _said(suspects)
-    seen = Counter[str]()
-    for arms in case.exposed.values():
-        seen.update(arms)
-    spelled = ", ".join(f"{key} {count}" for key, count in sorted(seen.items()))
+    seen = _sizes(case.exposed, case.phases)
+    spelled = ", ".join(f"{key} {count}" for key, count in seen.items())
     yield Finding(
         code=FindingCode.SAMPLE_RATIO_MISMATCH,
         severity=Severity.BLOCKS if ratio.blocks else Severity.WARNS,
@@ -59,7 +57,7 @@ def check_sample_ratio(case: Case) -> Iterator[Finding]:
             "p": ratio.p,
             "chiSquare": ratio.chi_square,
             "chiSquareP": ratio.chi_square_p,
-            "exposed": dict(sorted(seen.items())),
+            "exposed": seen,
             "expected": _expected(case),
             "suspects": [_evidence(each) for each in suspects[:5]],
         },
@@ -99,10 +97,16 @@ def _suspects_in(split: Split, phases: tuple[Phase, ...]) -> Iterator[Suspect]:
                     others[phase].update(arms)
         rest = ratio_of(others, phases)
         if _total(others) >= _LEAST and not (rest.blocks or rest.warns):
-            sizes = Counter[str]()
-            for arms in counts.values():
-                sizes.update(arms)
-            yield Suspect(split.name, value, own, rest, dict(sorted(sizes.items())))
+            yield Suspect(split.name, value, own, rest, _sizes(counts, phases))
+
+
+def _sizes(counts: Mapping[int, Mapping[str, int]], phases: tuple[Phase, ...]) -> dict[str, int]:
+    """By variant, of all phases; arms without subjects too."""
+    sizes = {arm.variant_key: 0 for phase in phases for arm in phase.arms}
+    for arms in counts.values():
+        for key, count in arms.items():
+            sizes[key] = sizes.get(key, 0) + count
+    return dict(sorted(sizes.items()))
 
 
 def _total(counts: Mapping[int, Mapping[str, int]]) -> int:

@@ -3,17 +3,20 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from sqlalchemy import Connection
 
+from fairlot.manifest.definitions import DocumentKind
 from fairlot.service.questions import UnknownExperiment
 from fairlot.service.replay.origins import Origins
 from fairlot.service.replay.replaying import DEFAULT_LISTED, replay
 from fairlot.service.replay.report import Replay
 from fairlot.service.replay.versions import StoredVersions
+from fairlot.service.results.questions import HOLDOUT
 from fairlot.store.audit import AuditFilter, read_audit_records
+from fairlot.store.definitions import definitions_of
 from fairlot.store.experiments import experiments_of, newest_manifest
 from fairlot.store.manifest_versions import find_manifest
 from fairlot.store.tenants import ProjectRow
@@ -23,7 +26,8 @@ from fairlot.warehouse.stored import StoredLog
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-HOLDOUT_PREFIX = "holdout."
+_MEMORY: Final = "1500MB"
+HOLDOUT_PREFIX: Final = f"{HOLDOUT}."
 
 
 class _Summed(msgspec.Struct, frozen=True, rename="camel"):
@@ -38,11 +42,13 @@ def replay_stored(
     *,
     listed: int = DEFAULT_LISTED,
 ) -> Replay:
-    """Of an experiment, also one that was deleted, or of `holdout.<key>`. Raises UnknownExperiment
-    and UnusableLogFile."""
+    """Of an experiment, also one that was deleted; of the `holdout`, or an earlier one by
+    `holdout.<key>`. Raises UnknownExperiment and UnusableLogFile."""
     known = experiments_of(connection, tenant.id)
-    if key not in known and not key.startswith(HOLDOUT_PREFIX):
-        raise UnknownExperiment(key, known)
+    if key not in known:
+        key = _holdout_key(connection, tenant, key) or key
+        if not key.startswith(HOLDOUT_PREFIX):
+            raise UnknownExperiment(key, known)
     newest = newest_manifest(connection, tenant.id)
     versions = StoredVersions(
         key,
@@ -53,7 +59,7 @@ def replay_stored(
     project = f"{tenant.organization_key}/{tenant.key}"
     stored = StoredLog(events_dir)
     try:
-        with open_lake(events_dir, tenant.id) as lake:
+        with open_lake(events_dir, tenant.id, threads=2, memory_limit=_MEMORY) as lake:
             session = lake.connection
             origins = Origins(
                 versions, stored.stored_assignments, lambda: linked_ids(session, tenant.id)
@@ -80,6 +86,14 @@ def linked_ids(connection: "DuckDBPyConnection", project_id: str) -> Mapping[str
         found[subject_id].add(user_id)
         found[user_id].add(subject_id)
     return found
+
+
+def _holdout_key(connection: Connection, tenant: ProjectRow, key: str) -> str | None:
+    """`holdout` is the one that the project has."""
+    for row in definitions_of(connection, tenant.id):
+        if key == HOLDOUT and row.kind == DocumentKind.HOLDOUT and row.deleted_at_ms is None:
+            return f"{HOLDOUT_PREFIX}{row.key}"
+    return None
 
 
 def _server_sum(connection: Connection, tenant: ProjectRow, version: int) -> str | None:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fairlot.service.doctor import examine
+from fairlot.service.doctor import NOTHING_KNOWN, Circumstances, examine
 from fairlot.service.results.errors import ResultFailed, UnusableMetric
 from fairlot.service.results.fixing import FixedAnalysis, Fixing
 from fairlot.service.results.questions import Moment, Study, study_of
@@ -23,10 +23,12 @@ from fairlot.warehouse.queries import Engine, QueryFailed, UnusableQuestion, ans
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the events of a project are; `unreadable` files of them are left out."""
+    """Where the events of a project are; `unreadable` files of them are left out. `circumstances`
+    is what is known beside them."""
 
     engine: Engine
     unreadable: Sequence[tuple[Path, str]] = ()
+    circumstances: Callable[[Question], Circumstances] = lambda _question: NOTHING_KNOWN
 
 
 OpenSource = Callable[[str], AbstractContextManager[Source]]
@@ -54,7 +56,8 @@ def result_of(
     with open_source(tenant.id) as source:
         try:
             sufficient = _answered(source.engine, question)
-            found = examine(source.engine, sufficient.question, sufficient)
+            beside = source.circumstances(question)
+            found = examine(source.engine, sufficient.question, sufficient, beside)
         except QueryFailed as error:
             raise ResultFailed(str(error)) from error
         except UnusableQuestion as error:

@@ -104,10 +104,12 @@ class Results:
 @contextmanager
 def open_lake_source(events_dir: Path, project_id: str) -> "Iterator[Source]":
     """All that the server has recorded, read by a DuckDB of its own."""
+    from fairlot.service.doctor.circumstances import circumstances_of
     from fairlot.service.results.resulting import Source
     from fairlot.warehouse.lake import open_lake
     from fairlot.warehouse.queries import DuckDbEngine
 
     with open_lake(events_dir, project_id, threads=_THREADS, memory_limit=_MEMORY) as lake:
         unreadable = [(each.path, each.problem) for each in lake.unreadable]
-        yield Source(DuckDbEngine(lake.connection), unreadable)
+        beside = partial(circumstances_of, events_dir)
+        yield Source(DuckDbEngine(lake.connection), unreadable, beside)
