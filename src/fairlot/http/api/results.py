@@ -67,6 +67,7 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     experiment: str
     metric: str
+    name: str
     kind: MetricKind
     as_of_ms: int
     computed_at_ms: int
@@ -88,6 +89,7 @@ def aggregate(call: Call[AggregateQuery]) -> Outcome:
         Aggregate(
             experiment=result.experiment,
             metric=metric.key,
+            name=metric.name,
             kind=metric.kind,
             as_of_ms=result.as_of_ms,
             computed_at_ms=call.now_ms,

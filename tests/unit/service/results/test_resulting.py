@@ -10,8 +10,11 @@ from threading import Thread
 import msgspec
 import pytest
 
+from fairlot.engine import Reason
 from fairlot.events import Event
+from fairlot.service.actions import Asked, act
 from fairlot.service.bootstrap import bootstrap
+from fairlot.service.lifecycle import Action
 from fairlot.service.results.fixing import Fixing
 from fairlot.service.results.questions import Moment, study_of
 from fairlot.service.results.resulting import result_of
@@ -22,7 +25,7 @@ from fairlot.stats.sufficient import View
 from fairlot.store import Store, open_store
 from fairlot.store.experiments import find_experiment
 from fairlot.warehouse.lake import write_events
-from support.applying import apply_texts, tenant_of
+from support.applying import ANNA, apply_texts, tenant_of
 from support.two_arms import DAY_MS, Place, arm, exposed
 from unit.service.conftest import NOW_MS, Apply
 
@@ -183,6 +186,22 @@ def test_result__under_100_in_an_arm__is_preliminary(bench: Bench) -> None:
 def test_result__one_variant_seen__is_blocked(bench: Bench) -> None:
     bench.arms((300, 120), (0, 0))
     assert "variant_not_seen" in bench.result().verdict.reasons
+
+
+def test_result__completed_and_rolled_out__is_as_of_its_end(bench: Bench) -> None:
+    bench.arms((300, 120), (300, 180), days=3)
+    end_ms = FIRST_DAY_MS + 4 * DAY_MS
+    for asked in (Asked(Action.COMPLETE), Asked(Action.ROLLOUT, variant="b")):
+        with bench.store.writing() as connection:
+            act(connection, bench.tenant, "hero", asked, actor=ANNA, now_ms=end_ms)
+    bench.plant(
+        exposed(f"a-{number}", "b", end_ms + 1, bench.place, reason=Reason.DIVERT)
+        for number in range(300)
+    )
+    result = bench.result()
+    assert result.as_of_ms == end_ms + DAY_MS
+    assert [each.exposed for each in result.arms] == [300, 300]
+    assert all(not each.excluded for each in result.arms)
 
 
 def test_result__by_segment__has_a_row_each_and_no_verdict(bench: Bench) -> None:
