@@ -37,7 +37,7 @@ def run(command: str, directory: Path) -> str:
         env=environment(PATH=path, PYTHONUTF8="1", COLUMNS="100"),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr

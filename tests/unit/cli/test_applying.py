@@ -54,11 +54,15 @@ def data(run: Run) -> Run:
 
 def test_validate__good_folder__says_how_many(run: Run) -> None:
     ran = run("validate", SHOP)
-    assert (ran.code, ran.out) == (0, "4 experiment(s), no problems.\n")
+    assert (ran.code, ran.out) == (0, "4 experiment(s), 3 metric(s), no problems.\n")
     assert run("validate", SHOP, "--json").json == {
         "valid": True,
         "experiments": ["checkout-button", "free-delivery", "loyalty-price", "search-ranking"],
-        "definitions": [],
+        "definitions": [
+            {"kind": "metric", "key": "ordered"},
+            {"kind": "metric", "key": "revenue"},
+            {"kind": "metric", "key": "asked-for-help"},
+        ],
     }
 
 
@@ -173,10 +177,10 @@ def test_apply__data_directory_of_a_server_that_never_started__is_an_error(
 def test_apply__what_is_in_no_file__is_named(shop: Run, good: Path) -> None:
     ran = shop("apply", good, "--yes")
     told = " ".join(ran.out.split())
-    assert "In no file, and kept as they are: experiment checkout-button," in told
+    assert "In no file, and kept as they are: metric asked-for-help," in told
     absent = shop("apply", good, "--yes", "--json").json["notInFiles"]
     assert {"kind": "experiment", "key": "search-ranking", "status": "paused"} in absent
-    assert len(absent) == 4
+    assert len(absent) == 7
 
 
 def test_apply__everything_has_a_file__names_nothing(data: Run, good: Path) -> None:
