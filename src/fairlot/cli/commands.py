@@ -53,6 +53,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("fairlot.cli.backup:restore_command", "Put a backup back, so that clients go on."),
     "preview": ("fairlot.cli.preview:preview", "Make a link that shows a variant, or revoke one."),
     "calc": ("fairlot.cli.calc:calc", "Every figure of the method from totals, and sizes."),
+    "power": ("fairlot.cli.power:power", "How many subjects, and for how many weeks."),
+    "simulate": ("fairlot.cli.simulate:simulate", "How often the method errs, on any subjects."),
     "schema": ("fairlot.cli.schema:schema", "Print the JSON Schema of experiment files."),
     "openapi": ("fairlot.cli.openapi:openapi", "Print the OpenAPI document of the server."),
 }

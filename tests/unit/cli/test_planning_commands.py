@@ -1,0 +1,132 @@
+"""`fairlot power` and `fairlot simulate`, on made-up subjects and on recorded ones."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlot.cli import main
+from support.patients import patients
+from support.planned import plant
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return plant(tmp_path_factory.mktemp("planned"), patients(3, 2_800))
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    def run_command(*words: object) -> tuple[int, str, str]:
+        code = main([str(word) for word in words])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run_command
+
+
+def test_power__experiment__reads_baseline_traffic_and_design(run: Any, data: Path) -> None:
+    """2,800 subjects in 14 days, a fifth of the control buys, the effect is the metric's."""
+    code, out, err = run("power", "e", "--data", data, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["baseline"]["value"] == pytest.approx(0.2, abs=0.035)
+    assert found["baseline"]["subjects"] == pytest.approx(1_400, abs=160)
+    assert found["subjectsAWeek"] == pytest.approx(1_400, abs=250)
+    assert found["effect"] == 0.05
+    needs = {each["method"]: each for each in found["needs"]}
+    # 4-results section 5: 1,091 each for .20 and .05; 2,182 come within 11 days, and 7 more for
+    # the window
+    assert needs["fixed"]["control"] == pytest.approx(1_091, rel=0.15)
+    assert needs["fixed"]["weeks"] == 3
+    assert needs["sequential"]["total"] / needs["fixed"]["total"] == pytest.approx(1.915, abs=0.05)
+
+
+def test_power__as_text__has_weeks_and_what_is_found_after_them(run: Any, data: Path) -> None:
+    code, out, _ = run("power", "e", "--data", data, "--metric", "spent")
+    assert code == 0
+    assert "For e, metric spent" in out
+    assert "standard deviation" in out
+    assert "Name --effect" in out
+    words = ("--effect", 1, "--arms", 3, "--alpha", 0.1, "--traffic", 0.5)
+    code, out, _ = run("power", "e", "--data", data, "--metric", "spent", *words)
+    assert code == 0
+    assert "To find a difference of 1:" in out
+    assert "alpha 0.1, 3 arms, 33% in the control" in out
+
+
+def test_power__a_difference_that_cannot_be__has_no_plan(run: Any, data: Path) -> None:
+    _, out, _ = run("power", "e", "--data", data, "--effect", 0.9)
+    assert "sequential (at every look) * - - - -" in " ".join(out.split())
+
+
+def test_power__events_older_than_28_days__are_no_traffic_of_the_log(run: Any, data: Path) -> None:
+    code, _, err = run("power", "--data", data, "--rate", 0.2)
+    assert code == 1
+    assert "this project: no subject whose window is over is recorded yet" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("power",), "name EXPERIMENT, or else --rate or --deviation"),
+        (("power", "--metric", "bought"), "--metric: name the experiment whose metric it is"),
+        (("power", "e", "--rate", 0.1), "--rate and --deviation are read from the experiment"),
+        (("power", "f"), "f: no such experiment"),
+        (("power", "e", "--metric", "bougt"), "e: no metric 'bougt'; did you mean bought?"),
+        (("power", "e", "--metric", "typical"), "typical: a quantile cannot be planned for"),
+        (("power", "e", "--project", "nope"), "nope"),
+        (("simulate", "aa", "--metric", "bought"), "--metric: name the experiment"),
+        (("simulate", "aa", "e", "--metric", "typical"), "typical: a quantile cannot be planned"),
+        (("simulate", "efect"), "did you mean effect?"),
+    ],
+)
+def test_command__what_it_cannot_do__is_refused(
+    run: Any, data: Path, words: Any, says: str
+) -> None:
+    at = () if words == ("simulate", "efect") else ("--data", data)
+    code, out, err = run(*words, *at)
+    assert code in {1, 2}
+    assert (out, says in err) == ("", True), err
+
+
+def test_simulate__aa_on_recorded_subjects__keeps_the_experiments_rules(
+    run: Any, data: Path
+) -> None:
+    words = ("simulate", "aa", "e", "--data", data, "--runs", 40, "--n-star", 2_000)
+    code, out, err = run(*words, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert (found["method"], found["cuped"], found["plannedSize"]) == ("sequential", True, 2_000)
+    assert found["subjects"] == "2,800 subjects of e, metric bought, 15 days"
+    assert found["falsePositives"]["share"] <= 0.05 + 3 * (0.05 * 0.95 / 40) ** 0.5
+    assert found["opened"]["count"] == 40
+    assert found["uniformityP"] > 0.001
+
+
+def test_simulate__effect_on_recorded_subjects__is_found_and_covered(run: Any, data: Path) -> None:
+    words = ("simulate", "effect", "e", "--data", data, "--runs", 20, "--lift", 1.5)
+    found = json.loads(run(*words, "--metric", "bought", "--json")[1])
+    assert found["power"]["count"] == 20
+    assert found["covered"]["count"] >= 17
+    assert "uniformityP" not in found
+
+
+def test_simulate__made_up__prints_shares_with_their_intervals(run: Any) -> None:
+    words = ("--runs", 10, "--days", 5, "--per-day", 300, "--seed", 4)
+    code, out, _ = run("simulate", "aa", *words, "--population", "binary", "--cuped")
+    assert code == 0
+    assert "A/A over made-up subjects (2 % convert), 300 a day for 5 days; 10 runs" in out
+    assert "a difference was found (false positives)" in out
+    assert "30.85%" in out  # Clopper and Pearson: the upper end of 0 of 10
+    assert "uniform with p" in out
+    _, again, _ = run("simulate", "aa", *words, "--population", "binary", "--cuped")
+    assert again == out
+
+
+def test_simulate__fixed_method_daily__errs_often(run: Any) -> None:
+    words = ("--runs", 60, "--days", 14, "--per-day", 400, "--method", "fixed", "--json")
+    found = json.loads(run("simulate", "aa", *words)[1])
+    assert found["falsePositives"] == found["fixedDaily"]
+    assert found["falsePositives"]["share"] > 0.1
