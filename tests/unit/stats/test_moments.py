@@ -4,7 +4,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlot.stats.moments import Moments, merged
@@ -28,6 +28,7 @@ def test_moments__small_whole_numbers__as_by_hand() -> None:
     assert found.product(1, 0) == found.product(0, 1) == 10.0
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 400), max_size=6), st.randoms(use_true_random=False))
 def test_merged__parts_in_any_order__those_of_all(cuts: list[int], chance: Random) -> None:
     edges = [0, *sorted(cuts), 400]

@@ -1,5 +1,4 @@
-from collections import Counter
-from math import log2, sqrt
+from math import sqrt
 
 import numpy as np
 import pytest
@@ -11,10 +10,13 @@ from fairlot.stats.sufficient import Grid
 
 
 def _grid(values: np.ndarray | list[float]) -> Grid:
-    def edge(value: float) -> float:
-        return upper_edge(int(np.sign(value)), round(64 * log2(abs(value)))) if value else 0.0
-
-    return Grid(dict(sorted(Counter(edge(value) for value in values).items())))
+    rows = np.asarray(values, dtype=float)
+    signs = np.sign(rows).astype(int)
+    steps = np.zeros(len(rows), int)
+    steps[signs != 0] = np.round(64 * np.log2(np.abs(rows[signs != 0])))
+    cells, counts = np.unique(np.column_stack([signs, steps]), axis=0, return_counts=True)
+    edges = [upper_edge(int(sign), int(step)) for sign, step in cells]
+    return Grid(dict(sorted(zip(edges, map(int, counts), strict=True))))
 
 
 @pytest.mark.parametrize("value", [1.0, 2.0, 1e12, 0.37, -5.0, -0.001])
