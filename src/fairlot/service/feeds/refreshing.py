@@ -26,12 +26,15 @@ from fairlot.store.profiles.catalogs import (
     take_lease,
     write_results,
 )
-from fairlot.store.profiles.products import Horizon, forget_some
+from fairlot.store.profiles.chunks import chunks
+from fairlot.store.profiles.products import Horizon, forget_days, forget_deleted, forgettable
 
 LEASE_MS: Final = 60_000
 WAITS_S: Final = 10.0
 UNKNOWN_DAYS_COUNTED: Final = 30
 """So long an event may come before its product; ids of products are made up by whoever sends."""
+_FORGOTTEN_AT_ONCE: Final = 100
+"""Of products, each with a year or so of days."""
 _LOOKS_EVERY_S: Final = 0.05
 _log = get_logger(__name__)
 
@@ -118,13 +121,15 @@ class Refresher:
         horizon = Horizon(
             today - DAYS_COUNTED + 1, today - UNKNOWN_DAYS_COUNTED + 1, now_ms - DAY_MS
         )
-        after: str | None = None
-        while True:
+        with self._store.reading() as connection:
+            ids = forgettable(connection, project_id, horizon)
+        for some in chunks(ids, _FORGOTTEN_AT_ONCE):
             with self._store.writing() as connection:
-                after = forget_some(connection, project_id, horizon, after)
-            if after is None:
-                return
+                forget_days(connection, project_id, horizon, some)
             self._keep_lease(project_id)
+        with self._store.writing() as connection:
+            forget_deleted(connection, project_id, horizon)
+        self._keep_lease(project_id)
 
     def _results_of(self, project_id: str, now_ms: int) -> Iterator[FeedResultRow]:
         feeds = self._defined(project_id)

@@ -7,11 +7,13 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import (
     Column,
     Connection,
+    Exists,
     Float,
     FromClause,
     Integer,
     MetaData,
     Table,
+    bindparam,
     column,
     exists,
     func,
@@ -23,12 +25,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateTable
 
 from fairlot.store.profiles.catalogs import next_product_change
+from fairlot.store.profiles.statements import Listing
 from fairlot.store.profiles.tables import product_days, products
 
 _IDS_AT_ONCE: Final = 500
 _NEWEST_AT_ONCE: Final = 2_000
-_ROWS_AT_ONCE: Final = 20_000
 _INSERTS: Final[Mapping[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+_STATES: Final = Listing(
+    lambda ids: select(products.c.product_id, products.c.body, products.c.created_at_ms).where(
+        products.c.project_id == bindparam("project"), products.c.product_id.in_(ids)
+    ),
+    "project",
+)
 
 
 class ProductRow(NamedTuple):
@@ -253,32 +263,51 @@ class Horizon(NamedTuple):
     deleted_ms: int
 
 
-def forget_some(
-    connection: Connection, project_id: str, horizon: Horizon, after: str | None
-) -> str | None:
-    """What is older, of so many rows of products after one as make no writer wait for long. The
-    last of the products; None when these were all."""
+def forgettable(connection: Connection, project_id: str, horizon: Horizon) -> list[str]:
+    """The ids of the products that have days to forget. Reads in the order of the key: nothing has
+    to be sorted, and products are looked up once and not for every day."""
+    days = product_days.c
+    query = (
+        select(days.product_id, func.min(days.day), _is_known())
+        .where(days.project_id == project_id)
+        .group_by(days.project_id, days.product_id)
+    )
+    return [
+        product_id
+        for product_id, earliest, is_known in connection.execute(query).fetchall()
+        if earliest < (horizon.day if is_known else horizon.unknown_day)
+    ]
+
+
+def forget_days(
+    connection: Connection, project_id: str, horizon: Horizon, product_ids: Iterable[str]
+) -> None:
+    """Of so few products as make no writer wait for long."""
+    days = product_days.c
+    is_old_and_unknown = (days.day < horizon.unknown_day) & ~_is_known()
+    connection.execute(
+        product_days.delete().where(
+            days.project_id == project_id,
+            days.product_id.in_(list(product_ids)),
+            (days.day < horizon.day) | is_old_and_unknown,
+        )
+    )
+
+
+def forget_deleted(connection: Connection, project_id: str, horizon: Horizon) -> None:
+    known = products.c
+    is_old = (known.body.is_(None), known.updated_at_ms < horizon.deleted_ms)
+    connection.execute(products.delete().where(known.project_id == project_id, *is_old))
+
+
+def _is_known() -> Exists:
+    """Whether the product of a day is there."""
     days, known = product_days.c, products.c
-    here = [days.project_id == project_id]
-    if after is not None:
-        here.append(days.product_id > after)
-    rows = select(days.product_id).where(*here).order_by(days.product_id)
-    last: str | None = connection.execute(rows.offset(_ROWS_AT_ONCE).limit(1)).scalar()
-    if last is not None:
-        here.append(days.product_id <= last)
-    is_known = exists().where(
-        known.project_id == project_id,
+    return exists().where(
+        known.project_id == days.project_id,
         known.product_id == days.product_id,
         known.body.is_not(None),
     )
-    is_old_and_unknown = (days.day < horizon.unknown_day) & ~is_known
-    connection.execute(
-        product_days.delete().where(*here, (days.day < horizon.day) | is_old_and_unknown)
-    )
-    if last is None:
-        is_old = (known.body.is_(None), known.updated_at_ms < horizon.deleted_ms)
-        connection.execute(products.delete().where(known.project_id == project_id, *is_old))
-    return last
 
 
 def _rows_of(project_id: str) -> Any:
@@ -294,13 +323,8 @@ def _states(
     connection: Connection, project_id: str, product_ids: Iterable[str]
 ) -> Iterator[tuple[str, tuple[bytes | None, int]]]:
     """The body and the creation of each that is or was there."""
-    columns = (products.c.product_id, products.c.body, products.c.created_at_ms)
-    for some in batched_ids(product_ids):
-        query = select(*columns).where(
-            products.c.project_id == project_id, products.c.product_id.in_(some)
-        )
-        for row in connection.execute(query):
-            yield row.product_id, (row.body, row.created_at_ms)
+    for product_id, body, created_at_ms in _STATES.rows(connection, product_ids, project_id):
+        yield product_id, (body, created_at_ms)
 
 
 def batched_ids(product_ids: Iterable[str]) -> Iterator[Sequence[str]]:

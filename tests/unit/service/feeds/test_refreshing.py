@@ -138,7 +138,7 @@ def test_refresh__once_a_day__forgets_what_is_old(
                 found.setdefault(product_id, []).append(bench.now_ms // DAY_MS - day)
         return {product_id: sorted(ages) for product_id, ages in found.items()}
 
-    monkeypatch.setattr("fairlot.store.profiles.products._ROWS_AT_ONCE", 1)
+    monkeypatch.setattr("fairlot.service.feeds.refreshing._FORGOTTEN_AT_ONCE", 1)
     bench.put("a", "z")
     asyncio.run(happen())
     bench.feeds.refresh_now(PROJECT)
