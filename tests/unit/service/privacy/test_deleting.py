@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
+import msgspec
 import pytest
 
 from fairlot.events import Assignment
@@ -23,6 +25,11 @@ from fairlot.store.experiments import ExperimentRow, add_experiments
 from fairlot.store.profiles import open_profile_store
 from fairlot.store.profiles.deletions import KEPT_MS, read_deletions
 from fairlot.store.tenants import ProjectRow, add_project, find_project
+from fairlot.warehouse.lake import EventKind, compact, write_events
+from fairlot.warehouse.lake.locks import writing
+from fairlot.warehouse.lake.sessions import open_session
+from fairlot.warehouse.lake.tail import table_of_lines
+from fairlot.warehouse.lake.writing import publish
 from fairlot.warehouse.log import EventLog, read_conversions, read_exposures, read_senders
 from fairlot.warehouse.opening import open_read_only
 from fairlot.warehouse.stored import StoredLog
@@ -382,6 +389,49 @@ def test_delete__a_damaged_file_was_set_aside__is_named(site: Site) -> None:
     begun = site.begin(here.deletions)
 
     assert here.deletions.finish(begun.id) == [Left(aside.name, Why.SET_ASIDE)]
+
+
+def test_delete__compacted_events__are_gone_from_parquet_and_a_damaged_file_is_named(
+    site: Site,
+) -> None:
+    here = site.open()
+    here.record(site.project.id, ADA, "bo")
+    assert compact(site.events_dir) is not None
+    here.record(site.project.id, ADA, "bo", seq=2)
+    (bad,) = write_events(site.events_dir, [exposure("cy", project_id=site.project.id)])
+    bad.write_bytes(b"no Parquet")
+    assert any(name.endswith(".parquet") for name in site.traces(ADA))
+
+    begun = site.begin(here.deletions)
+
+    name = bad.relative_to(site.events_dir).as_posix()
+    assert here.deletions.finish(begun.id) == [Left(name, Why.UNREADABLE)]
+    assert site.traces(ADA) == set()
+    assert [each.subject_id for each in read_exposures(site.events_dir)] == ["bo", "bo"]
+    bad.unlink()
+    assert here.deletions.left_of(begun.id) == []
+
+
+def test_delete__while_a_compaction_is_under_way__is_finished_after_it(site: Site) -> None:
+    here = site.open()
+    here.record(site.project.id, ADA)
+    with writing(site.events_dir):
+        begun = site.begin(here.deletions)
+        assert here.deletions.finish(begun.id, 0) == [Left("project=*", Why.NOT_ERASED)]
+        write_events_as_compaction(site)
+
+    here.deletions.follow()
+
+    assert here.deletions.left_of(begun.id) == []
+    assert site.traces(ADA) == set()
+
+
+def write_events_as_compaction(site: Site) -> None:
+    """What one that had taken her rows before they were deleted does."""
+    with open_session() as session, TemporaryFile() as lines:
+        lines.write(msgspec.json.encode(exposure(ADA, project_id=site.project.id)) + b"\n")
+        table_of_lines(session, "taken", EventKind.EXPOSURES, lines)
+        publish(session, "taken", site.events_dir, site.project.id, EventKind.EXPOSURES)
 
 
 def test_delete__the_log_cannot_be_written__is_left_for_later(site: Site) -> None:
