@@ -116,6 +116,29 @@ def test_result__clear_difference__is_a_winner_with_looks_that_stay(bench: Bench
     assert (again.n_control, again.looks) == (1_000, looks)
 
 
+def test_result__of_every_other_kind__has_its_value(bench: Bench) -> None:
+    """Each buyer orders once for 5, so every order is worth 5, and an order per buyer is 1."""
+    orders = "eventName: order, window: 1d"
+    metrics = f"""metrics:
+  - {{key: mean, kind: mean, {orders}}}
+  - {{key: large, kind: sum, {orders}, where: {{value: {{$gt: 5}}}}}}
+  - {{key: top, kind: quantile, quantile: 0.9, {orders}}}
+  - key: ratio
+    kind: ratio
+    window: 1d
+    numerator: {{eventName: order, aggregate: sum}}
+    denominator: {{eventName: order, aggregate: any}}
+"""
+    apply_texts(bench.store, HERO.replace(METRICS, metrics), now_ms=NOW_MS + 1)
+    bench.arms((200, 80), (200, 120))
+    values = {each.key: [arm.value for arm in each.arms] for each in bench.result().metrics}
+    assert values["mean"] == pytest.approx([5.0, 5.0])
+    assert values["ratio"] == pytest.approx([5.0, 5.0])
+    assert values["large"] == [0.0, 0.0]
+    # Within a cell of the grid, which is 1.1 % wide.
+    assert values["top"] == pytest.approx([5.0, 5.0], rel=0.011)
+
+
 def test_result__asked_as_of_a_day__sees_only_the_looks_of_then(bench: Bench) -> None:
     bench.arms((1_000, 400), (1_000, 600))
     last = bench.result().metrics[0].comparisons[0].looks
