@@ -7,15 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+import psycopg
 
 from fairlot.engine import Reason
-from fairlot.events import Conversion, Exposure
+from fairlot.events import Conversion, Exposure, event_columns
 from fairlot.service.doctor import Circumstances, examine
 from fairlot.service.doctor.case import NOTHING_KNOWN
 from fairlot.stats.findings import Finding
 from fairlot.stats.metrics import Aggregate, EventTotal, Metric, MetricKind, Role, Winsorisation
 from fairlot.stats.sufficient import ANY_VERSION, Arm, Phase, Question
-from fairlot.warehouse.queries import DuckDbEngine, answer
+from fairlot.warehouse.queries import DuckDbEngine, PostgresEngine, answer
+from support.event_tables import COLUMNS, Events
 from support.planted import planted
 
 HOUR_MS = 3_600_000
@@ -139,3 +141,21 @@ def examined(
     question = replace(QUESTION, **fields)
     with engine_of(found) as engine:
         return examine(engine, question, answer(engine, question), circumstances)
+
+
+def in_postgres(found: list[Patient], connection: psycopg.Connection[Any]) -> PostgresEngine:
+    """The same, under the columns that queries name."""
+    events = Events()
+    for patient in found:
+        for shown in exposures_of(patient):
+            events.rows["exposures"].append(_row("exposures", event_columns(shown)))
+        for done in conversions_of(patient):
+            events.rows["conversions"].append(_row("conversions", event_columns(done)))
+    return events.in_postgres(connection)
+
+
+def _row(table: str, columns: dict[str, Any]) -> dict[str, Any]:
+    row = {name: columns[name] for name in COLUMNS[table]}
+    if row["properties"] is not None:
+        row["properties"] = msgspec.json.encode(row["properties"]).decode()
+    return row
