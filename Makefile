@@ -9,10 +9,10 @@ COVERED := tests/unit/engine tests/unit/manifest tests/conformance
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast statistical lint types bench clean
+.PHONY: help setup demo test test-spark fast statistical lint types bench clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | sort | column -t -s:
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | sort | column -t -s:
 
 setup: .venv/.installed ## Create .venv and install everything from the lock
 
@@ -32,6 +32,10 @@ test: setup ## All tests, with full branch coverage of the engine and the manife
 	@$(BIN)/python -m pytest $(COVERED) -n auto --maxprocesses=4 --cov=fairlot.engine --cov=fairlot.manifest \
 		--cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered $(ARGS)
 	@$(BIN)/python -m pytest -n auto --maxprocesses=4 $(COVERED:%=--ignore=%) $(ARGS)
+
+test-spark: setup ## The rules of attribution on a real Spark too (needs Java 17; 1 GB to download)
+	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --inexact --all-extras --group spark
+	@TESTS_SPARK=1 $(BIN)/python -m pytest tests/integration/test_attribution.py $(ARGS)
 
 fast: setup ## The tests that need neither a server, a command nor a second
 	@$(BIN)/python -m pytest -n auto --maxprocesses=4 -m "not slow and not postgres" -q --ignore=tests/unit/cli $(ARGS)
@@ -60,6 +64,7 @@ bench: setup ## Benchmarks with their peers (the HTTP one needs wrk and node)
 	@$(BIN)/python benchmarks/http.py
 	@$(BIN)/python benchmarks/choose.py
 	@$(BIN)/python benchmarks/ingest.py
+	@$(BIN)/python benchmarks/results.py
 
 clean: ## Remove the environment and all caches
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

@@ -14,9 +14,15 @@ def local_session() -> Iterator[SparkSession]:
     with TemporaryDirectory() as directory, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sockets and files that Spark leaves to the collector
         session = (
-            SparkSession.builder.master("local[2]")
+            SparkSession.builder.master("local[1]")
             .config("spark.ui.enabled", "false")
-            .config("spark.sql.shuffle.partitions", "2")
+            .config("spark.sql.shuffle.partitions", "1")
+            .config("spark.default.parallelism", "1")
+            .config("spark.sql.adaptive.enabled", "false")
+            # compiling a plan takes longer than running it over ten rows
+            .config("spark.sql.codegen.wholeStage", "false")
+            .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+            .config("spark.ui.showConsoleProgress", "false")
             .config("spark.sql.session.timeZone", "UTC")
             .config("spark.driver.bindAddress", "127.0.0.1")
             .config("spark.driver.host", "127.0.0.1")
