@@ -24,12 +24,11 @@ def assigned_units(
 ) -> dict[str, int] | None:
     """By variant; a unit that several workers remember counts once. None where there are more
     files than can be compared. Raises UnusableLogFile."""
-    paths = worker_files(directory)
-    if len(paths) > _MOST_FILES:
+    if len(worker_files(directory)) > _MOST_FILES:
         return None
     found: Counter[str] = Counter()
     earlier: list[Path] = []
-    for path, file in zip(paths, read_files(directory, "assignments"), strict=False):
+    for file in read_files(directory, "assignments"):
         with closing(file):
             unseen = ""
             for number, other in enumerate(earlier):
@@ -38,5 +37,5 @@ def assigned_units(
                 unseen += _NOT_IN.format(number)
             asked = (experiment_id, from_ms, before_ms)
             found.update(dict(file.execute(_COUNT.format(unseen), asked).fetchall()))
-        earlier.append(path)
+            earlier.append(Path(file.execute("PRAGMA database_list").fetchone()[2]))
     return dict(found)
