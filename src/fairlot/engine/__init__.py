@@ -20,6 +20,7 @@ from fairlot.engine.decide import decide, explain, holdout_arm
 from fairlot.engine.errors import FairlotError, InvalidExperiment
 from fairlot.engine.hashing import hash32, scalar_text
 from fairlot.engine.model import (
+    NOT_EVALUATED,
     ActivationRule,
     AdapterCall,
     Audience,
@@ -62,6 +63,7 @@ from fairlot.engine.model import (
 from fairlot.engine.patterns import compile_regex
 
 __all__ = [
+    "NOT_EVALUATED",
     "OPERATORS",
     "ActivationRule",
     "AdapterCall",

@@ -7,7 +7,7 @@ Every rate is an integer in basis points, 0 to 10000; every range is half-open o
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -36,6 +36,22 @@ class Reason(StrEnum):
     ADAPTER = "adapter"
     BUCKET = "bucket"
     RECIPE = "recipe"
+
+
+NOT_EVALUATED: Final = frozenset(
+    {
+        Reason.UNKNOWN,
+        Reason.INVALID,
+        Reason.SERVER_ONLY,
+        Reason.PREVIEW,
+        Reason.EXCLUDED,
+        Reason.SCHEDULED,
+        Reason.PAUSED,
+        Reason.ENDED,
+        Reason.NO_UNIT,
+    }
+)
+"""Answers without a subject having been evaluated for a running experiment."""
 
 
 class Status(StrEnum):

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import msgspec
 
 from fairlot.engine import (
+    NOT_EVALUATED,
     CompiledManifest,
     Experiment,
     Holdout,
@@ -37,20 +38,6 @@ from fairlot.sdk.result import TreatmentResult
 if TYPE_CHECKING:
     from fairlot.sdk.delivery import Delivery
 
-# Answers without a subject having been evaluated for a running experiment.
-_NOT_EVALUATED: Final = frozenset(
-    {
-        Reason.UNKNOWN,
-        Reason.INVALID,
-        Reason.SERVER_ONLY,
-        Reason.PREVIEW,
-        Reason.EXCLUDED,
-        Reason.SCHEDULED,
-        Reason.PAUSED,
-        Reason.ENDED,
-        Reason.NO_UNIT,
-    }
-)
 _NO_SINK: Final = (
     "nothing is recorded: give the client an api_key of scope ingest, or record_exposure and"
     " record_conversion"
@@ -170,7 +157,7 @@ class Recording:
             return
         unit_id = _unit_of(experiment, subject_id, context)
         was_swapped = compiled.version != result.manifest_version
-        if result.reason in _NOT_EVALUATED or not unit_id or was_swapped:
+        if result.reason in NOT_EVALUATED or not unit_id or was_swapped:
             return
         arm = holdout_arm(compiled, unit_id)
         if arm is not None:

@@ -1,25 +1,8 @@
 """The holdout is measured as an experiment of its own: `holdout.<key>`, `held` against `open`."""
 
-from typing import Final
-
-from fairlot.engine import Decision, Holdout, Reason, holdout_arm
+from fairlot.engine import NOT_EVALUATED, Decision, Holdout, Reason, holdout_arm
 from fairlot.events import Exposure, derived_event_id
 from fairlot.service.snapshot import ProjectServing
-
-NOT_EVALUATED: Final = frozenset(
-    {
-        Reason.UNKNOWN,
-        Reason.INVALID,
-        Reason.SERVER_ONLY,
-        Reason.PREVIEW,
-        Reason.EXCLUDED,
-        Reason.SCHEDULED,
-        Reason.PAUSED,
-        Reason.ENDED,
-        Reason.NO_UNIT,
-    }
-)
-"""Answers without a subject having been evaluated for a running experiment."""
 
 
 def holdout_exposure(

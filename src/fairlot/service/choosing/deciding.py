@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from fairlot.engine import Context, Decision, Variant, decide
+from fairlot.engine import NOT_EVALUATED, Context, Decision, Variant, decide
 from fairlot.profiles import KeptAssignment, Profile
 from fairlot.service.choosing.catalogue import Candidate
 from fairlot.service.choosing.displays import is_spent
 from fairlot.service.choosing.logins import standing_of
 from fairlot.service.decisions import Decisions, unit_of
-from fairlot.service.holdouts import NOT_EVALUATED
 from fairlot.service.snapshot import ProjectServing
 
 
