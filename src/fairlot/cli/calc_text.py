@@ -102,6 +102,12 @@ def print_plans(plans: Sequence[Planned], as_json: bool) -> None:
             for plan in plans
         ],
     )
+    for plan in plans:
+        if plan.method == "sequential" and plan.planned_size is not None:
+            click.echo(
+                "The sequential row holds for an experiment that is planned for it: set"
+                f" `plannedSize: {plan.planned_size}` before the start (both arms of a comparison)."
+            )
 
 
 def _print_comparison(comparison: Comparison, planned_size: int) -> None:

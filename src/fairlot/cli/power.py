@@ -31,6 +31,12 @@ _open_share = click.FloatRange(0, 1, min_open=True, max_open=True)
 )
 @click.option("--power", "wanted", type=_open_share, default=0.8, show_default=True)
 @click.option("--alpha", type=_open_share, help="[default: the experiment's, or 0.05]")
+@click.option(
+    "--n-star",
+    "planned_size",
+    type=click.IntRange(min=1),
+    help="[default: the experiment's plannedSize, or 10000]",
+)
 @click.option("--arms", type=click.IntRange(2, 100), help="[default: the experiment's, or 2]")
 @click.option("--control-share", type=_open_share, help="[default: the experiment's, or alike]")
 @click.option(
@@ -88,13 +94,16 @@ def _of_log(given: dict[str, Any]) -> "Outlook":
     from fairlot.service.planning import Baseline, Traffic
     from fairlot.stats.metrics import DEFAULT_WINDOW_MS
     from fairlot.stats.planning import Design
+    from fairlot.stats.plans import DEFAULT_PLANNED_SIZE
     from fairlot.stats.results import Method
 
     rate, deviation = given["rate"], given["deviation"]
     if (rate is None) == (deviation is None):
         raise click.UsageError("name EXPERIMENT, or else --rate or --deviation")
     came = arrivals(given["data_dir"], given["org"], given["project"], _now_ms())
-    design = Design(power=given["wanted"], method=Method.SEQUENTIAL)
+    design = Design(
+        power=given["wanted"], method=Method.SEQUENTIAL, planned_size=DEFAULT_PLANNED_SIZE
+    )
     return Outlook(
         title="all who were exposed to anything",
         baseline=Baseline(rate or 0.0, deviation, 0),
@@ -105,7 +114,8 @@ def _of_log(given: dict[str, Any]) -> "Outlook":
 
 
 def _with_given(design: "Design", given: dict[str, Any]) -> "Design":
-    named = {name: given[name] for name in ("alpha", "arms") if given[name] is not None}
+    names = ("alpha", "arms", "planned_size")
+    named = {name: given[name] for name in names if given[name] is not None}
     if "arms" in named or given["control_share"] is not None:
         named["control_share"] = given["control_share"]
     return replace(design, **named)

@@ -7,8 +7,16 @@ from typing import Final
 import click
 
 from fairlot.cli.output import print_json, print_table
-from fairlot.service.planning import Baseline, Need, Prospect, Traffic, needs_of, prospects_of
-from fairlot.stats.planning import Design
+from fairlot.service.planning import (
+    Baseline,
+    Need,
+    Prospect,
+    Traffic,
+    better_size,
+    needs_of,
+    prospects_of,
+)
+from fairlot.stats.planning import Design, Size
 from fairlot.stats.results import Method
 
 _TITLES: Final = {
@@ -31,6 +39,12 @@ class Outlook:
         if self.effect is None:
             return ()
         return needs_of(self.baseline, self.traffic, self.design, self.effect)
+
+    @property
+    def better(self) -> Size | None:
+        if self.effect is None:
+            return None
+        return better_size(self.baseline, self.design, self.effect)
 
     @property
     def prospects(self) -> tuple[Prospect, ...]:
@@ -62,7 +76,8 @@ def _heading(outlook: Outlook) -> list[str]:
     of = f" of {baseline.subjects:,} subjects" if baseline.subjects else ""
     lines = [
         f"For {outlook.title}",
-        f"Control: {value}{of}; {outlook.traffic.a_week:,.0f} new subjects a week enter",
+        f"Control: {value}{of}",
+        _traffic(outlook.traffic),
         _plan(design),
     ]
     if design.variance_reduction:
@@ -70,10 +85,20 @@ def _heading(outlook: Outlook) -> list[str]:
     return lines
 
 
+def _traffic(traffic: Traffic) -> str:
+    days = "day" if traffic.days == 1 else f"{traffic.days} days"
+    share = "" if traffic.share == 1 else f", times --traffic {traffic.share:g}"
+    return (
+        f"Traffic: {traffic.a_week:,.0f} new subjects a week enter, as in the last whole {days} of"
+        f" these{share}"
+    )
+
+
 def _plan(design: Design) -> str:
     return (
         f"Planned: power {design.power:.0%}, alpha {design.alpha:g}, {design.arms} arms,"
-        f" {design.shares[0]:.0%} in the control, {design.primaries} primary metric(s)"
+        f" {design.shares[0]:.0%} in the control, {design.primaries} primary metric(s),"
+        f" plannedSize {design.planned_size}"
     )
 
 
@@ -93,10 +118,22 @@ def _print_needs(outlook: Outlook, effect: float) -> None:
         ],
     )
     click.echo("* how the experiment is read. Weeks are whole, with the last subject's window.")
+    better = outlook.better
+    if better is not None:
+        click.echo(
+            f"Set `plannedSize: {better.planned_size}` before the start (both arms of a"
+            f" comparison): then {better.total:,} subjects find it."
+        )
 
 
 def _print_prospects(outlook: Outlook) -> None:
-    click.echo(f"The smallest difference that is found ({_TITLES[outlook.design.method]}):")
+    design = outlook.design
+    planned = {
+        Method.FIXED: "",
+        Method.SEQUENTIAL: f", plannedSize {design.planned_size}",
+        Method.GROUP_SEQUENTIAL: ", planned for each row's subjects",
+    }[design.method]
+    click.echo(f"The smallest difference that is found ({_TITLES[design.method]}{planned}):")
     print_table(
         ("weeks", "matured subjects", "difference", "relative"),
         [_prospect_cells(each, outlook.baseline.value) for each in outlook.prospects],
@@ -111,7 +148,7 @@ def _prospect_cells(prospect: Prospect, base: float) -> Sequence[object]:
 
 
 def _document(outlook: Outlook) -> dict[str, object]:
-    design = outlook.design
+    design, better = outlook.design, outlook.better
     return {
         "title": outlook.title,
         "effect": outlook.effect,
@@ -125,8 +162,10 @@ def _document(outlook: Outlook) -> dict[str, object]:
             "primaries": design.primaries,
             "method": design.method.value,
             "looks": design.looks,
+            "plannedSize": design.planned_size,
             "varianceReduction": design.variance_reduction,
         },
         "needs": [{**asdict(need), "method": need.method.value} for need in outlook.needs],
+        "betterPlannedSize": None if better is None else better.planned_size,
         "prospects": [asdict(prospect) for prospect in outlook.prospects],
     }

@@ -37,6 +37,8 @@ class Design:
     compared with the control, times `primaries`. The arms but the control are of one size.
 
     `method` says how the result is read, `looks` how often with group sequential boundaries.
+    `planned_size` is N* of a sequential one, both arms of a comparison: None for the size that
+    comes out, with which `threshold`, `drift` and `inflation` are told whatever it is.
     `variance_reduction` (0 to below 1) is what CUPED is expected to take off the variance.
     `is_pooled`: the null hypothesis has the variance of the baseline in both arms, and sizes are
     rounded to the nearest, as online calculators have it; for rates only.
@@ -49,6 +51,7 @@ class Design:
     primaries: int = 1
     method: Method = Method.FIXED
     looks: int = 5
+    planned_size: int | None = None
     variance_reduction: float = 0.0
     is_pooled: bool = False
 
@@ -124,11 +127,12 @@ def size_for_mean(deviation: float, effect: float, design: Design) -> Size | NoP
 def effect_on_rate(rate: float, total: int, design: Design) -> float | NoPlan:
     """The smallest absolute change, in the harder direction, that `total` subjects find."""
     widest = max(rate, 1 - rate)
-    if _needed(rate, widest, design) > total:
+    drift = _drift_at(design, total) if total > 0 else design.drift
+    if _needed(rate, widest, design, drift) > total:
         return NoPlan.TOO_FEW_SUBJECTS
 
     def lacking(effect: float) -> float:
-        return _needed(rate, effect, design) - total
+        return _needed(rate, effect, design, drift) - total
 
     smallest = widest / sqrt(_LARGEST_SIZE)
     return float(brentq(lacking, smallest, widest, xtol=1e-14, rtol=1e-12))
@@ -140,7 +144,8 @@ def effect_on_mean(deviation: float, total: int, design: Design) -> float | NoPl
         return NoPlan.NO_VARIANCE
     if total <= 0:
         return NoPlan.TOO_FEW_SUBJECTS
-    return sqrt(_total(design, (deviation**2, deviation**2), 1.0) / total)
+    drift = _drift_at(design, total)
+    return sqrt(_total_of(drift, design, (deviation**2, deviation**2), 1.0) / total)
 
 
 def power_for(effect: float, standard_error: float, design: Design) -> float:
@@ -180,25 +185,53 @@ def subjects_after(weeks: int, arrivals: Sequence[float], window_days: float) ->
     return int(sum(arrivals[:days]) + a_day * max(days - len(arrivals), 0))
 
 
-def _needed(rate: float, effect: float, design: Design) -> float:
+def _needed(rate: float, effect: float, design: Design, drift: float) -> float:
     """Subjects, not rounded, in the harder of the directions that there are."""
     return max(
-        _total(design, (rate * (1 - rate), abs(other * (1 - other))), effect)
+        _total_of(drift, design, (rate * (1 - rate), abs(other * (1 - other))), effect)
         for other in (rate + effect, rate - effect)
         if -_HAIR <= other <= 1 + _HAIR
     )
 
 
 def _total(design: Design, variances: tuple[float, float], effect: float) -> float:
-    """Of all arms, not rounded."""
+    """Of all arms, not rounded. With an N* of its own a sequential plan takes more, by how far the
+    size is from it; its interval still narrows with every subject, so there is one solution."""
+    best = _total_of(design.drift, design, variances, effect)
+    if not _has_own_size(design) or best <= 0:
+        return best
+
+    def lacking(total: float) -> float:
+        return _total_of(_drift_at(design, total), design, variances, effect) / total - 1
+
+    low, high = best * (1 - _HAIR), 2 * best
+    while lacking(high) > 0:
+        high *= 2
+    return float(brentq(lacking, low, high, rtol=1e-12))
+
+
+def _total_of(drift: float, design: Design, variances: tuple[float, float], effect: float) -> float:
     control, treatment = design.shares
     left = 1 - design.variance_reduction
     deviation = sqrt(left * (variances[0] / control + variances[1] / treatment))
     if not design.is_pooled:
-        return (design.drift * deviation / effect) ** 2
+        return (drift * deviation / effect) ** 2
     null = sqrt(left * variances[0] * (1 / control + 1 / treatment))
     threshold = design.threshold
-    return ((threshold * null + (design.drift - threshold) * deviation) / effect) ** 2
+    return ((threshold * null + (drift - threshold) * deviation) / effect) ** 2
+
+
+def _has_own_size(design: Design) -> bool:
+    return design.method is Method.SEQUENTIAL and design.planned_size is not None
+
+
+def _drift_at(design: Design, total: float) -> float:
+    """`Design.drift` at a size of all arms."""
+    if design.planned_size is None or design.method is not Method.SEQUENTIAL:
+        return design.drift
+    n = np.float64(total * sum(design.shares))
+    threshold = half_width(np.float64(1.0), n, design.planned_size, design.alpha_of_each)
+    return float(threshold) + float(ndtri(design.power))
 
 
 def _size(design: Design, total: float) -> Size:

@@ -154,7 +154,9 @@ def test_sample_size__published_case__every_method(calc: Any) -> None:
     assert plans["fixed"]["control"] == 1_091
     assert plans["calculator"]["control"] == 1_030
     assert plans["sequential"]["plannedSize"] == plans["sequential"]["total"]
-    assert "as calculators have it 0.05 1,030" in " ".join(calc(*words)[1].split())
+    out = " ".join(calc(*words)[1].split())
+    assert "as calculators have it 0.05 1,030" in out
+    assert f"`plannedSize: {plans['sequential']['total']}` before the start" in out
 
 
 def test_sample_size__of_subjects__what_they_find(calc: Any) -> None:

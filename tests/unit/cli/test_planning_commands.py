@@ -40,7 +40,15 @@ def test_power__experiment__reads_baseline_traffic_and_design(run: Any, data: Pa
     # the window
     assert needs["fixed"]["control"] == pytest.approx(1_091, rel=0.15)
     assert needs["fixed"]["weeks"] == 3
-    assert needs["sequential"]["total"] / needs["fixed"]["total"] == pytest.approx(1.915, abs=0.05)
+    # planned for 10,000 by default, where 2,182 * 1.915 would do
+    assert found["design"]["plannedSize"] == 10_000
+    best = needs["fixed"]["total"] * 1.915
+    assert found["betterPlannedSize"] == pytest.approx(best, rel=0.02)
+    assert needs["sequential"]["total"] > 1.02 * best
+    words = ("--n-star", found["betterPlannedSize"], "--json")
+    again = json.loads(run("power", "e", "--data", data, *words)[1])
+    assert again["needs"][1]["total"] == pytest.approx(best, rel=0.02)
+    assert again["betterPlannedSize"] is None
 
 
 def test_power__as_text__has_weeks_and_what_is_found_after_them(run: Any, data: Path) -> None:
@@ -53,7 +61,13 @@ def test_power__as_text__has_weeks_and_what_is_found_after_them(run: Any, data: 
     code, out, _ = run("power", "e", "--data", data, "--metric", "spent", *words)
     assert code == 0
     assert "To find a difference of 1:" in out
-    assert "alpha 0.1, 3 arms, 33% in the control" in out
+    assert "alpha 0.1, 3 arms, 33% in the control, 1 primary metric(s), plannedSize 10000" in out
+    assert "as in the last whole 7 days of these, times --traffic 0.5" in out
+    assert "(sequential (at every look), plannedSize 10000):" in out
+
+
+def test_power__another_planned_size_is_better__says_which_to_set(run: Any, data: Path) -> None:
+    assert "Set `plannedSize: " in run("power", "e", "--data", data)[1]
 
 
 def test_power__a_difference_that_cannot_be__has_no_plan(run: Any, data: Path) -> None:

@@ -18,6 +18,7 @@ from fairlot.stats.planning import (
     weeks_until,
 )
 from fairlot.stats.results import Method
+from support.results import half_width
 
 
 def size(found: Size | NoPlan) -> Size:
@@ -68,6 +69,26 @@ def test_size_for_mean__three_arms_and_two_primaries__shares_alpha_out() -> None
     found = size(size_for_mean(10, 1, Design(alpha=0.05, arms=3, primaries=2)))
     assert found == Size(one.control, one.control, 3 * one.control)
     assert found.planned_size == 2 * one.control
+
+
+def test_size_for_mean__planned_for_another_size__is_found_by_the_interval_at_that_size() -> None:
+    """Half the interval of N* = 10,000 (arXiv 2103.06476) and z of .8 are the effect."""
+    design = Design(method=Method.SEQUENTIAL, planned_size=10_000)
+    found = size(size_for_mean(10, 2, design)).total
+    error = 2 * 10 / np.sqrt(found)
+    assert half_width(error, found) + norm.ppf(0.8) * error == pytest.approx(2, rel=1e-3)
+    best = size(size_for_mean(10, 2, Design(method=Method.SEQUENTIAL)))
+    assert found > 1.1 * best.total
+    own = Design(method=Method.SEQUENTIAL, planned_size=best.planned_size)
+    assert size(size_for_mean(10, 2, own)).total == pytest.approx(best.total, abs=2)
+
+
+def test_effects__planned_for_another_size__are_those_that_need_so_many() -> None:
+    design = Design(method=Method.SEQUENTIAL, planned_size=10_000, arms=3, control_share=0.5)
+    total = size(size_for_rate(0.2, 0.05, design)).total
+    assert number(effect_on_rate(0.2, total, design)) == pytest.approx(0.05, rel=1e-3)
+    total = size(size_for_mean(10, 2, design)).total
+    assert number(effect_on_mean(10, total, design)) == pytest.approx(2, rel=1e-3)
 
 
 def test_size_for_mean__with_cuped__shrinks_with_the_variance() -> None:

@@ -11,8 +11,10 @@ from fairlot.stats.effects import Effect, effect_of
 from fairlot.stats.metrics import MetricKind, Role
 from fairlot.stats.moments import moments_of
 from fairlot.stats.planning import (
+    DAYS_A_WEEK,
     Design,
     NoPlan,
+    Size,
     effect_on_mean,
     effect_on_rate,
     size_for_mean,
@@ -26,6 +28,7 @@ from fairlot.stats.sufficient import MetricDay
 
 SHOWN_WEEKS: Final = (1, 2, 3, 4, 6, 8, 12)
 METHODS: Final = (Method.FIXED, Method.SEQUENTIAL, Method.GROUP_SEQUENTIAL)
+_WORTH_IT: Final = 0.99
 _DAY_MS: Final = 86_400_000
 
 
@@ -47,9 +50,14 @@ class Traffic:
     window_days: float
 
     @property
+    def days(self) -> int:
+        """Those that the weekly rate is of: the last whole ones on which somebody came."""
+        return len(self.arrivals[-DAYS_A_WEEK:])
+
+    @property
     def a_week(self) -> float:
-        last = self.arrivals[-7:]
-        return sum(last) / len(last) * 7 * self.share
+        last = self.arrivals[-DAYS_A_WEEK:]
+        return sum(last) / len(last) * DAYS_A_WEEK * self.share
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +95,8 @@ def baseline_of(study: Study, found: Observed) -> Baseline:
 
 
 def design_of(study: Study, found: Observed, power: float) -> Design:
-    """The experiment's own: its arms, its shares, its primaries, its method and what CUPED has
-    taken off its variance."""
+    """The experiment's own: its arms, its shares, its primaries, its method, its `plannedSize`
+    and what CUPED has taken off its variance."""
     question, plan = study.question, study.plan
     arms = question.phases[-1].arms
     primaries = sum(metric.role is Role.PRIMARY for metric in question.metrics)
@@ -100,6 +108,7 @@ def design_of(study: Study, found: Observed, power: float) -> Design:
         primaries=max(primaries, 1),
         method=plan.method,
         looks=plan.looks,
+        planned_size=plan.planned_size,
         variance_reduction=_reduction(found) if plan.cuped else 0.0,
     )
 
@@ -116,21 +125,36 @@ def needs_of(
     )
 
 
+def better_size(baseline: Baseline, design: Design, effect: float) -> Size | None:
+    """Whose `planned_size` would find it with less than 99 % of the subjects that the one of a
+    sequential design takes; of planned looks the size that they take, where it is another one."""
+    best = _size_of(baseline, replace(design, planned_size=None), effect)
+    own = _size_of(baseline, design, effect)
+    if isinstance(best, NoPlan) or isinstance(own, NoPlan) or design.method is Method.FIXED:
+        return None
+    if design.method is Method.GROUP_SEQUENTIAL:
+        return best if best.planned_size != design.planned_size else None
+    return best if best.total < _WORTH_IT * own.total else None
+
+
 def prospects_of(baseline: Baseline, traffic: Traffic, design: Design) -> tuple[Prospect, ...]:
     return tuple(_prospect(baseline, traffic, design, weeks) for weeks in SHOWN_WEEKS)
 
 
 def _need(baseline: Baseline, traffic: Traffic, design: Design, effect: float) -> Need:
-    if baseline.deviation is None:
-        size = size_for_rate(baseline.value, effect, design)
-    else:
-        size = size_for_mean(baseline.deviation, effect, design)
+    size = _size_of(baseline, design, effect)
     if isinstance(size, NoPlan):
         return Need(design.method, None, None, None, None)
     arrivals = [each * traffic.share for each in traffic.arrivals]
     weeks = weeks_until(size.total, arrivals, traffic.window_days)
     known = None if isinstance(weeks, NoPlan) else weeks
     return Need(design.method, size.control, size.treatment, size.total, known)
+
+
+def _size_of(baseline: Baseline, design: Design, effect: float) -> Size | NoPlan:
+    if baseline.deviation is None:
+        return size_for_rate(baseline.value, effect, design)
+    return size_for_mean(baseline.deviation, effect, design)
 
 
 def _prospect(baseline: Baseline, traffic: Traffic, design: Design, weeks: int) -> Prospect:
