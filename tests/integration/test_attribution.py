@@ -438,6 +438,8 @@ def test_bounds__of_time_project_and_experiment__leave_out_the_rest(plant: Plant
         .exposed("early", "control", -1)
         .exposed("a", "control", 0)
         .exposed("other", "control", 0, experiment_id="exp_2")
+        .exposed("no id", "blue", 0, experiment_id="")
+        .exposed("other key", "control", 0, experiment_id="", experiment_key="hero")
         .exposed("foreign", "control", 0, project_id="prj_2")
         .exposed("ended", "control", 5 * DAY)
         .did("a", BUY, 6 * DAY)
@@ -450,6 +452,7 @@ def test_bounds__of_time_project_and_experiment__leave_out_the_rest(plant: Plant
     )
     found = answer(plant(events), asked)
     assert (of_arm(found, "control").exposed, orders_of(found)) == (1, 1)
+    assert of_arm(found, "blue").exposed == 1
 
 
 def test_names__with_quotes_and_backslashes__are_texts(plant: Plant) -> None:

@@ -39,6 +39,7 @@ COLUMNS = {
     "exposures": _COMMON
     | {
         "experiment_id": TEXT,
+        "experiment_key": TEXT,
         "unit_id": TEXT,
         "variant_key": TEXT,
         "manifest_version": NUMBER,
@@ -63,6 +64,7 @@ class Events:
     def exposed(self, subject: str, variant: str, at: int = 0, **columns: Any) -> "Events":
         defaults = {
             "experiment_id": "exp_1",
+            "experiment_key": "banner",
             "unit_id": subject,
             "variant_key": variant,
             "manifest_version": 1,

@@ -261,11 +261,12 @@ def test_metrics__events__are_counted(desk: Desk) -> None:
 
 def test_page__example__is_answered_as_it_says(desk: Desk) -> None:
     text = PAGE.read_text("utf-8")
-    (body,) = re.findall(r"-d '(\{.*?\n  \})'", text, re.DOTALL)
+    body, exposure = re.findall(r"-d '(\{.*?\n  \})'", text, re.DOTALL)
     (shown,) = re.findall(r"```json\n(.*?)\n```", text, re.DOTALL)
     assert PATH in text
     answer = post(desk, body.encode())
     assert (answer.status, answer.json) == (207, json.loads(shown))
+    assert post(desk, exposure.encode()).json == {"accepted": 1, "rejected": []}
 
 
 @pytest.mark.parametrize("kind", [SentBatch, SentExposure, SentConversion, SentIdentity])

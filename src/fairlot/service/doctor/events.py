@@ -11,6 +11,7 @@ from typing import Final
 from fairlot.service.doctor.case import Case
 from fairlot.service.doctor.circumstances import until_ms
 from fairlot.warehouse.queries.dialects import Dialect, dialect_named
+from fairlot.warehouse.queries.sources import of_experiment
 
 HOUR_MS: Final = 3_600_000
 SKEW_MS: Final = 5_000
@@ -122,7 +123,7 @@ def _how_many(condition: str) -> str:
 def _shown(case: Case, to: Dialect) -> str:
     return (
         f"{_own(case, to)} AND occurred_at < {to.instant(until_ms(case.question))}"
-        f" AND experiment_id = {to.string(case.question.experiment_id)}"
+        f" AND {' AND '.join(of_experiment(case.question, to))}"
     )
 
 

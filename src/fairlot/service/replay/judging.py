@@ -48,14 +48,21 @@ def _named_wrongly(shown: Shown, draws: ExperimentDraws) -> Cause | None:
     is_control = draws.is_triggered and shown.variant_key == CONTROL_ARM
     if variant is None and not is_control:
         return Cause.UNKNOWN_VARIANT
-    named = shown.experiment_id, shown.variant_id, shown.hash_version
-    if named != (experiment.id, variant.id if variant else "", experiment.hash_version):
+    if not is_named(shown, experiment.id, variant.id if variant else ""):
+        return Cause.OTHER_NAMES
+    if shown.hash_version != experiment.hash_version:
         return Cause.OTHER_NAMES
     # After a login `switch` draws for the user id, which no exposure names beside.
     may_differ = experiment.unit is Unit.ACCOUNT or experiment.on_login == OnLogin.SWITCH
     if shown.unit_id != shown.subject_id and not may_differ:
         return Cause.OTHER_UNIT
     return None
+
+
+def is_named(shown: Shown, experiment_id: str, variant_id: str) -> bool:
+    """An empty id is none: who sent it decided by a manifest without ids, or left it out."""
+    is_experiment = shown.experiment_id in ("", experiment_id)
+    return is_experiment and shown.variant_id in ("", variant_id)
 
 
 def _place(drawn: Drawn) -> Cause | None:

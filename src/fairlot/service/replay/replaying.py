@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fairlot.service.replay.draws import Drawn, holdout_arms
-from fairlot.service.replay.judging import AGREES, Judged, judge
+from fairlot.service.replay.judging import AGREES, Judged, is_named, judge
 from fairlot.service.replay.likely import explained
 from fairlot.service.replay.origins import Asked, Origins, unexplained
 from fairlot.service.replay.report import Cause, Disagreement, NotChecked, Replay, ReplayedVersion
@@ -155,6 +155,6 @@ def _judge_holdout(shown: Shown, read: ReadDraws) -> Judged:
         return Judged(read.verdict)
     (arm,) = holdout_arms(holdout, [shown.unit_id])
     name = f"holdout.{holdout.key}"
-    if (shown.experiment_id, shown.variant_id) != (name, shown.variant_key):
+    if not is_named(shown, name, shown.variant_key):
         return Judged(Cause.OTHER_NAMES, arm)
     return AGREES if shown.variant_key == arm else Judged(Cause.OTHER_ARM, arm)

@@ -101,8 +101,16 @@ def _segment(segment_by: str, to: Dialect) -> str:
 def _exposure_filter(question: Question, to: Dialect) -> list[str]:
     return [
         f"project_id = {to.string(question.project_id)}",
-        f"experiment_id = {to.string(question.experiment_id)}",
+        *of_experiment(question, to),
         *_between(question.started_at_ms, exposures_end_ms(question), to),
+    ]
+
+
+def of_experiment(question: Question, to: Dialect) -> list[str]:
+    """Exposures by a manifest without ids have an empty one, and are told by the key."""
+    return [
+        f"experiment_id IN ({to.string(question.experiment_id)}, '')",
+        f"(experiment_id <> '' OR experiment_key = {to.string(question.experiment_key)})",
     ]
 
 

@@ -137,6 +137,7 @@ def test_order__exposures_are_recorded_after_the_purchase__warns() -> None:
     found = patients(30)
     for each in found[:200]:
         each.bought_at_ms = [each.at_ms - 60_000]
+        each.exposed = {"experiment_id": ""}
     findings = examined(found)
     assert told(findings) == {("exposures_after_conversions", "warns")}
     assert findings[0].evidence["inTheHourBefore"] == 200

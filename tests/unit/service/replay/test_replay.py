@@ -104,6 +104,13 @@ def test_replay__one_column_was_changed__exactly_that_row(
     assert found.causes == {cause: 1}
 
 
+def test_replay__ids_are_empty__agrees(exposures: Sequence[Exposure]) -> None:
+    own = of(exposures, "plain")
+    rows = [msgspec.structs.replace(each, experiment_id="", variant_id="") for each in own]
+    found = Past(ROWS, rows).replayed("plain")
+    assert (found.agreed, found.disagreed) == (len(own), 0)
+
+
 def test_replay__weight_changed_in_a_stored_version__many_and_the_version_is_named(
     exposures: Sequence[Exposure],
 ) -> None:
