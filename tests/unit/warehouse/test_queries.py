@@ -1,7 +1,10 @@
 """The SQL of each dialect, and what happens where no query can be made or answered."""
 
+import subprocess
+import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlglot
@@ -19,6 +22,7 @@ from fairlot.warehouse.queries import (
 )
 from support.event_tables import BOUGHT, ORDERS, REVENUE, START, VALUE, Events, phase, question
 
+TESTS = Path(__file__).parents[2]
 MEDIAN = Metric("median", "Median", MetricKind.QUANTILE, REVENUE.numerator, quantile=0.5)
 CAPPED = replace(REVENUE, key="capped", winsorisation=Winsorisation(quantile=0.999))
 LARGE = EventTotal("purchase", Aggregate.COUNT, {"items.count": {"$gte": 3}, "kind": "gift"})
@@ -37,8 +41,23 @@ def test_sql__every_dialect__is_its_syntax(name: str) -> None:
                    "identities"} if name[:1] != "t")  # fmt: skip
 
 
-def test_sql__the_same_question__is_the_same_text() -> None:
-    assert sql_of(ALL, "duckdb") == sql_of(ALL, "duckdb")
+def test_sql__the_same_question__is_the_same_text_in_every_process() -> None:
+    asked = (
+        "from unit.warehouse.test_queries import ALL; from fairlot.warehouse.queries import sql_of;"
+        " print(sql_of(ALL, 'duckdb'))"
+    )
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", asked],
+            cwd=TESTS,
+            env={"PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert printed[0] == printed[1]
+    assert printed[0].decode().rstrip() == sql_of(ALL, "duckdb")
 
 
 def test_sql__unknown_dialect__lists_the_known() -> None:

@@ -18,6 +18,7 @@ from fairlot.stats.metrics import Metric, MetricKind
 from fairlot.stats.sufficient import Question, View
 from fairlot.warehouse.queries.days import DAY_MS, offsets_in
 from fairlot.warehouse.queries.measures import Measures, Response
+from fairlot.warehouse.queries.steps import without
 from fairlot.warehouse.queries.subjects import ANALYSED, NOT_HUMAN, decoded, status_of
 
 NO_HISTORY: Final = "f"
@@ -213,7 +214,7 @@ class Grouping:
             for column, name in zip(block.columns, block.means, strict=True):
                 total = joined[name] + rest if column == NO_HISTORY else joined[name]
                 divided[name] = total / ibis.ifelse(size == 0, 1, size)
-        return joined.mutate(**divided).drop(*self._sizes())
+        return without(joined.mutate(**divided), *self._sizes())
 
     def _sizes(self) -> list[str]:
         return [f"n{number}" for number in range(len(self._measures.windows))]
@@ -276,7 +277,7 @@ def with_group(rows: Table, groups: Table, how: Literal["inner", "left"] = "inne
     keys = _keys(groups)
     right = groups.rename({f"of_{key}": key for key in keys})
     joined = rows.join(right, [(key, f"of_{key}") for key in keys], how=how)
-    return joined.drop(*(f"of_{key}" for key in keys))
+    return without(joined, *(f"of_{key}" for key in keys))
 
 
 def joined_all(rows: Table, one: Table) -> Table:

@@ -23,6 +23,12 @@ class Statement:
     columns: tuple[str, ...]
 
 
+def without(rows: Table, *names: str) -> Table:
+    """The rows without some columns. Ibis keeps what it drops in a set, whose order differs from
+    process to process."""
+    return rows.select(*(name for name in rows.columns if name not in names))
+
+
 class Steps:
     """The steps so far, in the SQL of one dialect."""
 

@@ -13,7 +13,7 @@ from fairlot.warehouse.queries.engines import Engine, Row
 from fairlot.warehouse.queries.groups import NO_HISTORY, Grouping, block_of
 from fairlot.warehouse.queries.measures import Measures, Response, measures_of
 from fairlot.warehouse.queries.statement import checked, subjects_of
-from fairlot.warehouse.queries.steps import Steps
+from fairlot.warehouse.queries.steps import Steps, without
 from fairlot.warehouse.queries.subjects import ANALYSED, decoded, status_of, variants_of
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _joined(exposed: Table, totals: Table, question: Question, measures: Measure
     day = Grouping(question, measures).day(analysed.rel)
     taken = analysed.select("identity", "key", "rel", "phase", "variant", day=day)
     if not question.metrics:
-        return taken.drop("identity", "key")
+        return without(taken, "identity", "key")
     numbers = range(len(measures.totals))
     names = [f"{when}{number}" for number in numbers for when in ("after", "before")]
     mine = totals.select("no_history", *names, of="identity", at="key")

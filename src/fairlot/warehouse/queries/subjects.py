@@ -15,7 +15,7 @@ import ibis
 from ibis.expr.types import IntegerValue, Table
 
 from fairlot.stats.sufficient import Exclusion, Question
-from fairlot.warehouse.queries.steps import Steps
+from fairlot.warehouse.queries.steps import Steps, without
 
 MAX_VARIANTS: Final = 255
 MAX_PHASES: Final = 1024
@@ -92,9 +92,8 @@ def linked(identities: Table) -> Table:
 def canonical(events: Table, links: Table) -> Table:
     """The events, of the user where their subject became one."""
     joined = events.left_join(links, events.subject == links.anonymous)
-    return joined.mutate(subject=ibis.coalesce(joined.user, joined.subject)).drop(
-        "anonymous", "user"
-    )
+    known = joined.mutate(subject=ibis.coalesce(joined.user, joined.subject))
+    return without(known, "anonymous", "user")
 
 
 def unit_of_people(exposures: Table) -> Table:
@@ -108,7 +107,7 @@ def unit_of_people(exposures: Table) -> Table:
 def of_units(events: Table, units: Table) -> Table:
     """The events of people who belong to a unit, as the unit's."""
     joined = events.inner_join(units, events.subject == units.person)
-    return joined.mutate(subject=joined.unit).drop("person", "unit")
+    return without(joined.mutate(subject=joined.unit), "person", "unit")
 
 
 def exposed_subjects(exposures: Table, question: Question, steps: Steps) -> Table:
@@ -187,11 +186,12 @@ def decoded(rows: Table) -> Table:
     split = rows.mutate(code=code, since_ms=((rows.key - code) / IN_KEY).cast("int64"))
     variant = split.code % CODES
     is_public = split.since_ms >= _PUBLIC_KEY
-    return split.mutate(
+    told = split.mutate(
         variant=variant,
         phase=((split.code - variant) / CODES).cast("int64"),
         rel=split.since_ms - ibis.ifelse(is_public, _PUBLIC_KEY, 0),
-    ).drop("code", "since_ms")
+    )
+    return without(told, "code", "since_ms")
 
 
 def status_of(subjects: Table) -> IntegerValue:
@@ -229,4 +229,4 @@ def _with_segment(firsts: Table, coded: Table) -> Table:
     segments = found.group_by("of").agg(found=found.segment.min())
     joined = firsts.left_join(segments, [("subject", "of")])
     value = ibis.ifelse(joined.found.isnull(), "", ibis.literal("=") + joined.found)
-    return joined.mutate(segment=value).drop("found", "of")
+    return without(joined.mutate(segment=value), "found", "of")

@@ -11,6 +11,7 @@ from fairlot.stats.metrics import Aggregate
 from fairlot.stats.sufficient import Question
 from fairlot.warehouse.queries.conditions import holds
 from fairlot.warehouse.queries.measures import COVARIATE_WINDOW_MS, Measures, Response
+from fairlot.warehouse.queries.steps import without
 from fairlot.warehouse.queries.subjects import ANALYSED, decoded, status_of
 
 SKEW_MS: Final = 5_000
@@ -23,7 +24,7 @@ LARGEST_VALUE: Final = 1e60
 def without_repeats(events: Table) -> Table:
     """Each event once, as it was received first."""
     nth = ibis.row_number().over(group_by=events.event_id, order_by=[events.received, events.ms])
-    return events.mutate(nth=nth).filter(lambda each: each.nth == 0).drop("nth")
+    return without(events.mutate(nth=nth).filter(lambda each: each.nth == 0), "nth")
 
 
 def marked(events: Table, measures: Measures) -> Table:
@@ -96,7 +97,7 @@ def _unpacked(grouped: Table, measures: Measures) -> Table:
             columns[f"after{number}"] = ibis.ifelse((seen & bit) != 0, 1.0, 0.0)
             columns[f"before{number}"] = ibis.ifelse((seen & 2 * bit) != 0, 1.0, 0.0)
     rows = grouped.mutate(**{name: value.cast("float64") for name, value in columns.items()})
-    return decoded(rows.drop(*(name for name in rows.columns if name.startswith("seen"))))
+    return decoded(without(rows, *(name for name in rows.columns if name.startswith("seen"))))
 
 
 def _placed(events: Table, number: int, response: Response) -> tuple[BooleanValue, BooleanValue]:
