@@ -90,7 +90,7 @@ def test_replay__one_row_of_the_log_was_changed__exactly_that_row(
         code, found = replayed(data, capsys)
         _change(file, event_id, body)
     assert code == 1
-    told = found["error"]["disagreements"]
+    told = found["disagreements"]
     assert [each["eventId"] for each in told] == [event_id]
     assert (told[0]["variant"], told[0]["expected"]) == (taken["variant_key"], row["variant_key"])
 
@@ -114,13 +114,17 @@ def test_replay__weights_of_a_stored_manifest_were_changed__many(
         change = "UPDATE manifests SET payload = ? WHERE version = ?"
         database.execute(change, [json.dumps(manifest).encode(), version])
         database.commit()
-        code, answer = replayed(data, capsys, "--listed", "3")
+        code, found = replayed(data, capsys, "--listed", "4")
+        assert main(["replay", KEY, "--data", str(data)]) == 1
         database.execute(change, [payload, version])
         database.commit()
-    found = answer["error"]
     assert code == 1
     assert found["disagreed"] > SUBJECTS // 5
-    assert len(found["disagreements"]) == 3
+    assert len(found["disagreements"]) == 4
+    printed = capsys.readouterr()
+    assert printed.out.count("was changed after it was published") <= 3
+    assert len(printed.out.splitlines()) < 30
+    assert f"{found['disagreed']} of {found['exposures']} exposures are not" in printed.err
     assert "was changed after it was published" in found["disagreements"][0]["likely"]
     assert [each["isAltered"] for each in found["versions"]] == [True]
 

@@ -1,6 +1,6 @@
 """`fairlot replay`: whether what was recorded is what the stored manifests draw."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -11,9 +11,11 @@ from fairlot.cli.moments import to_the_minute
 from fairlot.cli.options import json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_note, print_table
 from fairlot.manifest.instants import write_instant
+from fairlot.manifest.problems import printable
 
 VERSION_COLUMNS: Final = ("version", "exposures", "disagreed", "stored as signed", "revoked")
-LISTED_COLUMNS: Final = ("event", "at", "unit", "version", "reason", "recorded", "drawn", "likely")
+LISTED_COLUMNS: Final = ("event", "at", "unit", "version", "reason", "recorded", "drawn")
+EXAMPLES: Final = 3
 
 
 class ReplayDisagrees(CommandFailed):
@@ -27,7 +29,7 @@ class ReplayDisagrees(CommandFailed):
     type=click.IntRange(0, 10_000),
     default=100,
     show_default=True,
-    help="How many disagreements to print one by one.",
+    help="How many disagreements to explain; --json has them one by one.",
 )
 @click.option("--sql", is_flag=True, help="Print the hash as DuckDB macros, and do nothing else.")
 @org_option
@@ -60,18 +62,15 @@ def replay(
     path = project_path(org, project, "experiments", experiment, "replay")
     with opened_control(data_dir, server_url, api_key) as client:
         found = client.request("GET", path, query={"listed": listed}).json
-    if found["disagreed"]:
-        if not as_json:
-            _print_report(found)
-        raise ReplayDisagrees(
-            f"{experiment}: {found['disagreed']} of {found['exposures']} exposures are not what"
-            " the stored manifests draw",
-            found,
-        )
     if as_json:
         print_json(found)
-    else:
-        _print_report(found)
+        click.get_current_context().exit(1 if found["disagreed"] else 0)
+    _print_report(found)
+    if found["disagreed"]:
+        raise ReplayDisagrees(
+            f"{experiment}: {found['disagreed']} of {found['exposures']} exposures are not what"
+            " the stored manifests draw"
+        )
 
 
 def _print_report(found: Mapping[str, Any]) -> None:
@@ -88,9 +87,19 @@ def _print_report(found: Mapping[str, Any]) -> None:
     for each in found["versions"]:
         if each["problem"] is not None:
             print_note(f"version {each['version']}: {each['problem']}")
-    if found["disagreements"]:
-        click.echo()
-        print_table(LISTED_COLUMNS, [_listed_row(each) for each in found["disagreements"]])
+    _print_explanations(found["disagreements"], found["disagreed"])
+
+
+def _print_explanations(disagreements: Sequence[Mapping[str, Any]], of: int) -> None:
+    """Equal ones once, the most frequent first, with a few examples."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for each in disagreements:
+        groups.setdefault(each["likely"], []).append(each)
+    shown = len(disagreements)
+    for likely, own in sorted(groups.items(), key=lambda group: -len(group[1])):
+        among = f" of the first {shown} (of {of})" if shown < of else ""
+        click.echo(f"\n{len(own)}{among}: {printable(likely)}")
+        print_table(LISTED_COLUMNS, [_listed_row(each) for each in own[:EXAMPLES]])
 
 
 def _version_row(each: Mapping[str, Any]) -> tuple[object, ...]:
@@ -111,5 +120,4 @@ def _listed_row(each: Mapping[str, Any]) -> tuple[object, ...]:
         each["reason"],
         each["variant"],
         each["expected"] or "none",
-        each["likely"],
     )

@@ -13,7 +13,7 @@ _MOST_VERSIONS: Final = 5
 def explained(
     shown: Shown, cause: Cause, expected: str | None, versions: StoredVersions
 ) -> Disagreement:
-    given_by = _given_by(shown, versions)
+    given_by = () if cause is Cause.OTHER_NAMES else _given_by(shown, versions)
     return Disagreement(
         event_id=shown.event_id,
         at_ms=shown.at_ms,
@@ -24,14 +24,16 @@ def explained(
         variant=shown.variant_key,
         expected=expected,
         cause=cause,
-        likely=f"{CAUSES[cause]}: {_likely(shown, given_by, versions)}",
+        likely=f"{CAUSES[cause]}: {_likely(shown, cause, given_by, versions)}",
         given_by=given_by,
     )
 
 
-def _likely(shown: Shown, given_by: tuple[int, ...], versions: StoredVersions) -> str:
+def _likely(shown: Shown, cause: Cause, given_by: tuple[int, ...], versions: StoredVersions) -> str:
     if versions.of(shown.version).is_altered:
         return f"version {shown.version} was changed after it was published; restore it"
+    if cause is Cause.OTHER_NAMES:
+        return f"{_other_names(shown, versions)}; who sent the row filled it in so"
     if given_by:
         numbers = ", ".join(map(str, given_by))
         return f"version {numbers} draws it, so the row names the wrong one, or was changed"
@@ -40,6 +42,22 @@ def _likely(shown: Shown, given_by: tuple[int, ...], versions: StoredVersions) -
     if shown.sender_id is not None:
         return "who sent the row decided otherwise than the manifest says, or the row was changed"
     return "the row was changed after it was recorded, or was not recorded by this server"
+
+
+def _other_names(shown: Shown, versions: StoredVersions) -> str:
+    """Which of the names are others, beside those of the version."""
+    read = versions.of(shown.version)
+    if read.draws is None:
+        return f"it has the experiment id {shown.experiment_id!r}, and {shown.variant_id!r}"
+    experiment = read.draws.experiment
+    variant = experiment.variant(shown.variant_key)
+    beside = (
+        ("experiment id", shown.experiment_id, experiment.id),
+        ("variant id", shown.variant_id, variant.id if variant else ""),
+        ("hash version", shown.hash_version, experiment.hash_version),
+    )
+    told = [f"{name} {has!r} for {due!r}" for name, has, due in beside if has != due]
+    return f"it has the {' and the '.join(told)}"
 
 
 def _given_by(shown: Shown, versions: StoredVersions) -> tuple[int, ...]:

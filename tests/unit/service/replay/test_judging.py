@@ -148,6 +148,13 @@ def test_judge__account__its_id_is_hashed_and_not_the_subject() -> None:
     assert "the subject was hashed in place of the unit" in hashed.likely
 
 
+def test_names__another_variant_id__says_which_name_is_another() -> None:
+    found = Past(ONE, [shown(IN_B, "b", variant_id="var_x")]).replayed("e").disagreements[0]
+    assert found.cause is Cause.OTHER_NAMES
+    assert "it has the variant id 'var_x' for 'var_b'; who sent the row" in found.likely
+    assert found.given_by == ()
+
+
 def activated(unit: str, arm: str, **fields: Any) -> Exposure:
     named = {"variant_id": "" if arm == "control" else "var_a", "source": "personalization"}
     return shown(unit, arm, **{**named, **fields})
