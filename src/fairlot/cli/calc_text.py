@@ -16,6 +16,7 @@ from fairlot.stats.calculator import (
 )
 from fairlot.stats.planned import Planned
 from fairlot.stats.results import GuardrailState, Interval
+from fairlot.stats.srm import WARNS_BELOW
 
 _TITLES: Final = {
     "unpooled": "unpooled z",
@@ -176,9 +177,21 @@ def _print_ratio(found: SampleRatioFigures) -> None:
         f" p {_number(found.chi_square_p)}"
     )
     if found.blocks:
-        click.echo("The arms do not have the sizes that were planned: no verdict. Find out why.")
+        click.echo(
+            "The arms do not have the sizes that were planned, says the test that holds at every"
+            " look: no verdict. Find out why."
+        )
+    elif found.p < WARNS_BELOW:
+        click.echo(
+            "The test that holds at every look says that the sizes of the arms are unusual: read"
+            " any verdict with care."
+        )
     elif found.warns:
-        click.echo("The sizes of the arms are suspicious: read any verdict with care.")
+        click.echo(
+            "The chi-square, which holds at one look only, says that the sizes of the arms are"
+            " unusual; the test that holds at every look, and alone blocks a verdict, does not."
+            " If this is the only look, read any verdict with care."
+        )
     else:
         click.echo("The arms have the sizes that were planned.")
 
