@@ -15,6 +15,7 @@ from fairlot.cli.plan_words import (
     effect_sentences,
     figure_cell,
     known_line,
+    metric_words,
     not_in_files_line,
     share_cell,
     summary_of,
@@ -118,13 +119,17 @@ def _effect_item(effect: Effect) -> str:
 def _fields(change: PlannedChange) -> str:
     title = f"<summary>{change.kind} {code(change.key)}</summary>"
     rows = (
-        (code(field.path), _value(field.before), _value(field.after)) for field in change.fields
+        (code(field.path), *(_value(field.path, each) for each in (field.before, field.after)))
+        for field in change.fields
     )
     return f"<details>{title}\n\n{_table(('field', 'before', 'after'), rows)}\n\n</details>"
 
 
-def _value(value: Any) -> str:
-    return "" if value is UNSET else code(value_text(value))
+def _value(path: str, value: Any) -> str:
+    if value is UNSET:
+        return ""
+    words = metric_words(value) if path == "metrics" else None
+    return code(value_text(value)) if words is None else "<br>".join(map(code, words))
 
 
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

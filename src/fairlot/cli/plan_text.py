@@ -12,6 +12,7 @@ from fairlot.cli.plan_words import (
     causes_of,
     effect_sentences,
     known_line,
+    metric_words,
     not_in_files_line,
     summary_of,
 )
@@ -87,7 +88,7 @@ def _blocks(document: PlanDocument) -> Iterator[list[_Line]]:
 def _change(change: PlannedChange) -> Iterator[_Line]:
     yield _Line(0, _SYMBOLS[change.action], f"{change.kind} {change.key}")
     for field in change.fields:
-        yield _field(field)
+        yield from _metrics(field) if field.path == "metrics" else (_field(field),)
     for note in change.notes:
         yield _Line(4, "", note)
 
@@ -100,6 +101,21 @@ def _field(field: FieldChange) -> _Line:
     if field.after is UNSET:
         return _Line(4, "-", f"{field.path}: {value_text(field.before)}")
     return _Line(4, "~", f"{field.path}: {value_text(field.before)} -> {value_text(field.after)}")
+
+
+def _metrics(field: FieldChange) -> Iterator[_Line]:
+    """One a line: those that come, and those that go."""
+    before, after = (
+        [] if value is UNSET else metric_words(value) for value in (field.before, field.after)
+    )
+    told = [
+        *(("-", each) for each in before or () if each not in (after or ())),
+        *(("+", each) for each in after or () if each not in (before or ())),
+    ]
+    if before is None or after is None or not told:
+        yield _field(field)
+    for symbol, words in told if before is not None and after is not None else ():
+        yield _Line(4, symbol, f"metric {words}")
 
 
 def _effect(effect: Effect) -> Iterator[_Line]:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from fairlot.engine import Unit
 from fairlot.service.plan_document import (
@@ -35,6 +37,7 @@ _CAUSES = {
     Cause.SEGMENT: "a segment changes",
     Cause.HOLDOUT: "the holdout changes",
 }
+_ROLES: Final = {"isPrimary": "primary", "isGuardrail": "guardrail"}
 _ACTIONS = {
     ChangeAction.CREATE: "to create",
     ChangeAction.UPDATE: "to change",
@@ -54,6 +57,27 @@ def percent(share: Decimal | Fraction) -> str:
     hundredths = Decimal(exact.numerator * 100) / exact.denominator
     rounded = hundredths.quantize(Decimal("0.01"), ROUND_HALF_EVEN)
     return f"{rounded.normalize():f} %"
+
+
+def metric_words(value: Any) -> list[str] | None:
+    """An experiment's metrics, one in words each: `ordered, primary`. None of anything else."""
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        return None
+    return [_metric(each) for each in value]
+
+
+def _metric(written: dict[str, Any]) -> str:
+    rest = dict(written)
+    name = rest.pop("metric", None) or rest.pop("key", None) or rest.pop("name", "")
+    roles = [word for field, word in _ROLES.items() if rest.pop(field, False) is True]
+    details = [
+        f"{key} {value if isinstance(value, str) else _json(value)}" for key, value in rest.items()
+    ]
+    return ", ".join([str(name), *roles, *details])
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def summary_of(document: PlanDocument) -> str:
@@ -120,7 +144,9 @@ def _eligible(effect: Effect) -> str:
     if not effect.share:
         return f"None of the eligible {units} gets another answer."
     pairs = [f"{percent(pair.share)} {_move(pair.before, pair.after)}" for pair in effect.pairs]
-    return f"{percent(effect.share)} of the eligible {units} get another answer: {_listed(pairs)}."
+    all_new = all(pair.before is None for pair in effect.pairs)
+    do = "enter" if all_new else "get another answer"
+    return f"{percent(effect.share)} of the eligible {units} {do}: {_listed(pairs)}."
 
 
 def _changing(figure: KnownFigure) -> str:

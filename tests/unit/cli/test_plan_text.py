@@ -202,3 +202,26 @@ def test_value_text__value__one_line_that_no_terminal_obeys(value: object, expec
 )
 def test_percent__share__two_decimals_and_never_a_false_nothing(share: str, expected: str) -> None:
     assert percent(Decimal(share)) == expected
+
+
+def test_plan_text__metrics__stand_one_a_line_in_words() -> None:
+    """Of an update those that come and those that go."""
+    first = [{"metric": "ordered", "isPrimary": True}, {"metric": "help", "isGuardrail": True}]
+    second = [first[0], {"key": "sales", "type": "sum", "where": {"tier": "gold"}}]
+    made = a_change("a", FieldChange(path="metrics", after=first), action=ChangeAction.CREATE)
+    changed = a_change("b", FieldChange(path="metrics", before=first, after=second))
+    assert printed(a_plan(made, changed)).splitlines()[:7] == [
+        "+ experiment a",
+        "    + metric ordered, primary",
+        "    + metric help, guardrail",
+        "",
+        "~ experiment b",
+        "    - metric help, guardrail",
+        '    + metric sales, type sum, where {"tier":"gold"}',
+    ]
+
+
+def test_plan_text__nobody_had_an_answer_before__they_enter() -> None:
+    effect = an_effect(**shares(none_to_a="0.1", none_to_b="0.1"))
+    told = "20 % of the eligible subjects enter: 10 % into a, 10 % into b."
+    assert told in printed(a_plan(a_change("welcome"), effects=(effect,)))
