@@ -22,7 +22,11 @@ def test_sql__of_an_experiment__is_printed_for_an_engine(
     assert main(["apply", str(SHOP), "--yes", *data]) == 0
     capsys.readouterr()
     assert main(["sql", KEY, "--engine", "snowflake", *data]) == 0
-    assert sqlglot.parse_one(capsys.readouterr().out, dialect="snowflake").find(sqlglot.exp.Join)
+    printed = capsys.readouterr().out
+    assert printed.startswith(
+        f"-- The result of {KEY} as of now, in the SQL of snowflake: a row for"
+    )
+    assert sqlglot.parse_one(printed, dialect="snowflake").find(sqlglot.exp.Join)
     assert main(["sql", KEY, "--segment", "device", "--json", *data]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["experiment"], found["engine"]) == (KEY, "duckdb")

@@ -128,6 +128,11 @@ def export_command(
         print_json({"file": str(file), "events": events, "unreadable": left_out})
     else:
         click.echo(f"{events} {kind} written to {file}.")
+    if events == 0 and (since or until):
+        print_note(
+            "--since and --until are days of receipt, in UTC, and not of when events happened;"
+            " leave them out to see all"
+        )
     for each in lake.unreadable:
         print_note(f"{each.path}: left out, as it cannot be read; restore or remove it")
 

@@ -7,6 +7,7 @@ import click
 from fairlot.cli.control import ControlClient, controlled, project_path
 from fairlot.cli.options import json_option, org_option, project_option
 from fairlot.cli.output import print_json
+from fairlot.manifest.problems import printable
 
 ENGINES: Final = (
     "duckdb",
@@ -51,4 +52,15 @@ def sql(
     if as_json:
         print_json(found)
     else:
+        click.echo(_about(experiment, engine))
         click.echo(found["sql"])
+
+
+def _about(experiment: str, engine: str) -> str:
+    lines = (
+        f"The result of {printable(experiment)} as of now, in the SQL of {engine}: a row for each",
+        "variant and day of first exposure, with what the statistics are made from.",
+        "Reads the tables exposures, conversions and identities, with the columns of the event",
+        "log; an empty one has to be there too (of files: docs/reference/lake.md).",
+    )
+    return "\n".join(f"-- {line}" for line in lines)

@@ -123,6 +123,12 @@ def test_events_export__json_lines__hold_the_properties_as_they_are(recorded: Ru
     assert (row["value"], row["actor"], row["batch_seq"]) == (1.5, "human", None)
 
 
+def test_events_export__no_event_of_these_days__says_what_days_they_are(recorded: Run) -> None:
+    ran = recorded("events", "export", "out.csv", "--since", "2001-01-01")
+    assert "0 exposures written" in ran.out
+    assert "--since and --until are days of receipt" in ran.err
+
+
 def test_events_export__csv_and_parquet__hold_the_same(recorded: Run) -> None:
     recorded("events", "export", "out.csv", "--kind", "conversions")
     recorded("events", "export", "out", "--kind", "conversions", "--format", "parquet")
