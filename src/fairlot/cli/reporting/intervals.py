@@ -1,6 +1,6 @@
 """Intervals drawn with characters: each metric on a scale of its own, zero above zero."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,14 +28,18 @@ UNICODE: Final = Strokes("├", "─", "●", "┤", "┊")
 ASCII: Final = Strokes("[", "-", "o", "]", ":")
 
 
-def drawn_intervals(metrics: Sequence[MetricResult], width: int, strokes: Strokes) -> str:
-    """What is not gated, of each metric; empty when that is nothing."""
-    names = [_name(each) for metric in metrics for each in _shown(metric)]
-    if not names:
+def drawn_intervals(
+    metrics: Sequence[MetricResult], names: Mapping[str, str], width: int, strokes: Strokes
+) -> str:
+    """What is not gated, of each metric; empty when that is nothing. `names` are by variant."""
+    told = [_name(each, names) for metric in metrics for each in _shown(metric)]
+    if not told:
         return ""
-    beside = min(max(map(len, names)), _LONGEST_NAME)
+    beside = min(max(map(len, told)), _LONGEST_NAME)
     room = width - len(_INDENT) - beside - 2
-    blocks = [_metric(metric, beside, room, strokes) for metric in metrics if _shown(metric)]
+    blocks = [
+        _metric(metric, names, (beside, room), strokes) for metric in metrics if _shown(metric)
+    ]
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
@@ -43,18 +47,22 @@ def _shown(metric: MetricResult) -> list[Comparison]:
     return [each for each in metric.comparisons if not each.is_gated]
 
 
-def _name(comparison: Comparison) -> str:
+def _name(comparison: Comparison, names: Mapping[str, str]) -> str:
+    name = names.get(comparison.variant, comparison.variant)
     if comparison.segment is None:
-        return printable(comparison.variant)
-    return printable(f"{comparison.variant}, {comparison.segment}")
+        return printable(name)
+    return printable(f"{name}, {comparison.segment}")
 
 
-def _metric(metric: MetricResult, beside: int, room: int, strokes: Strokes) -> Iterator[str]:
+def _metric(
+    metric: MetricResult, names: Mapping[str, str], widths: tuple[int, int], strokes: Strokes
+) -> Iterator[str]:
+    beside, room = widths
     figures = figures_of(metric)
     scale = scale_of(metric)
     yield f"{printable(metric.name)}, difference from control"
     for each in _shown(metric):
-        name = _name(each)
+        name = _name(each, names)
         shown = name if len(name) <= beside else name[: beside - 3] + "..."
         yield f"{_INDENT}{shown:<{beside}}  {_line(each, scale, room, strokes)}".rstrip()
     yield f"{_INDENT}{'':<{beside}}  {_axis(scale, figures, room)}".rstrip()

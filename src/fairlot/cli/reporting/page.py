@@ -1,6 +1,6 @@
 """A result as one HTML file, that needs no other file, no network and no JavaScript."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -35,7 +35,10 @@ from fairlot.cli.reporting.words import (
     VERDICTS,
     Reading,
     by_severity,
+    common_text,
+    difference_text,
     excluded_text,
+    footnotes,
     in_order,
     method_text,
     metric_line,
@@ -45,6 +48,7 @@ from fairlot.cli.reporting.words import (
     srm_text,
     srm_word,
     total_excluded,
+    variant_names,
     when_text,
     who_counts,
 )
@@ -69,6 +73,7 @@ class ForestRow:
     value: str
     difference: str = ""
     interval: str = ""
+    common: str = ""
     p: str = ""
     reading: str = ""
     gate: str = ""
@@ -139,6 +144,7 @@ class ReportPage:
     first: tuple[Notices, ...]
     then: tuple[Notices, ...]
     metrics: tuple[ForestMetric, ...]
+    notes: tuple[str, ...]
     has_margin: bool
     has_common: bool
     series: tuple[Series, ...]
@@ -169,8 +175,9 @@ def report_html(result: ExperimentResult) -> str:
 def page_of(result: ExperimentResult) -> ReportPage:
     kind = result.verdict.kind
     ordered = in_order(result.metrics)
-    metrics = tuple(_metric(result, metric) for metric in ordered)
-    first, others = _series(ordered)
+    names = variant_names(result)
+    metrics = tuple(_metric(result, metric, names) for metric in ordered)
+    first, others = _series(ordered, names)
     return ReportPage(
         title=result.experiment_name,
         key=result.experiment,
@@ -185,11 +192,12 @@ def page_of(result: ExperimentResult) -> ReportPage:
         first=_notices(result.findings, (Severity.BLOCKS, Severity.WARNS)),
         then=_notices(result.findings, (Severity.NOTES,)),
         metrics=metrics,
+        notes=tuple(map(typeset, footnotes(result))),
         has_margin=any(metric.beyond is not None for metric in metrics),
         has_common=any(row.strip and row.strip.common for each in metrics for row in each.rows),
         series=first,
         other_series=others,
-        figures=tuple(_all_figures(ordered)),
+        figures=tuple(_all_figures(ordered, names)),
         arms=tuple(_arm(number, arm, result) for number, arm in enumerate(result.arms)),
         srm=srm_text(result.srm),
         excluded=excluded_text(total_excluded(result.arms)),
@@ -219,14 +227,16 @@ def _origin(result: ExperimentResult) -> tuple[Fact, ...]:
     )
 
 
-def _metric(result: ExperimentResult, metric: MetricResult) -> ForestMetric:
+def _metric(
+    result: ExperimentResult, metric: MetricResult, names: Mapping[str, str]
+) -> ForestMetric:
     figures = figures_of(metric)
     scale = scale_of(metric)
     compared = {(each.variant, each.segment): each for each in metric.comparisons}
     rows = []
     for arm in metric.arms:
         comparison = compared.get((arm.variant, arm.segment))
-        row = _arm_in(arm, figures)
+        row = _arm_in(arm, names, figures)
         if comparison is not None:
             reading = reading_of(result, metric, comparison)
             told = reading_text(result, metric, comparison)
@@ -242,8 +252,9 @@ def _metric(result: ExperimentResult, metric: MetricResult) -> ForestMetric:
     )
 
 
-def _arm_in(arm: ArmValue, figures: Figures) -> ForestRow:
-    name = arm.variant if arm.segment is None else f"{arm.variant}, {arm.segment}"
+def _arm_in(arm: ArmValue, names: Mapping[str, str], figures: Figures) -> ForestRow:
+    own = names.get(arm.variant, arm.variant)
+    name = own if arm.segment is None else f"{own}, {arm.segment}"
     value = "-" if arm.value is None else typeset(figures.value(arm.value))
     return ForestRow(name, count(arm.n), value)
 
@@ -253,42 +264,45 @@ def _compared(row: ForestRow, comparison: Comparison, figures: Figures, scale: S
         return replace(row, gate=comparison.gate or row.reading)
     return replace(
         row,
-        difference=typeset(figures.difference(comparison.estimate)),
+        difference=typeset(difference_text(comparison, figures)),
+        common=typeset(common_text(comparison, figures)),
         interval=typeset(figures.interval(comparison.interval)),
         p=probability(comparison.p),
         strip=strip_of(comparison, scale),
     )
 
 
-def _series(metrics: Sequence[MetricResult]) -> tuple[tuple[Series, ...], tuple[Series, ...]]:
+def _series(
+    metrics: Sequence[MetricResult], names: Mapping[str, str]
+) -> tuple[tuple[Series, ...], tuple[Series, ...]]:
     """Of the primary metrics and of the others; of all, where no primary one has any."""
     drawn = [
         (metric.role is Role.PRIMARY, series)
         for metric in metrics
         for comparison in metric.comparisons
-        if (series := series_of(_minus(metric, comparison), comparison, figures_of(metric)))
+        if (series := series_of(_minus(metric, comparison, names), comparison, figures_of(metric)))
     ]
     first = tuple(series for is_primary, series in drawn if is_primary)
     others = tuple(series for is_primary, series in drawn if not is_primary)
     return (first, others) if first else (others, ())
 
 
-def _minus(metric: MetricResult, comparison: Comparison) -> str:
-    return f"{_name(metric, comparison)} minus control"
+def _minus(metric: MetricResult, comparison: Comparison, names: Mapping[str, str]) -> str:
+    return f"{_name(metric, comparison, names)} minus control"
 
 
-def _name(metric: MetricResult, comparison: Comparison) -> str:
+def _name(metric: MetricResult, comparison: Comparison, names: Mapping[str, str]) -> str:
     segment = "" if comparison.segment is None else f", {comparison.segment}"
-    return f"{metric.name}{segment}: {comparison.variant}"
+    return f"{metric.name}{segment}: {names.get(comparison.variant, comparison.variant)}"
 
 
-def _all_figures(metrics: Sequence[MetricResult]) -> Iterator[AllFigures]:
+def _all_figures(metrics: Sequence[MetricResult], names: Mapping[str, str]) -> Iterator[AllFigures]:
     for metric in metrics:
         arms = {(arm.variant, arm.segment): arm for arm in metric.arms}
         for each in metric.comparisons:
             facts = facts_of(metric, each, arms[each.variant, each.segment], figures_of(metric))
             told = tuple(Fact(fact.name, typeset(fact.text)) for fact in facts)
-            yield AllFigures(_name(metric, each), told)
+            yield AllFigures(_name(metric, each, names), told)
 
 
 def _notices(findings: Sequence[Finding], severities: Sequence[Severity]) -> tuple[Notices, ...]:

@@ -1,7 +1,7 @@
 """A result for the terminal: the verdict, the table, the intervals drawn, and what to know."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import click
@@ -13,7 +13,10 @@ from fairlot.cli.reporting.words import (
     VERDICTS,
     Reading,
     by_severity,
+    common_text,
+    difference_text,
     excluded_text,
+    footnotes,
     in_order,
     lift_text,
     method_text,
@@ -24,12 +27,20 @@ from fairlot.cli.reporting.words import (
     srm_text,
     title_of,
     total_excluded,
+    variant_names,
     when_text,
     who_counts,
 )
 from fairlot.manifest.problems import printable
 from fairlot.stats.findings import Severity
-from fairlot.stats.results import ArmValue, Comparison, ExperimentResult, MetricResult, VerdictKind
+from fairlot.stats.results import (
+    ArmSummary,
+    ArmValue,
+    Comparison,
+    ExperimentResult,
+    MetricResult,
+    VerdictKind,
+)
 
 NARROWEST: Final = 60
 _VERDICT_COLOURS: Final = {
@@ -56,11 +67,11 @@ _BETWEEN: Final = "  "
 
 
 class _Row(NamedTuple):
-    """`gate`: why there is no conclusion."""
+    """`below`: why there is no conclusion, or what all looks have in common."""
 
     cells: tuple[str, ...]
     reading: Reading | None
-    gate: str = ""
+    below: str = ""
 
 
 class ReportStyle:
@@ -114,9 +125,13 @@ def _metrics(result: ExperimentResult, style: ReportStyle) -> Iterator[str]:
     metrics = in_order(result.metrics)
     if not metrics:
         return
-    tables = [_rows(result, metric, with_lifts=True) for metric in metrics]
+    names = variant_names(result)
+    tables = [_rows(result, metric, names, with_lifts=True) for metric in metrics]
     if _width(tables) > style.width:
-        tables = [_rows(result, metric, with_lifts=False) for metric in metrics]
+        tables = [_rows(result, metric, names, with_lifts=False) for metric in metrics]
+    if _width(tables) > style.width:
+        names = {key: key for key in names}
+        tables = [_rows(result, metric, names, with_lifts=False) for metric in metrics]
     widths = _widths(tables)
     for number, (metric, rows) in enumerate(zip(metrics, tables, strict=True)):
         title = style.paint(printable(metric.name), bold=True)
@@ -125,9 +140,10 @@ def _metrics(result: ExperimentResult, style: ReportStyle) -> Iterator[str]:
             lines.append(_aligned(_HEADS, widths))
         for row in rows:
             lines.append(_painted(_aligned(row.cells, widths), row, style))
-            lines += [style.wrapped(row.gate, "    ")] if row.gate else []
+            lines += [style.wrapped(row.below, "    ")] if row.below else []
         yield "\n".join(lines)
-    yield drawn_intervals(metrics, style.width, style.strokes)
+    yield "\n".join(map(style.wrapped, footnotes(result)))
+    yield drawn_intervals(metrics, names, style.width, style.strokes)
 
 
 def _widths(tables: Sequence[Sequence[_Row]]) -> list[int]:
@@ -140,36 +156,39 @@ def _width(tables: Sequence[Sequence[_Row]]) -> int:
     return sum(widths) + len(_BETWEEN) * (len(widths) - 1)
 
 
-def _rows(result: ExperimentResult, metric: MetricResult, *, with_lifts: bool) -> list[_Row]:
+def _rows(
+    result: ExperimentResult, metric: MetricResult, names: Mapping[str, str], *, with_lifts: bool
+) -> list[_Row]:
     figures = figures_of(metric)
     compared = {(each.variant, each.segment): each for each in metric.comparisons}
     found = []
     for arm in metric.arms:
         comparison = compared.get((arm.variant, arm.segment))
         if comparison is None:
-            found.append(_Row((*_of_arm(arm, figures), "", "", "", "", ""), None))
+            found.append(_Row((*_of_arm(arm, names, figures), "", "", "", "", ""), None))
         else:
             reading = reading_of(result, metric, comparison)
             told = reading_text(result, metric, comparison)
             cells = _of_comparison(comparison, figures, told, with_lifts=with_lifts)
-            gate = printable(comparison.gate or "")
-            found.append(_Row((*_of_arm(arm, figures), *cells), reading, gate))
+            below = printable(comparison.gate or "") or common_text(comparison, figures)
+            found.append(_Row((*_of_arm(arm, names, figures), *cells), reading, below))
     return found
 
 
-def _of_arm(arm: ArmValue, figures: Figures) -> tuple[str, ...]:
-    name = f"  {arm.variant}" if arm.segment is None else f"  {arm.variant}, {arm.segment}"
+def _of_arm(arm: ArmValue, names: Mapping[str, str], figures: Figures) -> tuple[str, ...]:
+    name = names.get(arm.variant, arm.variant)
+    told = name if arm.segment is None else f"{name}, {arm.segment}"
     value = "-" if arm.value is None else figures.value(arm.value)
-    return printable(name), count(arm.n), value
+    return printable(f"  {told}"), count(arm.n), value
 
 
 def _of_comparison(
     comparison: Comparison, figures: Figures, told: str, *, with_lifts: bool
 ) -> tuple[str, ...]:
     if comparison.is_gated:
-        return "", "", "", "", told
+        return told, "", "", "", ""
     return (
-        figures.difference(comparison.estimate),
+        difference_text(comparison, figures),
         figures.interval(comparison.interval),
         probability(comparison.p),
         lift_text(comparison.lift, with_interval=with_lifts),
@@ -197,7 +216,7 @@ def _split(result: ExperimentResult, style: ReportStyle) -> str:
     heads = ("", "subjects", "share", "due", "left out")
     rows = [
         (
-            printable(f"  {arm.variant}"),
+            printable(f"  {_full_name(arm)}"),
             count(arm.exposed),
             share(observed_share(arm, result.arms)),
             share(arm.share),
@@ -212,6 +231,10 @@ def _split(result: ExperimentResult, style: ReportStyle) -> str:
         excluded = excluded_text(total_excluded(result.arms))
         lines.append(style.wrapped(printable(f"Left out: {excluded}.")))
     return "\n".join(lines)
+
+
+def _full_name(arm: ArmSummary) -> str:
+    return arm.variant if arm.name in {"", arm.variant} else f"{arm.name} ({arm.variant})"
 
 
 def _findings(

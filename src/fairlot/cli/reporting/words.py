@@ -1,12 +1,13 @@
 """What a result is called, by both reports alike."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from itertools import groupby
 from typing import Final
 
 from fairlot.cli.reporting.figures import (
+    Figures,
     count,
     length_text,
     level,
@@ -83,6 +84,7 @@ _GUARDRAILS: Final = {
     GuardrailState.HARMFUL: Reading.HARMFUL,
     GuardrailState.INCONCLUSIVE: Reading.INCONCLUSIVE,
 }
+ADJUSTED: Final = "*"
 _SEVERITY_ORDER: Final = tuple(SEVERITIES)
 _ROLE_ORDER: Final = tuple(ROLES)
 
@@ -120,6 +122,49 @@ def _deciding(comparison: Comparison) -> Interval:
     """That of all looks where the one of today holds zero."""
     interval, running = comparison.interval, comparison.running
     return running if running is not None and interval.low <= 0 <= interval.high else interval
+
+
+def difference_text(comparison: Comparison, figures: Figures) -> str:
+    """With a mark where it is adjusted, and so is not that of the values beside it."""
+    is_adjusted = comparison.variance_reduction is not None
+    return figures.difference(comparison.estimate) + (ADJUSTED if is_adjusted else "")
+
+
+def common_text(comparison: Comparison, figures: Figures) -> str:
+    """What all looks have in common, where that is less than the interval of this moment."""
+    interval, running = comparison.interval, comparison.running
+    if running is None or comparison.is_gated:
+        return ""
+    low, high = max(interval.low, running.low), min(interval.high, running.high)
+    is_less = figures.interval(Interval(low=low, high=high)) != figures.interval(interval)
+    return f"all looks: {figures.interval(running)}" if is_less else ""
+
+
+def footnotes(result: ExperimentResult) -> Iterator[str]:
+    """What the table does not say: why rows do not add up, and of when its figures are."""
+    shown = [each for metric in result.metrics for each in metric.comparisons if not each.is_gated]
+    taken_off = [each.variance_reduction for each in shown if each.variance_reduction is not None]
+    if taken_off:
+        ends = dict.fromkeys((share(min(taken_off)), share(max(taken_off))))
+        yield (
+            f"{ADJUSTED} Adjusted by CUPED for what subjects did before their exposure, so it is"
+            " not just the difference of the values; that took"
+            f" {' to '.join(ends)} off the variance."
+        )
+    if any(each.running is not None for each in shown):
+        yield (
+            "p is the smallest of all looks, the interval that of this moment; where all looks have"
+            " less in common, that stands with it. Variants differ when either leaves out zero."
+        )
+
+
+def variant_names(result: ExperimentResult) -> dict[str, str]:
+    """By key; of variants with one name the keys."""
+    counts = Counter(arm.name for arm in result.arms)
+    return {
+        arm.variant: arm.name if arm.name and counts[arm.name] == 1 else arm.variant
+        for arm in result.arms
+    }
 
 
 def in_order(metrics: Sequence[MetricResult]) -> list[MetricResult]:
@@ -192,8 +237,13 @@ def srm_text(srm: SrmResult | None) -> str:
     figures = f"p {probability(srm.p)}, by chi-square {probability(srm.chi_square_p)}"
     if srm.p < SRM_BLOCKS:
         return f"The split is not what was drawn: {figures}."
-    if min(srm.p, srm.chi_square_p) < SRM_WARNS:
+    if srm.p < SRM_WARNS:
         return f"The split is unlikely, look at it: {figures}."
+    if srm.chi_square_p < SRM_WARNS:
+        return (
+            f"The split is unlikely by the chi-square, p {probability(srm.chi_square_p)}, which"
+            f" holds at one look only; at every look p is {probability(srm.p)}."
+        )
     return f"The split is as expected: {figures}."
 
 

@@ -4,9 +4,12 @@ from html.parser import HTMLParser
 import pytest
 
 from fairlot.cli.reporting.page import page_of, report_html
-from fairlot.stats.results import ExperimentResult
+from fairlot.stats.results import ExperimentResult, Interval
 from support.results import (
     HOSTILE,
+    a_comparison,
+    a_metric,
+    a_result,
     a_winner,
     blocked,
     hostile,
@@ -84,12 +87,22 @@ def test_page__a_winner__is_told_in_figures_that_do_not_break() -> None:
     page = page_of(a_winner())
     purchase, tickets, revenue, seconds = page.metrics
     row = purchase.rows[1]
-    assert (row.difference, row.interval) == ("+3.1\u202fpp", "+0.8 to +5.4\u202fpp")
+    assert (row.name, row.difference) == ("Continue to delivery", "+3.1\u202fpp*")
+    assert row.interval == "+0.8 to +5.4\u202fpp"
+    assert "took 17.4\u202f% off the variance" in page.notes[0]
+    assert page.notes[0] in "".join(Reader(report_html(a_winner())).texts)
     assert (row.p, row.reading, row.tone) == ("< 0.001", "better", "good")
     assert (tickets.rows[1].reading, tickets.beyond is not None) == ("safe", True)
     assert (revenue.rows[1].tone, seconds.rows[1].tone) == ("plain", "good")
-    assert seconds.rows[1].difference == "\N{MINUS SIGN}1.90"
-    assert [series.title for series in page.series] == ["Purchase: next-step minus control"]
+    assert seconds.rows[1].difference == "\N{MINUS SIGN}1.90*"
+    titles = [series.title for series in page.series]
+    assert titles == ["Purchase: Continue to delivery minus control"]
+
+
+def test_page__all_looks_have_less_in_common__that_stands_with_the_interval() -> None:
+    less = a_comparison(running=Interval(low=0.0101, high=0.05))
+    html = report_html(a_result(a_metric("purchase", less)))
+    assert "all looks: +1.0 to +5.0\u202fpp" in "".join(Reader(html).texts)
 
 
 def test_page__a_winner__lists_all_figures_of_each_comparison() -> None:

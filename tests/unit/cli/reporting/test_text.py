@@ -29,18 +29,38 @@ def test_report_text__a_winner__begins_with_the_verdict_and_its_sentence() -> No
 
 def test_report_text__a_winner__has_each_figure_under_its_head() -> None:
     lines = lines_of(a_winner(), ReportStyle(width=110, colour=False))
-    lift = "+25.7 % (+6.5 to +48.6)"
     start = lines.index("Purchase, primary, within 7 days, 95 % intervals")
-    assert lines[start + 1 : start + 4] == [
-        f"{'':13}subjects   value  difference            interval        p{'':21}lift",
-        "  control       3,204  12.1 %",
-        f"  next-step     3,187  15.2 %     +3.1 pp     +0.8 to +5.4 pp  < 0.001  {lift}  better",
+    ending = "< 0.001  +25.7 %  better"
+    assert lines[start + 1 : start + 5] == [
+        f"{'':24}subjects   value  difference            interval        p{'':5}lift",
+        "  Continue                 3,204  12.1 %",
+        f"  Continue to delivery     3,187  15.2 %    +3.1 pp*     +0.8 to +5.4 pp  {ending}",
+        "",
     ]
 
 
+def test_report_text__adjusted_by_cuped_and_with_looks__says_so_below_the_table() -> None:
+    text = " ".join(report_text(a_winner(), PLAIN).split())
+    assert "* Adjusted by CUPED for what subjects did before their exposure" in text
+    assert "that took 17.4 % off the variance" in text
+    assert "p is the smallest of all looks, the interval that of this moment" in text
+    plain = a_comparison(variance_reduction=None)
+    text = report_text(a_result(a_metric("purchase", plain)), PLAIN)
+    assert "CUPED" not in text
+    assert "smallest of all looks" not in text
+
+
+def test_report_text__variants_of_one_name__are_told_by_their_keys() -> None:
+    result = a_winner()
+    arms = tuple(replace(arm, name="Same") for arm in result.arms)
+    lines = lines_of(replace(result, arms=arms))
+    assert any(line.startswith("  next-step  ") for line in lines)
+    assert any(line.startswith("  Same (next-step)  ") for line in lines)
+
+
 def test_report_text__an_interval__is_drawn_on_a_scale_with_zero_in_the_middle() -> None:
-    """60 wide: 2 of indent, 9 of the name, 2 between, 47 for -0.04 to 0.04. So zero is at place
-    23, -0.02 at 11.5 (rounded to even), 0.01 at 28.75, 0.04 at 46."""
+    """60 wide, too little for names: 2 of indent, 9 of the key, 2 between, 47 for -0.04 to 0.04.
+    So zero is at place 23, -0.02 at 11.5 (rounded to even), 0.01 at 28.75, 0.04 at 46."""
     comparison = a_comparison(estimate=0.01, interval=Interval(low=-0.02, high=0.04))
     lines = lines_of(
         a_result(a_metric("purchase", comparison)), ReportStyle(width=60, colour=False)
@@ -61,6 +81,7 @@ def test_report_text__a_terminal_without_unicode__draws_with_ascii() -> None:
 def test_report_text__80_columns__leaves_out_the_intervals_of_the_lifts() -> None:
     lines = lines_of(a_winner(), ReportStyle(width=80, colour=False))
     assert any("+25.7 %  better" in line for line in lines)
+    assert any(line.startswith("  next-step  ") for line in lines)
     drawn = [line for line in lines if UNICODE.point in line or line.startswith(("WINNER", "Int"))]
     assert max(map(len, drawn)) <= 80
 
@@ -79,6 +100,7 @@ def test_report_text__zero_inside_today_and_outside_of_all_looks__says_what_it_r
     )
     text = report_text(a_result(a_metric("purchase", rests)), PLAIN)
     assert "  better (all looks)" in text
+    assert "\n    all looks: +0.2 to +5.0 pp" in text
 
 
 def test_report_text__blocked__says_why_first_and_concludes_nothing() -> None:
@@ -88,7 +110,7 @@ def test_report_text__blocked__says_why_first_and_concludes_nothing() -> None:
     text = "\n".join(lines)
     assert "better" not in text.replace("less is better", "")
     assert "The split is not what was drawn: p < 0.001, by chi-square < 0.001." in lines
-    assert "  next-step     3,874  44.6 %  50 %        10" in lines
+    assert "  Continue to delivery (next-step)     3,874  44.6 %  50 %        10" in lines
 
 
 def test_report_text__blocked_by_a_guardrail__says_which_is_harmful() -> None:
@@ -123,7 +145,10 @@ def test_report_text__a_split_of_p_0_009__asks_to_look_at_it() -> None:
     """Cookie Cats: the chi-square warns, the anytime-valid p does not."""
     srm = SrmResult(p=0.96, chi_square=6.9024, chi_square_p=0.00860799, p_before_exclusions=0.96)
     text = report_text(replace(a_winner(), srm=srm), PLAIN)
-    assert "The split is unlikely, look at it: p 0.960, by chi-square 0.009." in text
+    told = (
+        "The split is unlikely by the chi-square, p 0.009, which holds at one look only; at every"
+    )
+    assert f"{told} look p is 0.960." in text
 
 
 def test_report_text__a_name_with_an_escape_sequence__is_shown_and_not_obeyed() -> None:
