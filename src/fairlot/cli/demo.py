@@ -156,7 +156,10 @@ def _key_for_the_past(client: ControlClient) -> str:
 def _bring_the_past(shop: Shop, port: int) -> None:
     if shop.past_key is not None:
         url = f"http://{HOST}:{port}/v1/{ORG}/manifest.json"
-        print_note(f"Sending what {VISITORS:,} visitors did in the {DAYS} days before ...")
+        print_note(
+            f"Sending what {VISITORS:,} visitors did in the {DAYS} days before; that is most of the"
+            " work, and takes 15 seconds where nothing else runs ..."
+        )
         with progress("visitors of the past", VISITORS) as advance:
             send_past_visitors(url, shop.past_key, shop.began_ms, advance)
 

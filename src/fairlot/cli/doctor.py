@@ -31,15 +31,13 @@ def doctor(client: ControlClient, experiment: str, org: str, project: str, as_js
     path = project_path(org, project, "experiments", experiment, "doctor")
     found = client.request("GET", path).json
     blocking = [each for each in found["findings"] if each["severity"] == "blocks"]
-    if blocking:
-        if not as_json:
-            _print_diagnosis(found)
-        codes = ", ".join(dict.fromkeys(each["code"] for each in blocking))
-        raise VerdictBlocked(f"{experiment}: no verdict can be given: {codes}", found)
     if as_json:
         print_json(found)
-    else:
-        _print_diagnosis(found)
+        click.get_current_context().exit(1 if blocking else 0)
+    _print_diagnosis(found)
+    if blocking:
+        codes = ", ".join(dict.fromkeys(each["code"] for each in blocking))
+        raise VerdictBlocked(f"{experiment}: no verdict can be given: {codes}")
 
 
 def _print_diagnosis(found: Mapping[str, Any]) -> None:

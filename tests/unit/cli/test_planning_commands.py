@@ -1,6 +1,8 @@
 """`fairlot power` and `fairlot simulate`, on made-up subjects and on recorded ones."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,18 @@ def test_power__as_text__has_weeks_and_what_is_found_after_them(run: Any, data: 
     assert "alpha 0.1, 3 arms, 33% in the control, 1 primary metric(s), plannedSize 10000" in out
     assert "as in the last whole 7 days of these, times --traffic 0.5" in out
     assert "(sequential (at every look), plannedSize 10000):" in out
+
+
+def test_power__the_experiment_has_a_plan__is_planned_by_it(run: Any, data: Path) -> None:
+    written = json.dumps({"method": "fixed", "alpha": 0.1, "plannedSize": 3_000})
+    with closing(sqlite3.connect(data / "fairlot.db")) as store:
+        store.execute("UPDATE experiments SET analysis = ?", [written])
+        store.commit()
+        design = json.loads(run("power", "e", "--data", data, "--json")[1])["design"]
+        store.execute("UPDATE experiments SET analysis = NULL")
+        store.commit()
+    told = design["method"], design["alpha"], design["plannedSize"]
+    assert told == ("fixed", 0.1, 3_000)
 
 
 def test_power__another_planned_size_is_better__says_which_to_set(run: Any, data: Path) -> None:
