@@ -8,10 +8,11 @@ import click
 
 from fairlot.cli.commands import SuggestingGroup
 from fairlot.cli.errors import InvalidArgument
-from fairlot.cli.options import json_option
+from fairlot.cli.options import NumberRange, json_option
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_LARGEST: Final = 1e60
 _NUMBER: Final = re.compile(r"[0-9][0-9_,]*")
 
 
@@ -33,7 +34,7 @@ class WeightedCommand(click.Command):
 
 
 def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[0-9.,]+", text) is not None
+    return re.fullmatch(r"[0-9.,e+]+|nan|inf", text, re.IGNORECASE) is not None
 
 
 def _weights(
@@ -49,7 +50,7 @@ def _weights(
 
 alpha_option = click.option(
     "--alpha",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=NumberRange(0, 1, min_open=True, max_open=True),
     default=0.05,
     show_default=True,
     help="Two-sided; shared out over the arms that are compared with the first one.",
@@ -71,7 +72,7 @@ weights_option = click.option(
 decrease_option = click.option("--decrease", is_flag=True, help="Less is better.")
 margin_option = click.option(
     "--margin",
-    type=click.FloatRange(min=0),
+    type=NumberRange(min=0),
     help="The largest worsening that is tolerated, absolute: is it safe?",
 )
 
@@ -156,15 +157,15 @@ def sequential(looks: int, alpha: float, as_json: bool) -> None:
 
 
 @calc.command("sample-size")
-@click.option("--rate", type=click.FloatRange(0, 1), help="Of the control: plan for a rate.")
+@click.option("--rate", type=NumberRange(0, 1), help="Of the control: plan for a rate.")
 @click.option(
     "--deviation",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     help="Standard deviation of the subjects' values: plan for a mean.",
 )
 @click.option(
     "--effect",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     help="The smallest absolute difference that matters.",
 )
 @click.option(
@@ -174,20 +175,20 @@ def sequential(looks: int, alpha: float, as_json: bool) -> None:
 )
 @click.option(
     "--power",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=NumberRange(0, 1, min_open=True, max_open=True),
     default=0.8,
     show_default=True,
 )
 @click.option("--arms", type=click.IntRange(2, 100), default=2, show_default=True)
 @click.option(
     "--control-share",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=NumberRange(0, 1, min_open=True, max_open=True),
     help="Of all subjects; the other arms share the rest.  [default: all alike]",
 )
 @click.option("--primaries", type=click.IntRange(1, 100), default=1, show_default=True)
 @click.option(
     "--variance-reduction",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=NumberRange(0, 1, max_open=True),
     default=0.0,
     show_default=True,
     help="What CUPED takes off the variance.",
@@ -243,6 +244,8 @@ def _at_least_two(arms: Sequence[str]) -> Sequence[str]:
 def _checked(weights: tuple[float, ...] | None, arms: Sequence[str]) -> tuple[float, ...] | None:
     if weights is not None and len(weights) != len(arms):
         raise InvalidArgument(f"--weights: {len(weights)} for {len(arms)} arms; name one for each")
+    if weights is not None and not all(weight <= _LARGEST for weight in weights):
+        raise InvalidArgument("--weights: write numbers, small ones, as in 50 50")
     if weights is not None and not all(weight > 0 for weight in weights):
         raise InvalidArgument("--weights: an arm without weight has no subjects; leave it out")
     return weights
@@ -264,7 +267,7 @@ def _mean(text: str) -> tuple[float, float, int]:
         value, deviation = (float(part) for part in parts[:2])
     except ValueError:
         value = deviation = float("nan")
-    if len(parts) != 3 or not abs(value) < float("inf") or not 0 <= deviation < float("inf"):
+    if len(parts) != 3 or not abs(value) <= _LARGEST or not 0 <= deviation <= _LARGEST:
         raise InvalidArgument(f"{text}: write MEAN/DEVIATION/SUBJECTS, as in 12.1/4.5/2000")
     return value, deviation, _count(parts[2], text)
 

@@ -37,6 +37,7 @@ _NO_FIGURES: Final = {
 _NO_PLAN: Final = {
     "out_of_range": "a rate cannot move by so much",
     "too_few_subjects": "too few subjects for any effect",
+    "too_many_subjects": "more subjects than there can be",
 }
 _GUARDRAILS: Final = {
     GuardrailState.SAFE: "safe: not worse by more than the margin",

@@ -1,5 +1,6 @@
 """The options that commands share, and the settings that flags override."""
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,20 @@ org_option = click.option("--org", default="default", show_default=True, help="T
 project_option = click.option(
     "--project", default="default", show_default=True, help="The project."
 )
+
+
+class NumberRange(click.FloatRange):
+    """Real numbers that the arithmetic of a method has room for: neither NaN nor infinite."""
+
+    _LARGEST = 1e60
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number) or abs(number) > self._LARGEST:
+            self.fail(f"{value!r} is no number to calculate with", param, ctx)
+        return number
 
 
 def data_option_with(default: str) -> Callable[[Command], Command]:

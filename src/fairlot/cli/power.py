@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fairlot.cli.options import data_option, json_option, org_option, project_option
+from fairlot.cli.options import NumberRange, data_option, json_option, org_option, project_option
 
 if TYPE_CHECKING:
     from fairlot.cli.power_text import Outlook
     from fairlot.stats.planning import Design
 
-_open_share = click.FloatRange(0, 1, min_open=True, max_open=True)
+_open_share = NumberRange(0, 1, min_open=True, max_open=True)
 
 
 @click.command
@@ -20,13 +20,13 @@ _open_share = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.option("--metric", help="Of the experiment.  [default: its first primary one]")
 @click.option(
     "--effect",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     help="The smallest absolute difference that matters.  [default: the metric's minimumEffect]",
 )
-@click.option("--rate", type=click.FloatRange(0, 1), help="Of the control.  [default: as recorded]")
+@click.option("--rate", type=NumberRange(0, 1), help="Of the control.  [default: as recorded]")
 @click.option(
     "--deviation",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     help="Of the subjects' values, for a mean.  [default: as recorded]",
 )
 @click.option("--power", "wanted", type=_open_share, default=0.8, show_default=True)
@@ -41,7 +41,7 @@ _open_share = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.option("--control-share", type=_open_share, help="[default: the experiment's, or alike]")
 @click.option(
     "--traffic",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=NumberRange(0, 1, min_open=True),
     default=1.0,
     show_default=True,
     help="The share of those who came who are to enter.",

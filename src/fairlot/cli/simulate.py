@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from fairlot.cli.commands import SuggestingGroup
-from fairlot.cli.options import data_option, json_option, org_option, project_option
+from fairlot.cli.options import NumberRange, data_option, json_option, org_option, project_option
 
 if TYPE_CHECKING:
     from fairlot.stats.simulation import Rules, Watched
@@ -18,7 +18,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _POPULATIONS: Final = ("normal", "binary", "lognormal", "buyers")
 _METHODS: Final = ("sequential", "group_sequential", "fixed")
 
-_open_share = click.FloatRange(0, 1, min_open=True, max_open=True)
+_open_share = NumberRange(0, 1, min_open=True, max_open=True)
 _OPTIONS: Final = (
     click.argument("experiment", required=False),
     click.option("--metric", help="Of the experiment.  [default: its first primary one]"),
@@ -102,7 +102,7 @@ def aa_command(**given: Any) -> None:
 @simulate.command("effect")
 @click.option(
     "--lift",
-    type=click.FloatRange(-1, 100, min_open=True),
+    type=NumberRange(-1, 100, min_open=True),
     default=0.1,
     show_default=True,
     help="Planted in the treatment: 0.1 is a tenth more.",

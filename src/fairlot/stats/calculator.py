@@ -67,7 +67,7 @@ class Comparison(_Part, frozen=True, kw_only=True):
 
 
 class ArmFigures(_Part, frozen=True, kw_only=True):
-    """`probability_best` and `expected_loss` are among all arms, of rates only."""
+    """`probability_best` and `expected_loss` are among all arms, of rates, if all have subjects."""
 
     n: int
     value: float | None
@@ -127,8 +127,10 @@ Arm = TypeVar("Arm", Rate, MeanTotals)
 
 def of_rates(arms: Sequence[Rate], asked: Asked) -> Calculated:
     """Of rates; the first arm is the control."""
-    best = probabilities_best(arms, asked.direction)
-    losses = expected_losses(arms, asked.direction)
+    found: Sequence[tuple[float | None, float | None]] = [(None, None)] * len(arms)
+    if all(arm.n for arm in arms):
+        best = probabilities_best(arms, asked.direction)
+        found = list(zip(best, expected_losses(arms, asked.direction), strict=True))
     shown = tuple(
         ArmFigures(
             n=arm.n,
@@ -136,7 +138,7 @@ def of_rates(arms: Sequence[Rate], asked: Asked) -> Calculated:
             probability_best=probability,
             expected_loss=loss,
         )
-        for arm, probability, loss in zip(arms, best, losses, strict=True)
+        for arm, (probability, loss) in zip(arms, found, strict=True)
     )
     return _calculated(arms, shown, asked, _rates_compared)
 
@@ -209,10 +211,10 @@ def _rates_compared(
         converted_treatment=treatment.converted,
         n_treatment=treatment.n,
     )
-    bayesian = beta_binomial(control, treatment, asked.direction, alpha)
     effect = effect_of_conversions(totals)
     if effect is NoEffect.NO_SUBJECTS:
-        return _without_figures(index, alpha, effect, bayesian)
+        return _without_figures(index, alpha, effect)
+    bayesian = beta_binomial(control, treatment, asked.direction, alpha)
     small = totals.has_a_small_cell or isinstance(effect, NoEffect)
     score = _figure("newcombe", newcombe(totals, alpha), decides=small)
     if isinstance(effect, NoEffect):
@@ -232,7 +234,7 @@ def _means_compared(
 ) -> Comparison:
     effect = effect_of(_measured(control), _measured(treatment))
     if isinstance(effect, NoEffect):
-        return _without_figures(index, alpha, effect, None)
+        return _without_figures(index, alpha, effect)
     figures = (
         _figure("welch", welch(effect, alpha), decides=True),
         _figure("sequential", confidence_sequence(effect, asked.planned_size, alpha)),
@@ -265,10 +267,8 @@ def _compared(
     )
 
 
-def _without_figures(
-    index: int, alpha: float, reason: NoEffect, bayesian: Bayesian | None
-) -> Comparison:
-    return Comparison(arm=index, alpha=alpha, no_figures_because=reason.value, bayesian=bayesian)
+def _without_figures(index: int, alpha: float, reason: NoEffect) -> Comparison:
+    return Comparison(arm=index, alpha=alpha, no_figures_because=reason.value)
 
 
 def _with_holm(found: Sequence[Comparison]) -> tuple[Comparison, ...]:

@@ -28,6 +28,8 @@ class NoPlan(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     """A rate may neither rise nor fall by so much."""
     TOO_FEW_SUBJECTS = "too_few_subjects"
+    TOO_MANY_SUBJECTS = "too_many_subjects"
+    """A million times a billion would not do."""
     NO_ARRIVALS = "no_arrivals"
 
 
@@ -111,7 +113,10 @@ def size_for_rate(rate: float, effect: float, design: Design) -> Size | NoPlan:
         for other in (rate + effect, rate - effect)
         if 0 <= other <= 1
     ]
-    return max(found, key=lambda size: size.total, default=NoPlan.OUT_OF_RANGE)
+    sizes = [each for each in found if isinstance(each, Size)]
+    if len(sizes) < len(found):
+        return NoPlan.TOO_MANY_SUBJECTS
+    return max(sizes, key=lambda size: size.total, default=NoPlan.OUT_OF_RANGE)
 
 
 def size_for_mean(deviation: float, effect: float, design: Design) -> Size | NoPlan:
@@ -198,7 +203,7 @@ def _total(design: Design, variances: tuple[float, float], effect: float) -> flo
     """Of all arms, not rounded. With an N* of its own a sequential plan takes more, by how far the
     size is from it; its interval still narrows with every subject, so there is one solution."""
     best = _total_of(design.drift, design, variances, effect)
-    if not _has_own_size(design) or best <= 0:
+    if not _has_own_size(design) or not 0 < best <= _LARGEST_SIZE:
         return best
 
     def lacking(total: float) -> float:
@@ -215,10 +220,15 @@ def _total_of(drift: float, design: Design, variances: tuple[float, float], effe
     left = 1 - design.variance_reduction
     deviation = sqrt(left * (variances[0] / control + variances[1] / treatment))
     if not design.is_pooled:
-        return (drift * deviation / effect) ** 2
+        return _squared(drift * deviation / effect)
     null = sqrt(left * variances[0] * (1 / control + 1 / treatment))
     threshold = design.threshold
-    return ((threshold * null + (drift - threshold) * deviation) / effect) ** 2
+    return _squared((threshold * null + (drift - threshold) * deviation) / effect)
+
+
+def _squared(number: float) -> float:
+    """Infinite, where a power of floats would be an error."""
+    return number * number
 
 
 def _has_own_size(design: Design) -> bool:
@@ -234,7 +244,9 @@ def _drift_at(design: Design, total: float) -> float:
     return float(threshold) + float(ndtri(design.power))
 
 
-def _size(design: Design, total: float) -> Size:
+def _size(design: Design, total: float) -> Size | NoPlan:
+    if not total <= _LARGEST_SIZE:
+        return NoPlan.TOO_MANY_SUBJECTS
     # Rounding errors of a hair do not cost a subject; calculators round to the nearest.
     rounded = round if design.is_pooled else ceil
     control, treatment = (max(rounded(total * share * (1 - 1e-12)), 1) for share in design.shares)

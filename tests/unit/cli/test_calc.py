@@ -82,6 +82,7 @@ def test_proportion__an_empty_arm__has_no_figures(calc: Any) -> None:
     code, out, _ = calc("proportion", "0/0", "3/12")
     assert code == 0
     assert "No figures: an arm has no subjects." in out
+    assert "probability" not in out
 
 
 @pytest.mark.parametrize(
@@ -170,6 +171,7 @@ def test_sample_size__of_subjects__what_they_find(calc: Any) -> None:
     assert "too few subjects" in calc("sample-size", "--rate", 0.5, "--subjects", 3)[1]
     assert "cannot move by so much" in calc("sample-size", "--rate", 0.5, "--effect", 0.7)[1]
     assert calc("sample-size", "--deviation", 10, "--subjects", 5_000)[0] == 0
+    assert "more subjects than" in calc("sample-size", "--rate", 0.5, "--effect", "1e-300")[1]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +189,11 @@ def test_sample_size__of_subjects__what_they_find(calc: Any) -> None:
         (("mean", "3/12", "1/2/3"), "3/12: write MEAN/DEVIATION/SUBJECTS"),
         (("mean", "3/-1/9", "1/2/3"), "3/-1/9: write MEAN/DEVIATION/SUBJECTS"),
         (("mean", "inf/1/9", "1/2/3"), "inf/1/9: write MEAN/DEVIATION/SUBJECTS"),
+        (("mean", "1e308/1e308/2000", "-1e308/1e308/2000"), "1e308/1e308/2000: write MEAN"),
+        (("srm", "5", "5", "--weights", "nan", 1), "--weights: write numbers"),
+        (("srm", "5", "5", "--weights", "1e308", "1e308"), "--weights: write numbers"),
+        (("sample-size", "--rate", "nan", "--effect", 1), "'nan' is no number"),
+        (("sample-size", "--rate", 0.1, "--effect", "nan"), "'nan' is no number"),
         (("sample-size", "--effect", 1), "name either --rate or --deviation"),
         (("sample-size", "--rate", 0.1), "name either --effect or --subjects"),
         (("propotion", "1/2"), "did you mean proportion?"),
