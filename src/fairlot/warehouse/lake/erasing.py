@@ -16,7 +16,7 @@ from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.lake.columns import EventKind
 from fairlot.warehouse.lake.layout import has_files, partial_files, partitions_in
 from fairlot.warehouse.lake.locks import writing
-from fairlot.warehouse.lake.readable import damage_of, files_relation, problem_of
+from fairlot.warehouse.lake.readable import damage_of, files_relation, places_in, problem_of
 from fairlot.warehouse.lake.sessions import open_session
 from fairlot.warehouse.lake.writing import put, sync
 
@@ -123,6 +123,7 @@ def _erase_in_file(
         f"SELECT {kind.column_list} FROM {files_relation([path])} AS held WHERE NOT EXISTS"  # noqa: S608
         f" (SELECT 1 FROM meant WHERE ({names}) AND epoch_ms(held.received_at) < meant.until_ms)",
         path,
+        places_in(session, [path]).get(path),
     )
 
 

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fairlot.warehouse.errors import UnusableLogFile
-from fairlot.warehouse.lake.damage import known_damage, note_damage
+from fairlot.warehouse.lake.damage import note_damage
 from fairlot.warehouse.lake.layout import (
     Numbers,
     Partition,
     all_partitions,
+    counting_files,
     files_in,
     numbers_of,
     partial_of,
-    replaced_files,
 )
 from fairlot.warehouse.lake.locks import removing, writing
-from fairlot.warehouse.lake.readable import files_relation, problem_of
+from fairlot.warehouse.lake.readable import files_relation, problems_of
 from fairlot.warehouse.lake.sessions import open_session
 from fairlot.warehouse.lake.writing import put_partial, sync
 
@@ -42,7 +42,6 @@ def join_files(directory: Path, *, now_ms: int, threads: int = 1) -> int:
     for partition in list(all_partitions(directory)):
         with writing(directory) as alone:
             if alone:
-                _remove_replaced(directory, partition)
                 enough = 2 if partition.day < today else _FILES_OF_TODAY
                 joined += _join(directory, partition, enough, threads)
     return joined
@@ -62,34 +61,28 @@ def delete_old_files(directory: Path, *, now_ms: int, days: int) -> int:
 
 
 def _join(directory: Path, partition: Partition, enough: int, threads: int) -> int:
-    damaged = known_damage(directory)
-    files = files_in(directory, partition)
-    if len(files) < enough:
+    paths = files_in(directory, partition)
+    if len(paths) < 2 or (len(paths) < enough and counting_files(paths, paths) == paths):
         return 0
     gone = 0
     with open_session(threads=threads, memory_limit=_MEMORY_LIMIT) as session:
-        for run in _runs(session, partition, files, damaged):
-            gone += _join_run(session, directory, partition, run)
+        problems = problems_of(session, directory, partition.kind, paths)
+        files = counting_files(paths, [path for path in paths if path not in problems])
+        _remove(directory, [path for path in paths if path not in files])
+        if len(files) >= enough:
+            for run in _runs(files, problems):
+                gone += _join_run(session, directory, partition, run)
     return gone
 
 
-def _runs(
-    session: "DuckDBPyConnection",
-    partition: Partition,
-    files: Sequence[Path],
-    damaged: Collection[Path],
-) -> Iterator[list[Path]]:
-    """Neighbours that fit into one file. Between them is none that is damaged, or somebody else's:
-    a name that stands for that one too would hide it."""
+def _runs(files: Sequence[Path], problems: Collection[Path]) -> Iterator[list[Path]]:
+    """Neighbours that fit into one file. Between them is none that cannot be read: a name that
+    stands for that one too would hide it."""
     run: list[Path] = []
     size = 0
     for path in files:
         length = path.stat().st_size
-        sound = (
-            path not in damaged
-            and numbers_of(path) is not None
-            and problem_of(session, partition.kind, [path]) is None
-        )
+        sound = path not in problems
         if not sound or size + length > _JOINED_BYTES:
             yield from [run] if len(run) > 1 else []
             run, size = [], 0
@@ -123,9 +116,8 @@ def _join_run(
     return len(run) - 1
 
 
-def _remove_replaced(directory: Path, partition: Partition) -> None:
-    """What a crash left."""
-    paths = replaced_files(directory, partition)
+def _remove(directory: Path, paths: Sequence[Path]) -> None:
+    """What a crash left of files that another stands for."""
     if paths:
         with removing(directory) as unread:
             for path in paths if unread else ():

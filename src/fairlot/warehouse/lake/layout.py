@@ -15,6 +15,8 @@ from fairlot.warehouse.lake.columns import EventKind
 
 _NAME: Final = re.compile(r"(\d{8})(?:-(\d{8}))?\.parquet", re.ASCII)
 _PARTIAL_SUFFIX: Final = ".partial"
+PLACE_KEY: Final = "fairlot_place"
+"""In the metadata of a file, what it was written as; whatever else has the same is a copy."""
 
 
 class Partition(NamedTuple):
@@ -74,16 +76,19 @@ def all_partitions(directory: Path) -> Iterator[Partition]:
 
 
 def files_in(directory: Path, partition: Partition) -> list[Path]:
-    """The files that count, by name; those that another stands for do not."""
-    paths = sorted(partition.folder(directory).glob("*.parquet"))
-    ranges = [numbers for path in paths if (numbers := numbers_of(path)) is not None]
+    """By name, whatever they are, and those too that another stands for."""
+    return sorted(partition.folder(directory).glob("*.parquet"))
+
+
+def counting_files(paths: Iterable[Path], standing: Iterable[Path]) -> list[Path]:
+    """Without those that one of `standing` stands for."""
+    ranges = [numbers for path in standing if (numbers := numbers_of(path)) is not None]
     return [path for path in paths if not _is_replaced(path, ranges)]
 
 
-def replaced_files(directory: Path, partition: Partition) -> list[Path]:
-    """What a crash left of files that another stands for."""
-    counting = set(files_in(directory, partition))
-    return [each for each in partition.folder(directory).glob("*.parquet") if each not in counting]
+def place_of(path: Path) -> str:
+    """Of a file of the lake: its project, kind, day and name, wherever the lake is."""
+    return "/".join(path.parts[-4:])
 
 
 def numbers_of(path: Path) -> Numbers | None:

@@ -1,17 +1,26 @@
 """The Parquet files of a project that can be read, and why others cannot."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fairlot.warehouse.lake.columns import EventKind, quoted_list
 from fairlot.warehouse.lake.damage import known_damage
-from fairlot.warehouse.lake.layout import files_in, partitions_in
+from fairlot.warehouse.lake.layout import (
+    PLACE_KEY,
+    counting_files,
+    files_in,
+    numbers_of,
+    partitions_in,
+    place_of,
+)
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+_NO_NAME: Final = "no name of the lake's; delete it if it is a copy, or else give it a free number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +34,47 @@ class UnreadableFile:
 def readable_files(
     session: "DuckDBPyConnection", directory: Path, project_id: str, kind: EventKind
 ) -> tuple[dict[date, list[Path]], list[UnreadableFile]]:
-    """By day; and those whose ends say that they are no whole Parquet files with our columns, or of
-    which it is known that they are damaged."""
+    """By day; and those that `problems_of` says something of."""
     by_day = {
         each.day: files_in(directory, each) for each in partitions_in(directory, project_id, kind)
     }
     every = [path for paths in by_day.values() for path in paths]
+    problems = problems_of(session, directory, kind, every)
+    sound = {day: [path for path in paths if path not in problems] for day, paths in by_day.items()}
+    counting = {day: counting_files(paths, paths) for day, paths in sound.items()}
+    return counting, [UnreadableFile(path, each) for path, each in problems.items()]
+
+
+def problems_of(
+    session: "DuckDBPyConnection", directory: Path, kind: EventKind, paths: Collection[Path]
+) -> dict[Path, str]:
+    """Of those that are known to be damaged, that are no whole Parquet files with our columns as
+    far as their ends say, that have no name of the lake's, or that are copies of others."""
     damaged = known_damage(directory)
-    if damaged.keys().isdisjoint(every) and (not every or problem_of(session, kind, every) is None):
-        return by_day, []
-    problems = {path: damaged.get(path) or problem_of(session, kind, [path]) for path in every}
-    sound = {
-        day: [path for path in paths if problems[path] is None] for day, paths in by_day.items()
+    problems = {path: damaged[path] for path in paths if path in damaged}
+    rest = [path for path in paths if path not in problems]
+    if rest and problem_of(session, kind, rest) is not None:
+        found = {path: problem_of(session, kind, [path]) for path in rest}
+        problems |= {path: problem for path, problem in found.items() if problem is not None}
+        rest = [path for path in rest if path not in problems]
+    problems |= {path: _NO_NAME for path in rest if numbers_of(path) is None}
+    copied = {
+        path: f"a copy of {place}; delete it"
+        for path, place in places_in(session, rest).items()
+        if place != place_of(path)
     }
-    return sound, [UnreadableFile(path, each) for path, each in problems.items() if each]
+    return problems | copied
+
+
+def places_in(session: "DuckDBPyConnection", paths: Sequence[Path]) -> dict[Path, str]:
+    """What these files were written as, of those that tell."""
+    if not paths:
+        return {}
+    rows = session.execute(
+        "SELECT file_name, decode(value) FROM"  # noqa: S608 - names of ours
+        f" parquet_kv_metadata({quoted_list(paths)}) WHERE key = '{PLACE_KEY}'::BLOB"
+    ).fetchall()
+    return {Path(name): place for name, place in rows}
 
 
 def problem_of(session: "DuckDBPyConnection", kind: EventKind, paths: Sequence[Path]) -> str | None:

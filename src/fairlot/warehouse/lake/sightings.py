@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from fairlot.warehouse.lake.columns import EventKind
-from fairlot.warehouse.lake.layout import files_in, partitions_in
-from fairlot.warehouse.lake.readable import files_relation, problem_of
+from fairlot.warehouse.lake.layout import counting_files, files_in, partitions_in
+from fairlot.warehouse.lake.readable import files_relation, problems_of
 from fairlot.warehouse.lake.sessions import open_session
 
 _ROWS_AT_ONCE: Final = 1000
@@ -20,12 +20,14 @@ def sizes_of_files(directory: Path, project_id: str, since_ms: int) -> dict[Path
     sizes = {}
     with open_session(threads=1) as session:
         for partition in partitions_in(directory, project_id, EventKind.EXPOSURES, since):
-            for path in files_in(directory, partition):
-                if problem_of(session, EventKind.EXPOSURES, [path]) is None:
-                    row = session.execute(
-                        f"SELECT count(*) FROM {files_relation([path])}"  # noqa: S608 - our text
-                    ).fetchone()
-                    sizes[path] = row[0] if row else 0
+            paths = files_in(directory, partition)
+            problems = problems_of(session, directory, EventKind.EXPOSURES, paths)
+            sound = [path for path in paths if path not in problems]
+            for path in counting_files(sound, sound):
+                row = session.execute(
+                    f"SELECT count(*) FROM {files_relation([path])}"  # noqa: S608 - our text
+                ).fetchone()
+                sizes[path] = row[0] if row else 0
     return sizes
 
 

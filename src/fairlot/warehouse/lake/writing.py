@@ -12,7 +12,14 @@ import msgspec
 from fairlot.events import Event
 from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.lake.columns import EventKind, kind_of, quoted
-from fairlot.warehouse.lake.layout import Numbers, Partition, next_number, partial_of
+from fairlot.warehouse.lake.layout import (
+    PLACE_KEY,
+    Numbers,
+    Partition,
+    next_number,
+    partial_of,
+    place_of,
+)
 from fairlot.warehouse.lake.locks import writing
 from fairlot.warehouse.lake.sessions import open_session
 from fairlot.warehouse.lake.tail import table_of_lines
@@ -80,20 +87,24 @@ def publish(
     return written
 
 
-def put(session: "DuckDBPyConnection", select: str, path: Path) -> None:
-    """Write what a query gives to a file, in place of the one that may be there."""
-    put_partial(session, select, path)
+def put(session: "DuckDBPyConnection", select: str, path: Path, place: str | None = None) -> None:
+    """Write what a query gives to a file, in place of the one that may be there; as a copy of
+    another, if it was written as that."""
+    put_partial(session, select, path, place)
     partial_of(path).replace(path)
     sync(path.parent)
 
 
-def put_partial(session: "DuckDBPyConnection", select: str, path: Path) -> None:
+def put_partial(
+    session: "DuckDBPyConnection", select: str, path: Path, place: str | None = None
+) -> None:
     """All but its name. Raises UnusableLogFile."""
     import duckdb  # slow to import, and few need it
 
     partial = partial_of(path)
+    metadata = f"KV_METADATA {{{PLACE_KEY}: {quoted(place or place_of(path))}}}"
     try:
-        session.execute(f"COPY ({select}) TO {quoted(partial)} ({_OPTIONS})")
+        session.execute(f"COPY ({select}) TO {quoted(partial)} ({_OPTIONS}, {metadata})")
     except duckdb.Error as error:  # whose text may hold what was to be written
         problem = f"cannot be written ({type(error).__name__}); free space on the disk"
         raise UnusableLogFile(path, problem) from error

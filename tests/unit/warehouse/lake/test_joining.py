@@ -59,7 +59,7 @@ def test_join__past_a_damaged_file_and_a_foreign_one__never_hides_them(tmp_path:
         "theirs.parquet",
     ]
     with open_lake(tmp_path, "prj_1") as lake:
-        assert [each.path for each in lake.unreadable] == [paths[2]]
+        assert [each.path for each in lake.unreadable] == [paths[2], foreign]
 
 
 def test_join__large_files__are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,10 @@ import pytest
 
 from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.lake import EventKind, open_lake, write_events
+from fairlot.warehouse.lake.joining import join_files
 from fairlot.warehouse.lake.layout import Numbers
 from fairlot.warehouse.lake.locks import removing
+from fairlot.warehouse.lake.writing import put
 from unit.warehouse.lake.planting import DAY_MS, subjects, write_tail
 from unit.warehouse.records import NOW_MS, conversion, exposure, identity
 
@@ -94,8 +96,9 @@ def test_lake__an_id_of_30_days_ago__counts_once_and_later_again(tmp_path: Path)
 def test_lake__a_file_made_of_several__stands_for_them(tmp_path: Path) -> None:
     (first,) = write_events(tmp_path, [exposure("a")])
     write_events(tmp_path, [exposure("b")])
-    (joined,) = write_events(tmp_path, [exposure("joined")])
-    joined.rename(joined.with_name(Numbers(1, 2).name))
+    with open_lake(tmp_path, "prj_1") as lake:
+        select = "SELECT * REPLACE ('joined' AS subject_id) FROM exposures LIMIT 1"
+        put(lake.connection, select, first.with_name(Numbers(1, 2).name))
     assert subjects(tmp_path) == ["joined"]
     (next_one,) = write_events(tmp_path, [exposure("c")])
     assert (first.name, next_one.name) == ("00000001.parquet", "00000003.parquet")
@@ -115,13 +118,40 @@ def test_lake__a_damaged_file__is_named_and_left_out(tmp_path: Path, damage: byt
 def test_lake__a_file_with_columns_of_another_type__is_left_out(tmp_path: Path) -> None:
     (good,) = write_events(tmp_path, [exposure("a")])
     with open_lake(tmp_path, "prj_1") as lake:
-        other = good.with_name("theirs.parquet")
+        other = good.with_name("00000007.parquet")
         lake.connection.execute(
             f"COPY (SELECT * REPLACE ('noon' AS occurred_at) FROM exposures) TO '{other}'"  # noqa: S608
         )
     with open_lake(tmp_path, "prj_1") as lake:
         assert [each.path for each in lake.unreadable] == [other]
     assert "another type: occurred_at" in lake.unreadable[0].problem
+    assert subjects(tmp_path) == ["a"]
+
+
+def test_lake__copies_of_a_file__are_named_and_left_out(tmp_path: Path) -> None:
+    paths = write_events(tmp_path, [exposure("a"), exposure("b", received_at_ms=NOW_MS + DAY_MS)])
+    copies = [
+        paths[0].with_name("00000001 (copy).parquet"),
+        paths[0].with_name("00000002.parquet"),
+        # by its name it stands for the file that is there
+        paths[1].with_name("00000001-00000009.parquet"),
+    ]
+    for copy in copies:
+        copy.write_bytes(paths[0].read_bytes())
+    join_files(tmp_path, now_ms=NOW_MS + 9 * DAY_MS)
+    with open_lake(tmp_path, "prj_1") as lake:
+        problems = {each.path: each.problem for each in lake.unreadable}
+    assert sorted(problems) == sorted(copies)
+    assert problems[copies[1]].startswith("a copy of project=prj_1/exposures/date=")
+    assert subjects(tmp_path) == ["a", "b"]
+
+
+def test_lake__a_file_of_another_program__is_read_by_its_name(tmp_path: Path) -> None:
+    (path,) = write_events(tmp_path, [exposure("a")])
+    theirs = path.with_name("00000002.parquet")
+    with open_lake(tmp_path, "prj_1") as lake:
+        lake.connection.execute(f"COPY (SELECT * FROM exposures) TO '{theirs}'")  # noqa: S608
+    path.unlink()
     assert subjects(tmp_path) == ["a"]
 
 
