@@ -35,7 +35,7 @@ test: setup ## All tests, with full branch coverage of the engine and the manife
 
 test-spark: setup ## The rules of attribution on a real Spark too (needs Java 17; 1 GB to download)
 	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --inexact --all-extras --group spark
-	@TESTS_SPARK=1 $(BIN)/python -m pytest tests/integration/test_attribution.py $(ARGS)
+	@TESTS_SPARK=1 $(BIN)/python -m pytest -k spark -W "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning" tests/integration/test_attribution.py tests/integration/test_engines_agree.py $(ARGS)
 
 fast: setup ## The tests that need neither a server, a command nor a second
 	@$(BIN)/python -m pytest -n auto --maxprocesses=4 -m "not slow and not postgres" -q --ignore=tests/unit/cli $(ARGS)

@@ -14,10 +14,13 @@ def local_session() -> Iterator[SparkSession]:
     with TemporaryDirectory() as directory, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sockets and files that Spark leaves to the collector
         session = (
-            SparkSession.builder.master("local[1]")
+            SparkSession.builder.master("local[2]")
+            .config("spark.driver.memory", "2g")
+            # the better compiler of Java works for longer than its programs run here
+            .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
             .config("spark.ui.enabled", "false")
-            .config("spark.sql.shuffle.partitions", "1")
-            .config("spark.default.parallelism", "1")
+            .config("spark.sql.shuffle.partitions", "2")
+            .config("spark.default.parallelism", "2")
             .config("spark.sql.adaptive.enabled", "false")
             # compiling a plan takes longer than running it over ten rows
             .config("spark.sql.codegen.wholeStage", "false")

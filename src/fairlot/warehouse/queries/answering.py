@@ -80,7 +80,7 @@ def _text(statements: Iterable[Statement]) -> str:
 
 
 def _fetched(engine: Engine, statement: Statement) -> list[_Row]:
-    return [dict(zip(statement.columns, row, strict=True)) for row in engine.fetch(statement.sql)]
+    return [dict(zip(statement.columns, row, strict=True)) for row in engine.run(statement)]
 
 
 def _group_of(row: _Row) -> tuple[int, int, str, int]:

@@ -19,7 +19,8 @@ class Dialect:
     `millis`: an instant as milliseconds since the epoch; `instant`: the literal of such a number.
     `hashed`: any hash of a text into 63 or 64 bits. `raw`: the JSON of what stands under nested
     names in a JSON object, null without it; `text`: the same of a string as it reads, and in the
-    order of code points.
+    order of code points. `materialized` says of a step that it is computed once, where an engine
+    would else merge it into the step that reads it, and compute it for each row of that.
     """
 
     ibis: str
@@ -30,6 +31,7 @@ class Dialect:
     hashed: Callable[[str], str]
     raw: Callable[[str, Names], str]
     text: Callable[[str, Names], str]
+    materialized: str = ""
 
     def quoted(self, name: str) -> str:
         return f"{self.quote}{name}{self.quote}"
@@ -115,6 +117,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         hashed=lambda text: f"hashtextextended({text}, 0)",
         raw=lambda json, at: f"CAST({_arrows(json, at, '->')} AS TEXT)",
         text=lambda json, at: f'({_arrows(json, at, "->>")}) COLLATE "C"',
+        materialized="MATERIALIZED ",
     ),
     "spark": _SPARK,
     "databricks": _SPARK,

@@ -18,7 +18,7 @@ from fairlot.stats.metrics import Metric, MetricKind
 from fairlot.stats.sufficient import Question, View
 from fairlot.warehouse.queries.days import DAY_MS, offsets_in
 from fairlot.warehouse.queries.measures import Measures, Response
-from fairlot.warehouse.queries.steps import without
+from fairlot.warehouse.queries.steps import Steps, without
 from fairlot.warehouse.queries.subjects import ANALYSED, NOT_HUMAN, decoded, status_of
 
 NO_HISTORY: Final = "f"
@@ -115,7 +115,7 @@ class Grouping:
             return rel >= 0
         return self._is_matured(rel, window_ms)
 
-    def caps(self, totals: Table, counts: Table) -> Table | None:
+    def caps(self, totals: Table, counts: Table, steps: Steps) -> Table | None:
         """One row with a cap for each response that has none yet: `cap0`... by their numbers.
 
         The least total that at least the quantile of the subjects do not exceed. Null when that
@@ -124,15 +124,15 @@ class Grouping:
         found: Table | None = None
         for number, response in enumerate(self._measures.responses):
             if response.cap is not None and response.cap.quantile is not None:
-                one = self._cap(totals, counts, number, response, response.cap.quantile)
+                bounds = self._bounds(counts, response, response.cap.quantile)
+                bounds = steps.step(f"bounds{number}", bounds)
+                one = self._cap(totals, bounds, number, response)
                 found = one if found is None else joined_all(found, one)
         return found
 
-    def _cap(
-        self, totals: Table, counts: Table, number: int, response: Response, quantile: float
-    ) -> Table:
-        window_ms = response.window_ms
-        n = f"n{self._measures.windows.index(window_ms)}"
+    def _bounds(self, counts: Table, response: Response, quantile: float) -> Table:
+        """One row: the first day, and the place of the cap among the totals from above."""
+        n = f"n{self._measures.windows.index(response.window_ms)}"
         analysed = counts.filter(counts.status == ANALYSED)
         first = analysed.agg(first_day=analysed.day.min())
         early = joined_all(analysed, first).filter(lambda row: row.day < row.first_day + _CAP_DAYS)
@@ -140,14 +140,16 @@ class Grouping:
         above = round((1 - quantile) * _MILLIONTHS)
         scaled = size.size * above
         rank = ((scaled - scaled % _MILLIONTHS) / _MILLIONTHS).cast("int64") + 1
-        bounds = size.select("first_day", rank=rank)
+        return size.select("first_day", rank=rank)
+
+    def _cap(self, totals: Table, bounds: Table, number: int, response: Response) -> Table:
         total = totals[self._total(response, "after")]
         rows = totals.select(total=total, day=self.day(totals.rel), rel="rel")
         rows = joined_all(rows, bounds)
         rows = rows.filter(
             (rows.total > 0)
             & (rows.day < rows.first_day + _CAP_DAYS)
-            & self._is_matured(rows.rel, window_ms)
+            & self._is_matured(rows.rel, response.window_ms)
         )
         ranked = rows.mutate(nth=ibis.row_number().over(order_by=rows.total.desc()) + 1)
         return ranked.agg(**{f"cap{number}": ranked.total.max(where=ranked.nth == ranked.rank)})

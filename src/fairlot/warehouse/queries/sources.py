@@ -141,7 +141,7 @@ def _conversion_filter(question: Question, to: Dialect) -> list[str]:
     earliest_ms = question.started_at_ms - COVARIATE_WINDOW_MS
     return [
         f"project_id = {to.string(question.project_id)}",
-        "COALESCE(actor, 'human') = 'human'",
+        "(actor IS NULL OR actor = 'human')",
         *_between(earliest_ms, question.as_of_ms, to),
     ]
 

@@ -64,7 +64,7 @@ def _measured(
     grouping: Grouping, subjects: Subjects, counts: Table, steps: Steps
 ) -> tuple[Table | None, Table]:
     """The caps, if any are to be found, and the totals below them."""
-    caps = grouping.caps(subjects.totals, counts)
+    caps = grouping.caps(subjects.totals, counts, steps)
     caps = None if caps is None else steps.step("caps", caps)
     return caps, steps.step("measured", grouping.capped(subjects.totals, caps))
 

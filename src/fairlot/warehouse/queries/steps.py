@@ -17,10 +17,13 @@ _PREFIX: Final = "fairlot_"
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL, and the names of the columns of its rows."""
+    """The steps by their names in SQL, in the order in which they need each other; the query that
+    reads them; the names of the columns of its rows; and all of it as one query."""
 
-    sql: str
+    steps: Mapping[str, str]
+    last: str
     columns: tuple[str, ...]
+    sql: str
 
 
 def without(rows: Table, *names: str) -> Table:
@@ -55,13 +58,14 @@ class Steps:
 
     def finished(self, rows: Table) -> Statement:
         """The whole query, whose last step gives `rows`."""
+        to = self.dialect
         listed = ", ".join(
-            f"{self.dialect.quoted(name)} AS (\n{sql}\n)" for name, sql in self._definitions.items()
+            f"{to.quoted(name)} AS {to.materialized}(\n{sql}\n)"
+            for name, sql in self._definitions.items()
         )
         last = self._compiled(rows)
-        if last.startswith("WITH "):
-            return Statement(f"WITH {listed}, {last.removeprefix('WITH ')}", rows.columns)
-        return Statement(f"WITH {listed}\n{last}", rows.columns)
+        following = f", {last[5:]}" if last.startswith("WITH ") else f"\n{last}"
+        return Statement(dict(self._definitions), last, rows.columns, f"WITH {listed}{following}")
 
     def _compiled(self, rows: Table) -> str:
         return str(ibis.to_sql(rows, dialect=self.dialect.ibis))

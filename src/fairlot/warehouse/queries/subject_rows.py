@@ -49,7 +49,7 @@ def per_subject(engine: Engine, question: Question) -> SubjectRows:
     subjects = subjects_of(question, measures, steps, may_repeat=engine.may_repeat)
     table = _joined(subjects.exposed, subjects.totals, question, measures)
     statement = steps.finished(table)
-    rows = np.array(_numbers(engine.fetch(statement.sql)), dtype=np.float64)
+    rows = np.array(_numbers(engine.run(statement)), dtype=np.float64)
     rows = rows.reshape(-1, len(statement.columns))
     return _read(dict(zip(statement.columns, rows.T, strict=True)), question, measures)
 
