@@ -127,3 +127,9 @@ def test_plan_markdown__a_thousand_changes__fit_into_a_comment() -> None:
     assert "- and 970 more\n" in written
     assert "metric m49, and 950 more." in written
     assert written.endswith("The fields of 997 more changes do not fit into a comment.\n")
+
+
+def test_plan_markdown__metrics__stand_one_a_line_in_words() -> None:
+    metrics = [{"metric": "ordered", "isPrimary": True}, {"metric": "a|b"}]
+    told = plan_markdown(a_plan(a_change("welcome", FieldChange(path="metrics", after=metrics))))
+    assert "<code>ordered, primary</code><br><code>a&#124;b</code> |" in told

@@ -45,15 +45,16 @@ def _likely(shown: Shown, cause: Cause, given_by: tuple[int, ...], versions: Sto
 
 
 def _other_names(shown: Shown, versions: StoredVersions) -> str:
-    """Which of the names are others, beside those of the version."""
+    """Which of the names are others, beside those of the version; an empty id is none."""
     read = versions.of(shown.version)
     if read.draws is None:
-        return f"it has the experiment id {shown.experiment_id!r}, and {shown.variant_id!r}"
+        return f"no holdout has the ids {shown.experiment_id!r} and {shown.variant_id!r}"
     experiment = read.draws.experiment
     variant = experiment.variant(shown.variant_key)
+    own = variant.id if variant else ""
     beside = (
-        ("experiment id", shown.experiment_id, experiment.id),
-        ("variant id", shown.variant_id, variant.id if variant else ""),
+        ("experiment id", shown.experiment_id or experiment.id, experiment.id),
+        ("variant id", shown.variant_id or own, own),
         ("hash version", shown.hash_version, experiment.hash_version),
     )
     told = [f"{name} {has!r} for {due!r}" for name, has, due in beside if has != due]

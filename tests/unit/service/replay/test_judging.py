@@ -149,7 +149,11 @@ def test_judge__account__its_id_is_hashed_and_not_the_subject() -> None:
 
 
 def test_names__another_variant_id__says_which_name_is_another() -> None:
-    found = Past(ONE, [shown(IN_B, "b", variant_id="var_x")]).replayed("e").disagreements[0]
+    found = (
+        Past(ONE, [shown(IN_B, "b", experiment_id="", variant_id="var_x")])
+        .replayed("e")
+        .disagreements[0]
+    )
     assert found.cause is Cause.OTHER_NAMES
     assert "it has the variant id 'var_x' for 'var_b'; who sent the row" in found.likely
     assert found.given_by == ()
