@@ -145,13 +145,14 @@ def test_replay__without_an_experiment__says_what_to_name(
     assert "fairlot_bucket" in capsys.readouterr().out
 
 
-def test_doctor__log_of_the_shop__nothing_is_found(
+def test_doctor__log_of_the_shop__misses_the_metrics_and_nothing_else(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["doctor", KEY, "--data", str(data)]) == 0
+    assert main(["doctor", KEY, "--data", str(data)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"default/default {KEY}: ")
-    assert lines[1:] == ["Nothing is found."]
+    codes = [line.split(":")[0].split()[-1] for line in lines[1:] if line and line[0] != " "]
+    assert codes == ["metric_not_seen"] * 3 + ["preliminary"]
 
 
 def test_doctor__most_of_an_arm_is_gone__blocks_and_says_what_was_assigned(
@@ -168,7 +169,8 @@ def test_doctor__most_of_an_arm_is_gone__blocks_and_says_what_was_assigned(
     assert main(["doctor", KEY, "--json", "--data", str(copy)]) == 1
     found = json.loads(capsys.readouterr().out)
     codes = {each["code"]: each for each in found["findings"]}
-    assert set(codes) == {"sample_ratio_mismatch", "missing_exposures"}
+    of_the_metrics = {"metric_not_seen", "preliminary"}
+    assert set(codes) - of_the_metrics == {"sample_ratio_mismatch", "missing_exposures"}
     assert codes["missing_exposures"]["evidence"]["missing"][arm] > SUBJECTS // 5
     assert main(["doctor", KEY, "--data", str(copy)]) == 1
     assert "BLOCKS sample_ratio_mismatch: The arms have not the sizes" in capsys.readouterr().out

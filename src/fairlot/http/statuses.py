@@ -28,7 +28,7 @@ from fairlot.service.refusals import (
     StalePlan,
 )
 from fairlot.service.refusals import Refused as ApplyRefused
-from fairlot.service.results import InvalidSegment, NotStarted
+from fairlot.service.results import AsOfBeforeStart, InvalidSegment, NotStarted
 from fairlot.service.results.errors import ResultFailed, UnknownMetric, UnusableMetric
 from fairlot.service.tokens import UnknownToken
 from fairlot.service.versions import UnknownVersion
@@ -78,6 +78,7 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     QueryFailed: 503,
     UnusableQuestion: 400,
     InvalidSegment: 400,
+    AsOfBeforeStart: 400,
     ResultFailed: 503,
     UnusableMetric: 409,
     UnknownMetric: 404,

@@ -29,6 +29,8 @@ class FindingCode(StrEnum):
     NO_EXPOSURES = "no_exposures"
     VARIANT_NOT_SEEN = "variant_not_seen"
     METRIC_NOT_SEEN = "metric_not_seen"
+    EXPOSURES_BEFORE_START = "exposures_before_start"
+    SEGMENT_NOT_SEEN = "segment_not_seen"
     NOVELTY = "novelty"
     IMPLAUSIBLE_LIFT = "implausible_lift"
     PRELIMINARY = "preliminary"

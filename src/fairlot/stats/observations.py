@@ -20,6 +20,7 @@ def observe(sufficient: Sufficient, analysis: Analysis) -> tuple[Finding, ...]:
         *_preliminary(sufficient),
         *_gated(sufficient, analysis),
         *_disagreeing(analysis),
+        *_unseen_segment(sufficient),
     )
 
 
@@ -31,7 +32,7 @@ def _no_exposures(sufficient: Sufficient) -> Finding:
         severity=Severity.BLOCKS,
         summary=f"Nobody was exposed who counts{left_out}.",
         advice="See whether the experiment is served, and whether exposures are recorded: "
-        "`fairlot events --kind exposure`.",
+        "`fairlot events --kind exposures`.",
         evidence={"excluded": excluded},
     )
 
@@ -45,7 +46,7 @@ def _unseen_variants(sufficient: Sufficient) -> Iterator[Finding]:
             code=FindingCode.VARIANT_NOT_SEEN,
             severity=Severity.BLOCKS,
             summary=f"Nobody was exposed to {variant}.",
-            advice="See whether its code records the exposure: `fairlot replay` says what was"
+            advice="See whether its code records the exposure: `fairlot replay KEY` says what was"
             " drawn.",
             variant=variant,
         )
@@ -81,7 +82,7 @@ def _unseen_metric(metric: MetricResult, subjects: int) -> Finding:
         severity=Severity.BLOCKS if is_primary else Severity.WARNS,
         summary=f"{metric.name} is 0 of all {subjects:,} subjects.",
         advice="See whether its events are sent, with this name and for these subject ids: "
-        "`fairlot events --kind conversion`.",
+        "`fairlot events --kind conversions`.",
         evidence={"subjects": subjects},
         metric=metric.key,
     )
@@ -109,7 +110,7 @@ def _gated(sufficient: Sufficient, analysis: Analysis) -> Iterator[Finding]:
                 severity=Severity.WARNS,
                 summary=f"Nothing is concluded yet of {comparison.variant} in"
                 f" {comparison.metric}: {comparison.gate}.",
-                advice="Wait for more subjects; `fairlot power` says how long that takes.",
+                advice="Wait for more subjects; `fairlot power KEY` says how long that takes.",
                 metric=comparison.metric,
                 variant=comparison.variant,
             )
@@ -129,3 +130,15 @@ def _disagreeing(analysis: Analysis) -> Iterator[Finding]:
                     metric=metric.key,
                     variant=comparison.variant,
                 )
+
+
+def _unseen_segment(sufficient: Sufficient) -> Iterator[Finding]:
+    segment = sufficient.question.segment_by
+    if segment is not None and all(row.segment is None for row in sufficient.rows):
+        yield Finding(
+            code=FindingCode.SEGMENT_NOT_SEEN,
+            severity=Severity.WARNS,
+            summary=f"No first exposure has {segment}, so there is nothing to split by.",
+            advice="See how it is spelled in what was recorded:"
+            " `fairlot events --kind exposures --json`.",
+        )

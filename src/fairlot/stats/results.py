@@ -16,6 +16,7 @@ class VerdictKind(StrEnum):
     NO_DIFFERENCE = "no_difference_yet"
     BLOCKED = "blocked"
     PRELIMINARY = "preliminary"
+    BY_SEGMENT = "by_segment"
 
 
 class Method(StrEnum):

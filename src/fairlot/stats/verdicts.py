@@ -144,7 +144,8 @@ class Verdicts:
     def _open(self, judged: Sequence[Judged]) -> Verdict:
         if self.is_split:
             sentence = "By segment there is no verdict: the result of all subjects has it."
-        elif not judged:
+            return Verdict(kind=VerdictKind.BY_SEGMENT, sentence=sentence)
+        if not judged:
             sentence = "No difference yet: there is nothing to compare."
         else:
             sentence = f"No difference yet: {self._told(judged[0])}{_ruled_out(judged[0])}"

@@ -50,3 +50,9 @@ def test_verdict_problems__another_verdict_than_the_visitors_must_lead_to__is_na
     assert verdict_problems([replace(winner, verdict=verdict)]) == [
         "checkout-button: the verdict is blocked, and must be winner"
     ]
+
+
+def test_doctor__nobody_exposed__says_what_blocks_the_verdict(shop: Run) -> None:
+    ran = shop("doctor", "checkout-button")
+    assert ran.code == 1
+    assert "BLOCKS no_exposures: Nobody was exposed who counts." in ran.out

@@ -114,7 +114,7 @@ def test_verdict__so_far__is_preliminary() -> None:
 def test_verdict__by_segment__is_none() -> None:
     asked = question(segment_by="device")
     verdict = told(two_arms(2_000, 2_500, asked=asked))
-    assert verdict.kind is VerdictKind.NO_DIFFERENCE
+    assert verdict.kind is VerdictKind.BY_SEGMENT
     assert verdict.sentence.startswith("By segment there is no verdict")
 
 

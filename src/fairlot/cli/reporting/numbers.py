@@ -30,7 +30,8 @@ def _of_the_verdict(comparison: Comparison, figures: Figures) -> Iterator[Fact]:
     yield Fact(f"{level(comparison.alpha)} interval", interval)
     if comparison.running is not None:
         yield Fact("Common to all looks", figures.interval(comparison.running))
-    yield Fact("p", probability(comparison.p))
+    name = "p" if comparison.p_bh is None else "p, not corrected"
+    yield Fact(name, probability(comparison.p))
     if comparison.p_holm is not None:
         yield Fact("p, Holm", probability(comparison.p_holm))
     if comparison.p_bh is not None:

@@ -36,6 +36,7 @@ from fairlot.cli.reporting.words import (
     Reading,
     by_severity,
     common_text,
+    deciding_p,
     difference_text,
     excluded_text,
     footnotes,
@@ -267,7 +268,7 @@ def _compared(row: ForestRow, comparison: Comparison, figures: Figures, scale: S
         difference=typeset(difference_text(comparison, figures)),
         common=typeset(common_text(comparison, figures)),
         interval=typeset(figures.interval(comparison.interval)),
-        p=probability(comparison.p),
+        p=probability(deciding_p(comparison)),
         strip=strip_of(comparison, scale),
     )
 

@@ -14,6 +14,7 @@ from fairlot.cli.reporting.words import (
     Reading,
     by_severity,
     common_text,
+    deciding_p,
     difference_text,
     excluded_text,
     footnotes,
@@ -49,6 +50,7 @@ _VERDICT_COLOURS: Final = {
     VerdictKind.NO_DIFFERENCE: "cyan",
     VerdictKind.BLOCKED: "magenta",
     VerdictKind.PRELIMINARY: "yellow",
+    VerdictKind.BY_SEGMENT: "cyan",
 }
 _READING_COLOURS: Final = {
     Reading.BETTER: "green",
@@ -190,7 +192,7 @@ def _of_comparison(
     return (
         difference_text(comparison, figures),
         figures.interval(comparison.interval),
-        probability(comparison.p),
+        probability(deciding_p(comparison)),
         lift_text(comparison.lift, with_interval=with_lifts),
         told,
     )

@@ -55,6 +55,7 @@ VERDICTS: Final = {
     VerdictKind.NO_DIFFERENCE: "No difference yet",
     VerdictKind.BLOCKED: "Blocked",
     VerdictKind.PRELIMINARY: "Preliminary",
+    VerdictKind.BY_SEGMENT: "By segment",
 }
 ROLES: Final = {
     Role.PRIMARY: "Primary",
@@ -216,7 +217,14 @@ def metric_line(metric: MetricResult) -> str:
     levels = sorted({each.alpha for each in metric.comparisons}, reverse=True)
     if levels:
         parts.append(f"{' and '.join(map(level, levels))} intervals")
+    if any(each.p_bh is not None for each in metric.comparisons):
+        parts.append("not corrected; p is, by Benjamini and Hochberg")
     return ", ".join(parts)
+
+
+def deciding_p(comparison: Comparison) -> float:
+    """What the word beside it rests on."""
+    return comparison.p if comparison.p_bh is None else comparison.p_bh
 
 
 def lift_text(lift: Lift | None, *, with_interval: bool = True) -> str:

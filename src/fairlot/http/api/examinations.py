@@ -6,24 +6,28 @@ from typing import Final
 from fairlot.http.management import Call, Outcome, read
 from fairlot.http.registry import Answer
 from fairlot.service.actors import Scope
-from fairlot.service.examinations import Diagnosis
+from fairlot.service.examinations import Diagnosis, diagnosis_of
+from fairlot.service.results.questions import Moment
+from fairlot.store.experiments import find_experiment
 
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}/experiments/{key}/doctor"
 _NO_LOG: Final = Path("no-event-log")  # is not there, so it holds nothing
 
 
 def show(call: Call[None]) -> Outcome:
-    # Imported here: numpy, scipy and DuckDB, which decisions do without.
-    from fairlot.service.doctor.asking import examine_stored
-
-    found = examine_stored(
-        call.connection,
-        call.tenant,
-        call.path["key"],
-        call.services.events_dir or _NO_LOG,
-        now_ms=call.now_ms,
+    services, tenant, key = call.services, call.tenant, call.path["key"]
+    result = services.results.result(
+        services.store,
+        tenant,
+        key,
+        services.events_dir or _NO_LOG,
+        Moment(call.now_ms),
+        None,
     )
-    return Outcome(found)
+    row = find_experiment(call.connection, tenant.id, result.experiment)
+    experiment_id = result.experiment if row is None else row.id
+    project = f"{tenant.organization_key}/{tenant.key}"
+    return Outcome(diagnosis_of(result, project, experiment_id))
 
 
 ROUTES: Final = (

@@ -1,6 +1,6 @@
 """What experiments did."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ import msgspec
 from fairlot.http.management import Call, Outcome, read
 from fairlot.http.problems import invalid_fields
 from fairlot.http.registry import Answer, Route
-from fairlot.manifest.instants import read_instant
+from fairlot.manifest.instants import read_instant, write_instant
 from fairlot.manifest.problems import suggestion
 from fairlot.service.actors import Scope
 from fairlot.service.results.errors import UnknownMetric
@@ -101,7 +101,8 @@ def aggregate(call: Call[AggregateQuery]) -> Outcome:
 def _result(
     call: Call[ResultQuery] | Call[AggregateQuery], as_of: str | None, segment: str | None
 ) -> ExperimentResult:
-    moment = Moment(call.now_ms, None if as_of is None else _moment(as_of, call.tenant.time_zone))
+    as_of_ms = None if as_of is None else _moment(as_of, call.tenant.time_zone, call.now_ms)
+    moment = Moment(call.now_ms, as_of_ms)
     services = call.services
     return services.results.result(
         services.store,
@@ -113,17 +114,30 @@ def _result(
     )
 
 
-def _moment(text: str, time_zone: str) -> int:
+def _moment(text: str, time_zone: str, now_ms: int) -> int:
+    """The end of today is yet to come, and is now; anything else to come is refused."""
+    today = datetime.fromtimestamp(now_ms / 1000, ZoneInfo(time_zone)).date()
     try:
-        return end_of_day_ms(date.fromisoformat(text), ZoneInfo(time_zone))
+        day = date.fromisoformat(text)
+        ms = end_of_day_ms(day, ZoneInfo(time_zone))
     except (ValueError, OverflowError):
-        pass
+        ms = _instant(text, today)
+        is_to_come = ms > now_ms
+    else:
+        is_to_come = day > today
+    if is_to_come:
+        now = write_instant(now_ms)
+        raise invalid_fields(f"as_of: {text!r}: is yet to come; it is {now} now")
+    return ms
+
+
+def _instant(text: str, today: date) -> int:
     try:
         return read_instant(text)
     except ValueError:
-        today = datetime.now(UTC).date().isoformat()
         raise invalid_fields(
-            f"as_of: {text!r}: write a day, as in {today}, or an RFC 3339 instant with its offset"
+            f"as_of: {text!r}: write a day, as in {today.isoformat()}, or an RFC 3339 instant"
+            " with its offset"
         ) from None
 
 
@@ -137,14 +151,19 @@ def _rows(result: ExperimentResult, metric: MetricResult) -> tuple[AggregateRow,
             subjects=values[arm.variant].n,
             conversions=values[arm.variant].converted,
             value=values[arm.variant].value,
-            sum=_sum(values[arm.variant], metric),
+            sum=total_of(values[arm.variant], metric),
         )
         for arm in result.arms
     )
 
 
-def _sum(arm: ArmValue, metric: MetricResult) -> float | None:
-    return arm.value * arm.n if arm.value is not None and metric.kind in _SUMMED else None
+def total_of(arm: ArmValue, metric: MetricResult) -> float | None:
+    """What is counted is whole, but for a cap that is not."""
+    if arm.value is None or metric.kind not in _SUMMED:
+        return None
+    total = arm.value * arm.n
+    is_counted = metric.kind is not MetricKind.SUM and float(metric.cap or 0).is_integer()
+    return float(round(total)) if is_counted else total
 
 
 ROUTES: Final[tuple[Route, ...]] = (

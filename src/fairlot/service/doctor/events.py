@@ -80,6 +80,23 @@ def public_exposures(case: Case) -> tuple[int, int]:
     return int(count), int(public)
 
 
+def exposures_before_start(case: Case) -> tuple[int, int]:
+    """How many there are, and when the first was."""
+    to = dialect_named(case.engine.dialect)
+    question = case.question
+    where = [
+        f"project_id = {to.string(question.project_id)}",
+        "COALESCE(actor, 'human') = 'human'",
+        *of_experiment(question, to),
+        f"occurred_at < {to.instant(question.started_at_ms)}",
+    ]
+    ((count, first_ms),) = case.engine.fetch(
+        f"SELECT COUNT(*), MIN({to.millis('occurred_at')}) FROM exposures"  # noqa: S608
+        f" WHERE {' AND '.join(where)}"
+    )
+    return int(count), int(first_ms or 0)
+
+
 def exposed_units(case: Case) -> dict[str, int]:
     """How many units were exposed to each variant that they had drawn."""
     to = dialect_named(case.engine.dialect)

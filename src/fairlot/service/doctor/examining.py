@@ -18,7 +18,7 @@ from fairlot.service.doctor.exclusions import (
 )
 from fairlot.service.doctor.phases import check_phases
 from fairlot.service.doctor.sample_ratio import check_sample_ratio
-from fairlot.service.doctor.timing import check_clocks, check_order
+from fairlot.service.doctor.timing import check_clocks, check_order, check_start
 from fairlot.service.doctor.values import check_received
 from fairlot.stats.findings import Finding, Severity
 from fairlot.stats.sufficient import Question, Sufficient
@@ -30,6 +30,7 @@ _CHECKS: Final[tuple[Callable[[Case], Iterable[Finding]], ...]] = (
     check_several_variants,
     check_switched,
     check_unknown_variants,
+    check_start,
     check_order,
     check_missing_exposures,
     check_lost_events,
@@ -51,8 +52,7 @@ def examine(
 ) -> tuple[Finding, ...]:
     """What is wrong with an experiment that was asked about, the worst first.
 
-    `sufficient` is the answer to `question`; the engine is asked for evidence. Nothing is found
-    where nobody was exposed. Raises QueryFailed.
+    `sufficient` is the answer to `question`; the engine is asked for evidence. Raises QueryFailed.
     """
     case = Case(engine, question, sufficient, circumstances)
     found = [finding for check in _CHECKS for finding in check(case)]

@@ -3,14 +3,38 @@
 from collections.abc import Iterator
 from typing import Final
 
+from fairlot.manifest.instants import write_instant
 from fairlot.service.doctor.case import Case, percent
-from fairlot.service.doctor.events import HISTORY_MS, HOUR_MS, event_names, order_by_name
+from fairlot.service.doctor.events import (
+    HISTORY_MS,
+    HOUR_MS,
+    event_names,
+    exposures_before_start,
+    order_by_name,
+)
 from fairlot.stats.findings import Finding, FindingCode, Severity
 
 _FEWEST: Final = 20
 _SHARE: Final = 0.1
 _TIMES_USUAL: Final = 5.0
 _SKEWED: Final = 0.01
+
+
+def check_start(case: Case) -> Iterator[Finding]:
+    count, first_ms = exposures_before_start(case)
+    if not count:
+        return
+    first, start = write_instant(first_ms), write_instant(case.question.started_at_ms)
+    yield Finding(
+        code=FindingCode.EXPOSURES_BEFORE_START,
+        severity=Severity.WARNS,
+        summary=f"{count:,} exposures lie before the start ({start}), the earliest at {first}: they"
+        " do not count.",
+        advice="Where they are the history of this experiment, write their beginning into its file,"
+        f' `schedule: {{start: "{first}"}}`, and apply it: results count from there. Where they are'
+        " not, see whether the clock of who sends is right, and whose key they name.",
+        evidence={"exposures": count, "earliest": first, "start": start},
+    )
 
 
 def check_order(case: Case) -> Iterator[Finding]:

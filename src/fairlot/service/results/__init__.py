@@ -1,5 +1,11 @@
 """From a stored experiment to its result."""
 
-from fairlot.service.results.questions import InvalidSegment, NotStarted, question_of, study_of
+from fairlot.service.results.questions import (
+    AsOfBeforeStart,
+    InvalidSegment,
+    NotStarted,
+    question_of,
+    study_of,
+)
 
-__all__ = ["InvalidSegment", "NotStarted", "question_of", "study_of"]
+__all__ = ["AsOfBeforeStart", "InvalidSegment", "NotStarted", "question_of", "study_of"]

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from fairlot.engine import Unit
+from fairlot.engine import Experiment, Unit
 from fairlot.engine.errors import FairlotError
 from fairlot.manifest import experiment_from_json
 from fairlot.manifest.definitions import DocumentKind, HoldoutDefinition, definition_from_json
+from fairlot.manifest.instants import write_instant
 from fairlot.service.questions import UnknownExperiment
 from fairlot.service.results.measured import metric_definitions, metric_of, metrics_of
 from fairlot.service.results.phases import (
@@ -31,8 +32,10 @@ from fairlot.store.revisions import ended_at_ms
 from fairlot.store.tenants import ProjectRow
 
 HOLDOUT: Final = "holdout"
+PROPERTIES: Final = "properties."
 _SEGMENT: Final = re.compile(r"device|source|properties\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _MAX_SEGMENT_CHARS: Final = 200
+_LONGEST_HISTORY_MS: Final = 20 * 366 * 86_400_000
 
 
 class NotStarted(FairlotError):
@@ -50,9 +53,21 @@ class InvalidSegment(FairlotError):
 
     def __init__(self, segment: str) -> None:
         self.segment = segment
+        meant = f"{PROPERTIES}{segment}"
+        text = "write device, source, or properties. and the name of a property of exposures"
+        if is_segment(meant):
+            text += f": did you mean {meant}?"
+        super().__init__(f"segment: {segment!r}: {text}")
+
+
+class AsOfBeforeStart(FairlotError):
+    code = "as_of_before_start"
+
+    def __init__(self, as_of_ms: int, started_at_ms: int) -> None:
+        self.as_of_ms = as_of_ms
         super().__init__(
-            f"segment: {segment!r}: write device, source, or properties. and the name of a property"
-            " of exposures"
+            f"as_of: {write_instant(as_of_ms)}: it started at {write_instant(started_at_ms)}; ask"
+            " about a moment after that"
         )
 
 
@@ -70,14 +85,17 @@ class Study:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """`as_of_ms` None is now."""
+    """`as_of_ms` None is now; so is one that is yet to come."""
 
     now_ms: int
     as_of_ms: int | None = None
 
-    @property
-    def ms(self) -> int:
-        return self.now_ms if self.as_of_ms is None else min(self.as_of_ms, self.now_ms)
+    def since(self, started_at_ms: int) -> int:
+        """The moment to answer as of. Raises AsOfBeforeStart."""
+        if self.as_of_ms is not None and self.as_of_ms <= started_at_ms:
+            raise AsOfBeforeStart(self.as_of_ms, started_at_ms)
+        ms = self.now_ms if self.as_of_ms is None else min(self.as_of_ms, self.now_ms)
+        return max(ms, started_at_ms + 1)
 
 
 def question_of(
@@ -89,7 +107,7 @@ def question_of(
     as_of_ms: int | None = None,
     segment_by: str | None = None,
 ) -> Question:
-    """Raises UnknownExperiment, NotStarted or InvalidSegment."""
+    """Raises UnknownExperiment, NotStarted, AsOfBeforeStart or InvalidSegment."""
     moment = Moment(now_ms, as_of_ms)
     return study_of(connection, tenant, key, moment, segment_by=segment_by).question
 
@@ -103,8 +121,8 @@ def study_of(
     segment_by: str | None = None,
 ) -> Study:
     """Of an experiment, or by the key `holdout` of what all of them together are worth. Raises
-    UnknownExperiment, NotStarted or InvalidSegment."""
-    if segment_by is not None and not _is_segment(segment_by):
+    UnknownExperiment, NotStarted, AsOfBeforeStart or InvalidSegment."""
+    if segment_by is not None and not is_segment(segment_by):
         raise InvalidSegment(segment_by)
     row = find_experiment(connection, tenant.id, key)
     if row is not None and row.deleted_at_ms is None:
@@ -130,7 +148,7 @@ def plan_of(written: Mapping[str, Any] | None) -> AnalysisPlan:
     )
 
 
-def _is_segment(segment: str) -> bool:
+def is_segment(segment: str) -> bool:
     return len(segment) <= _MAX_SEGMENT_CHARS and _SEGMENT.fullmatch(segment) is not None
 
 
@@ -144,9 +162,10 @@ def _study_of_experiment(
     if row.started_at_ms is None:
         raise NotStarted(row.key, row.status)
     experiment = experiment_from_json(row.document)
+    started_ms = _start_of(experiment, row.started_at_ms)
     metrics = metrics_of(connection, tenant.id, row.metrics)
     ended_ms = ended_at_ms(connection, tenant.id, row.key)
-    as_of_ms = max(moment.ms, row.started_at_ms + 1)
+    as_of_ms = moment.since(started_ms)
     if ended_ms is not None:
         as_of_ms = min(as_of_ms, ended_ms + max((each.window_ms for each in metrics), default=0))
     question = Question(
@@ -155,7 +174,7 @@ def _study_of_experiment(
         experiment_key=row.key,
         phases=_phases_of(connection, tenant, row),
         metrics=metrics,
-        started_at_ms=row.started_at_ms,
+        started_at_ms=started_ms,
         as_of_ms=as_of_ms,
         time_zone=tenant.time_zone,
         view=View.MATURED,
@@ -166,6 +185,15 @@ def _study_of_experiment(
     )
     names = {variant.key: variant.name or variant.key for variant in experiment.variants}
     return Study(question, plan_of(row.analysis), experiment.name or row.key, names, row.id)
+
+
+def _start_of(experiment: Experiment, started_at_ms: int) -> int:
+    """The schedule may lie before the first start: so history is taken in that was recorded
+    elsewhere."""
+    written_ms = None if experiment.schedule is None else experiment.schedule.start_ms
+    if written_ms is None or written_ms >= started_at_ms:
+        return started_at_ms
+    return max(written_ms, started_at_ms - _LONGEST_HISTORY_MS)
 
 
 def _phases_of(connection: Connection, tenant: ProjectRow, row: ExperimentRow) -> tuple[Phase, ...]:
@@ -209,7 +237,7 @@ def _study_of_holdout(
         phases=versions.phases_of_holdout(definition.key, definition.rate_bp),
         metrics=tuple(metric_of(each, Role.PRIMARY) for each in measured),
         started_at_ms=created_at_ms,
-        as_of_ms=max(moment.ms, created_at_ms + 1),
+        as_of_ms=moment.since(created_at_ms),
         time_zone=tenant.time_zone,
         segment_by=segment_by,
     )

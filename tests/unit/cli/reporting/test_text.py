@@ -58,6 +58,17 @@ def test_report_text__variants_of_one_name__are_told_by_their_keys() -> None:
     assert any(line.startswith("  Same (next-step)  ") for line in lines)
 
 
+def test_report_text__beside_the_primary__prints_the_corrected_p_by_which_it_is_read() -> None:
+    metrics = [
+        replace(each, comparisons=(replace(each.comparisons[0], p=0.03, p_bh=0.06),))
+        for each in a_winner().metrics
+        if each.key == "revenue"
+    ]
+    text = report_text(replace(a_winner(), metrics=tuple(metrics)), PLAIN)
+    assert "95 % intervals, not corrected; p is, by Benjamini and Hochberg" in text
+    assert "0.060" in text and "0.030" not in text
+
+
 def test_report_text__an_interval__is_drawn_on_a_scale_with_zero_in_the_middle() -> None:
     """60 wide, too little for names: 2 of indent, 9 of the key, 2 between, 47 for -0.04 to 0.04.
     So zero is at place 23, -0.02 at 11.5 (rounded to even), 0.01 at 28.75, 0.04 at 46."""

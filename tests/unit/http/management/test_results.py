@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from fairlot.http.api.results import total_of
+from fairlot.stats.metrics import MetricKind
+from fairlot.stats.results import ArmValue
 from fairlot.store.experiments import find_experiment
 from fairlot.warehouse.lake import write_events
 from support.applying import apply_texts, tenant_of
 from support.control import ControlBench, control_bench
+from support.results import a_metric
 from support.serving import NOW_MS
 from support.two_arms import DAY_MS, Place, arm
 
@@ -67,15 +71,31 @@ def test_results__as_of_a_day__count_to_its_end(bench: ControlBench) -> None:
     assert [arm["exposed"] for arm in found["arms"]] == [300, 300]
     assert found["asOfMs"] == MIDNIGHT_MS + 3 * DAY_MS
     assert result(bench, "?as_of=2023-11-18T00:00:00Z")["arms"] == found["arms"]
-    before = result(bench, "?as_of=2023-01-01")
-    assert before["verdict"]["reasons"] == ["no_exposures"]
+    today = result(bench, "?as_of=2023-12-14")
+    assert today["asOfMs"] == NOW_MS + 30 * DAY_MS
 
 
 def test_results__by_segment__are_without_a_verdict(bench: ControlBench) -> None:
     found = result(bench, "?segment=device")
     segments = [each["segment"] for each in found["metrics"][0]["comparisons"]]
     assert segments == ["desktop", "mobile"]
-    assert found["verdict"]["sentence"].startswith("By segment")
+    assert found["verdict"]["kind"] == "by_segment"
+    nobody_has_it = result(bench, "?segment=properties.nosuch")
+    assert [each["code"] for each in nobody_has_it["findings"]] == ["segment_not_seen"]
+
+
+def test_doctor__of_an_experiment__has_all_findings_of_its_result(bench: ControlBench) -> None:
+    found = bench.get(f"{PATH}/doctor", "reader").json
+    assert (found["experiment"], found["exposed"]) == ("hero", {"a": 500, "b": 500})
+    assert found["findings"] == result(bench)["findings"]
+
+
+def test_aggregate__of_counts__is_whole() -> None:
+    """1 / 49 * 49 is 0.9999999999999999."""
+    arm = ArmValue(variant="a", n=49, value=1 / 49, converted=1, capped=0)
+    metric = a_metric(kind=MetricKind.COUNT)
+    assert total_of(arm, metric) == 1
+    assert total_of(arm, a_metric(kind=MetricKind.SUM)) == 1 / 49 * 49
 
 
 def test_aggregate__of_a_metric__is_a_row_a_variant(bench: ControlBench) -> None:
@@ -99,6 +119,19 @@ def test_aggregate__of_a_metric__is_a_row_a_variant(bench: ControlBench) -> None
     ("path", "status", "code", "words"),
     [
         ("hero/results?as_of=yesterday", 400, "invalid_fields", "write a day, as in"),
+        (
+            "hero/results?as_of=2023-12-15",
+            400,
+            "invalid_fields",
+            "is yet to come; it is",
+        ),
+        (
+            "hero/results?as_of=2023-01-01",
+            400,
+            "as_of_before_start",
+            "it started at 2023-11-14T22:13:20.000Z",
+        ),
+        ("hero/results?segment=plan", 400, "invalid_segment", "did you mean properties.plan?"),
         ("hero/results?segment=url", 400, "invalid_segment", "write device, source"),
         ("heros/results", 404, "unknown_experiment", "did you mean hero?"),
         ("draft/results", 409, "not_started", "start it first"),

@@ -133,6 +133,17 @@ def test_findings__as_json__hold_all_that_they_say() -> None:
     assert msgspec.json.decode(msgspec.json.encode(finding))["evidence"]["exposed"]["a"] > 0
 
 
+def test_start__exposures_before_it__are_counted_and_the_first_is_named() -> None:
+    found = patients(30, 400)
+    for number, each in enumerate(found[:7]):
+        each.at_ms = START_MS - (number + 1) * DAY_MS
+    finding = one_of(examined(found), FindingCode.EXPOSURES_BEFORE_START)
+    first = "2026-09-14T14:13:20.000Z"  # a week before 1,790,000,000
+    assert finding.severity is Severity.WARNS
+    assert finding.evidence["exposures"] == 7 and finding.evidence["earliest"] == first
+    assert f'schedule: {{start: "{first}"}}' in finding.advice
+
+
 def test_order__exposures_are_recorded_after_the_purchase__warns() -> None:
     found = patients(30)
     for each in found[:200]:

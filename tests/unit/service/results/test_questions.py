@@ -152,6 +152,15 @@ def test_study__of_an_experiment__has_its_plan_and_its_names(store: Store, apply
     assert plan_of(None) == AnalysisPlan()
 
 
+def test_question__schedule_before_the_first_start__begins_there(
+    store: Store, apply: Apply
+) -> None:
+    apply(hero('schedule: {start: "2026-11-01T00:00:00Z"}'))
+    assert asked(store, now_ms=NOW_MS + DAY_MS).started_at_ms == 1_793_491_200_000
+    apply_texts(store, hero('schedule: {start: "2026-12-01T00:00:00Z"}'), now_ms=NOW_MS + 1)
+    assert asked(store, now_ms=NOW_MS + DAY_MS).started_at_ms == NOW_MS
+
+
 def test_question__of_what_is_not_there__names_the_nearest(store: Store, apply: Apply) -> None:
     apply(hero())
     with pytest.raises(UnknownExperiment, match="did you mean hero"):

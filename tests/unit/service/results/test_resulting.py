@@ -231,7 +231,7 @@ def test_result__by_segment__has_a_row_each_and_no_verdict(bench: Bench) -> None
     bench.arms((600, 240), (600, 360))
     result = bench.result(segment_by="device")
     assert [each.segment for each in result.metrics[0].comparisons] == ["desktop", "mobile"]
-    assert result.verdict.kind is VerdictKind.NO_DIFFERENCE
+    assert result.verdict.kind is VerdictKind.BY_SEGMENT
     assert ("bought", "b") not in bench.fixing().looks()
 
 
