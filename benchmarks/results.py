@@ -38,7 +38,8 @@ START_MS = 1_760_000_000_000
 DAY_MS = 86_400_000
 DAYS = 28
 EXPOSURES = """
-    SELECT 'prj_1' AS project_id, 'exp_1' AS experiment_id, id AS subject_id, id AS unit_id,
+    SELECT 'prj_1' AS project_id, 'exp_1' AS experiment_id, 'banner' AS experiment_key,
+        id AS subject_id, id AS unit_id,
         CASE WHEN hash(s) % 2 = 0 THEN 'control' ELSE 'blue' END AS variant_key,
         5::BIGINT AS manifest_version, CASE WHEN i < {n} THEN 'bucket' ELSE 'sticky' END AS reason,
         make_timestamptz(({start} + (hash(s * 7) % {span})::BIGINT

@@ -34,7 +34,8 @@ EXPOSURES = f"""
             + CASE WHEN i < {SUBJECTS} THEN 0 ELSE 60000 END) * 1000) AS occurred_at,
         occurred_at AS received_at, CASE WHEN hash(s) % 97 = 0 THEN 'bot' ELSE 'human' END AS actor,
         CASE WHEN hash(s) % 89 = 0 THEN 'public' ELSE 'server' END AS trust, NULL AS source,
-        'web' AS sender_id, NULL AS properties, 'exp_1' AS experiment_id, 's' || s AS unit_id,
+        'web' AS sender_id, NULL AS properties, 'exp_1' AS experiment_id,
+        'banner' AS experiment_key, 's' || s AS unit_id,
         CASE WHEN hash(s + (i >= {SUBJECTS} AND s % 50 = 0)::INTEGER) % 2 = 0
             THEN 'control' ELSE 'blue' END AS variant_key,
         1 AS manifest_version, CASE WHEN hash(s) % 61 = 0 THEN 'divert' ELSE 'bucket' END AS reason,
