@@ -286,6 +286,8 @@ def test_aliases__one_step_to_the_first_user__of_exposures_and_conversions(plant
         .exposed("person", "control", HOUR)
         .linked("device", "person", DAY)
         .linked("device", "stranger", 3 * DAY)
+        .linked("device", "anybody", HOUR, trust="public")
+        .linked("device", "crawler", HOUR, actor="bot")
         .did("device", BUY, DAY)
         .did("person", BUY, 2 * DAY)
         .did("user", BUY, DAY)

@@ -29,7 +29,13 @@ ENGINES: Final = (
     show_default=True,
     help="Whose SQL to write.",
 )
+@click.option(
+    "--as-of",
+    metavar="MOMENT",
+    help="A day, up to its end, as in 2026-11-28, or an RFC 3339 instant.  [default: now]",
+)
 @click.option("--segment", metavar="COLUMN", help="Split by device, source or properties.NAME.")
+@click.option("--so-far", is_flag=True, help="Of a result whose view is so_far.")
 @org_option
 @project_option
 @controlled
@@ -38,28 +44,37 @@ def sql(
     client: ControlClient,
     experiment: str,
     engine: str,
+    as_of: str | None,
     segment: str | None,
+    so_far: bool,
     org: str,
     project: str,
     as_json: bool,
 ) -> None:
-    """Print the query behind the result of EXPERIMENT as of now, and run nothing.
+    """Print the query behind the result of EXPERIMENT, and run nothing.
 
     It reads tables exposures, conversions and identities with the public columns of the event log.
     """
     path = project_path(org, project, "experiments", experiment, "sql")
-    found = client.request("GET", path, query={"engine": engine, "segment": segment}).json
+    query = {
+        "engine": engine,
+        "as_of": as_of,
+        "segment": segment,
+        "view": "so_far" if so_far else None,
+    }
+    found = client.request("GET", path, query=query).json
     if as_json:
         print_json(found)
     else:
-        click.echo(_about(experiment, engine))
+        click.echo(_about(experiment, engine, as_of))
         click.echo(found["sql"])
 
 
-def _about(experiment: str, engine: str) -> str:
+def _about(experiment: str, engine: str, as_of: str | None) -> str:
+    moment = "now" if as_of is None else printable(as_of)
     lines = (
-        f"The result of {printable(experiment)} as of now, in the SQL of {engine}: a row for each",
-        "variant and day of first exposure, with what the statistics are made from.",
+        f"The result of {printable(experiment)} as of {moment}, in the SQL of {engine}: a row for",
+        "each variant and day of first exposure, with what the statistics are made from.",
         "Reads the tables exposures, conversions and identities, with the columns of the event",
         "log; an empty one has to be there too (of files: docs/reference/lake.md).",
     )

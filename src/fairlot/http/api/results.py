@@ -22,7 +22,7 @@ from fairlot.stats.results import ArmValue, ExperimentResult, MetricResult
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}/experiments/{key}"
 _NO_LOG: Final = Path("no-event-log")  # is not there, so it holds nothing
 _SUMMED: Final = frozenset({MetricKind.CONVERSION, MetricKind.COUNT, MetricKind.SUM})
-_AsOf = Annotated[
+AsOf = Annotated[
     str,
     msgspec.Meta(
         min_length=1,
@@ -37,7 +37,7 @@ class ResultQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """`segment` splits by `device`, `source` or `properties.` and the name of a property of the
     first exposure; then there is no verdict."""
 
-    as_of: _AsOf | None = None
+    as_of: AsOf | None = None
     segment: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
 
 
@@ -45,7 +45,7 @@ class AggregateQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Of the first metric of the experiment without `metric`."""
 
     metric: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
-    as_of: _AsOf | None = None
+    as_of: AsOf | None = None
 
 
 class AggregateRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -101,7 +101,7 @@ def aggregate(call: Call[AggregateQuery]) -> Outcome:
 def _result(
     call: Call[ResultQuery] | Call[AggregateQuery], as_of: str | None, segment: str | None
 ) -> ExperimentResult:
-    as_of_ms = None if as_of is None else _moment(as_of, call.tenant.time_zone, call.now_ms)
+    as_of_ms = None if as_of is None else moment_of(as_of, call.tenant.time_zone, call.now_ms)
     moment = Moment(call.now_ms, as_of_ms)
     services = call.services
     return services.results.result(
@@ -114,8 +114,8 @@ def _result(
     )
 
 
-def _moment(text: str, time_zone: str, now_ms: int) -> int:
-    """The end of today is yet to come, and is now; anything else to come is refused."""
+def moment_of(text: str, time_zone: str, now_ms: int) -> int:
+    """Of an `AsOf`. The end of today is to come, and is now; what else is to come is refused."""
     today = datetime.fromtimestamp(now_ms / 1000, ZoneInfo(time_zone)).date()
     try:
         day = date.fromisoformat(text)

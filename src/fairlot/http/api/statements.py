@@ -1,24 +1,30 @@
 """The query behind a result, in the SQL of any engine."""
 
+from dataclasses import replace
 from typing import Annotated, Final
 
 import msgspec
 
+from fairlot.http.api.results import AsOf, moment_of
 from fairlot.http.management import Call, Outcome, read
 from fairlot.http.problems import invalid_fields
 from fairlot.http.registry import Answer, Route
 from fairlot.service.actors import Scope
 from fairlot.service.results.questions import question_of
+from fairlot.stats.sufficient import View
 
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}/experiments/{key}/sql"
 
 
 class SqlQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`engine` is one of `duckdb`, `postgres`, `spark`, `databricks`, `bigquery`, `snowflake` and
-    `clickhouse`; `segment` as for results."""
+    `clickhouse`; `as_of` and `segment` as for results. `view` is that of the result: `so_far`
+    counts those too who have not matured."""
 
     engine: Annotated[str, msgspec.Meta(min_length=1, max_length=32)] = "duckdb"
+    as_of: AsOf | None = None
     segment: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    view: View = View.MATURED
 
 
 class WrittenQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -32,23 +38,31 @@ class WrittenQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 def show(call: Call[SqlQuery]) -> Outcome:
     # Imported here: what writes queries takes a second to load.
+    from fairlot.service.results.fixing import fixed_caps
     from fairlot.warehouse.queries import UnknownDialect, sql_of
 
+    tenant, key, asked = call.tenant, call.path["key"], call.asked
+    as_of_ms = None
+    if asked.as_of is not None:
+        as_of_ms = moment_of(asked.as_of, tenant.time_zone, call.now_ms)
     question = question_of(
         call.connection,
-        call.tenant,
-        call.path["key"],
+        tenant,
+        key,
         now_ms=call.now_ms,
-        segment_by=call.asked.segment,
+        as_of_ms=as_of_ms,
+        segment_by=asked.segment,
     )
+    caps = fixed_caps(call.connection, tenant, key)
+    question = replace(question, caps=caps, view=asked.view)
     try:
-        sql = sql_of(question, call.asked.engine)
+        sql = sql_of(question, asked.engine)
     except UnknownDialect as error:
         raise invalid_fields(f"engine: {error}") from None
     return Outcome(
         WrittenQuery(
             experiment=question.experiment_key,
-            engine=call.asked.engine,
+            engine=asked.engine,
             as_of_ms=question.as_of_ms,
             sql=sql,
         )

@@ -25,6 +25,8 @@ from fairlot.store.analyses import (
     read_analysis,
     replace_analysis,
 )
+from fairlot.store.experiments import find_experiment
+from fairlot.store.tenants import ProjectRow
 
 _CAP_DAYS = 7
 
@@ -36,6 +38,13 @@ class FixedAnalysis(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     primaries: tuple[str, ...]
     comparisons: int
     caps: dict[str, float] = {}
+
+
+def fixed_caps(connection: Connection, tenant: ProjectRow, key: str) -> dict[str, float]:
+    """By metric, those of an experiment that are final."""
+    row = find_experiment(connection, tenant.id, key)
+    found = None if row is None else read_analysis(connection, row.id)
+    return {} if found is None else _decoded(found).caps
 
 
 class Fixing:

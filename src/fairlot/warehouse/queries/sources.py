@@ -156,8 +156,11 @@ def _identity_columns(to: Dialect) -> dict[str, Column]:
 
 
 def _identity_filter(question: Question, to: Dialect) -> list[str]:
+    """Who may be anyone links nobody: to be two subjects of two variants leaves both out."""
     return [
         f"project_id = {to.string(question.project_id)}",
+        "COALESCE(trust, 'server') <> 'public'",
+        "COALESCE(actor, 'human') = 'human'",
         f"occurred_at < {to.instant(question.as_of_ms)}",
     ]
 

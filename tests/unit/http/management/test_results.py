@@ -1,5 +1,6 @@
 """The results of experiments, over HTTP."""
 
+import hashlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,13 @@ def result(bench: ControlBench, query: str = "", status: int = 200) -> Any:
     answer = bench.get(f"{PATH}/results{query}", "reader")
     assert answer.status == status, answer.json
     return answer.json
+
+
+@pytest.mark.parametrize("query", ["?as_of=2023-12-10", "?as_of=2023-12-10&segment=device"])
+def test_sql__of_the_same_question__is_what_the_hash_is_of(bench: ControlBench, query: str) -> None:
+    shown = result(bench, query)["querySha256"]
+    sql = bench.get(f"{PATH}/sql{query}", "reader").json["sql"]
+    assert hashlib.sha256(sql.encode()).hexdigest() == shown
 
 
 def test_results__of_an_experiment__begin_with_the_verdict(bench: ControlBench) -> None:
