@@ -152,6 +152,11 @@ def footnotes(result: ExperimentResult) -> Iterator[str]:
             " not just the difference of the values; that took"
             f" {' to '.join(ends)} off the variance."
         )
+    if any(each.p_bh is not None for each in shown):
+        yield (
+            "A corrected p is by Benjamini and Hochberg, over all that decides nothing; the"
+            " intervals beside it are not corrected."
+        )
     if any(each.running is not None for each in shown):
         yield (
             "p is the smallest of all looks, the interval that of this moment; where all looks have"
@@ -217,8 +222,8 @@ def metric_line(metric: MetricResult) -> str:
     levels = sorted({each.alpha for each in metric.comparisons}, reverse=True)
     if levels:
         parts.append(f"{' and '.join(map(level, levels))} intervals")
-    if any(each.p_bh is not None for each in metric.comparisons):
-        parts.append("not corrected; p is, by Benjamini and Hochberg")
+    if any(each.p_bh is not None and not each.is_gated for each in metric.comparisons):
+        parts.append("p corrected")
     return ", ".join(parts)
 
 

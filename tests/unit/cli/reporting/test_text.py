@@ -65,7 +65,8 @@ def test_report_text__beside_the_primary__prints_the_corrected_p_by_which_it_is_
         if each.key == "revenue"
     ]
     text = report_text(replace(a_winner(), metrics=tuple(metrics)), PLAIN)
-    assert "95 % intervals, not corrected; p is, by Benjamini and Hochberg" in text
+    assert "95 % intervals, p corrected\n" in text
+    assert "A corrected p is by Benjamini and Hochberg" in text
     assert "0.060" in text and "0.030" not in text
 
 
