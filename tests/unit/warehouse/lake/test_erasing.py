@@ -136,3 +136,11 @@ def test_erase__a_file_that_cannot_be_written_anew__is_an_error_and_nothing_is_n
 
 def test_erase__of_a_directory_that_is_not_there__has_nothing_to_do(tmp_path: Path) -> None:
     assert is_erased_in_lake(tmp_path / "none", ["del_1"])
+
+
+def test_erase__in_a_copy__is_done_and_it_stays_a_copy(tmp_path: Path) -> None:
+    (path,) = write_events(tmp_path, [exposure(ADA), exposure("bo")])
+    path.with_name("00000002.parquet").write_bytes(path.read_bytes())
+    assert erase(tmp_path)
+    assert subjects(tmp_path) == ["bo"]
+    assert traces_in(tmp_path, ADA) == set()
