@@ -10,6 +10,7 @@ import pytest
 from fairlot import Client
 from fairlot.warehouse.log import read_exposures
 from support.processes import ask, fairlot, free_port, published, serving
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -65,8 +66,7 @@ def test_restore__of_a_backup_made_under_load__is_accepted_by_a_client_that_saw_
             f"http://127.0.0.1:{port}/v1/default/manifest.json",
             on_refresh_error=lambda *told: reports.append(told),
         )
-        assert client.refresh()
-        assert client.treatment("hero", "v").manifest_version == 4
+        wait_for(lambda: client.refresh() and client.treatment("hero", "v").manifest_version == 4)
     done = fairlot("restore", str(tmp_path / "copy"), "--replace", "--data", data)
     assert done["projects"][0]["published"] == 5
     with serving(tmp_path / "data", port=port, workers=2):

@@ -22,8 +22,16 @@ def traces_in(directory: Path, text: str) -> set[str]:
     return {
         str(path.relative_to(directory))
         for path in sorted(directory.rglob("*"))
-        if path.is_file() and any(needle in form for form in _forms(path, path.read_bytes()))
+        if path.is_file() and any(needle in form for form in _forms(path, _content(path)))
     }
+
+
+def _content(path: Path) -> bytes:
+    """Nothing of a file that has gone since it was listed."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def traces_in_database(url: str, text: str) -> set[str]:

@@ -28,11 +28,12 @@ ADVISED = sorted(
 def test_advice__a_command__is_one_that_there_is(line: str) -> None:
     command: click.Command = root
     words = shlex.split(line.replace("DIR", "."))
+    top = click.Context(root, **root.context_settings)  # a command keeps the help that it is told
     while isinstance(command, click.Group) and not words[0].startswith("-"):
-        found = command.get_command(click.Context(command), words.pop(0))
+        found = command.get_command(top, words.pop(0))
         assert found is not None
         command = found
     try:
-        command.make_context("fairlot", words)
+        command.make_context("fairlot", words, parent=top)
     except click.MissingParameter:
         assert not words
