@@ -65,7 +65,7 @@ CONVERSIONS = """
 """
 IDENTITIES = (
     "CREATE TABLE identities (event_id VARCHAR, project_id VARCHAR, subject_id VARCHAR,"
-    " user_id VARCHAR, occurred_at TIMESTAMPTZ)"
+    " user_id VARCHAR, occurred_at TIMESTAMPTZ, actor VARCHAR, trust VARCHAR)"
 )
 PURCHASE = "purchase"
 METRICS = (
