@@ -103,7 +103,8 @@ def manifest_from_yaml(text: str, *, version: int = 1) -> Manifest:
 
 
 def manifest_from_files(path: Path | str, *, version: int = 1) -> Manifest:
-    """As `manifest_from_yaml`, of one file, or of all YAML files in a folder."""
+    """As `manifest_from_yaml`, of one file, or of all YAML files in a folder: segments and metrics
+    that an experiment names have to be in what is read."""
     return _manifest_of_files(*read_source_files(Path(path)), version)
 
 

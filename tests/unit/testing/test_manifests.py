@@ -158,9 +158,19 @@ def test_manifest_from_yaml__problems__all_named_with_their_lines() -> None:
     assert "<text>:3: variant" in str(caught.value)
 
 
-def test_manifest_from_files__folder_or_file__read() -> None:
+def test_manifest_from_files__folder_or_file__read(tmp_path: Path) -> None:
     assert len(manifest_from_files(SHOP).experiments) > 1
-    assert len(manifest_from_files(str(SHOP / "checkout-button.yaml")).experiments) == 1
+    file = tmp_path / "some.yaml"
+    file.write_text(YAML)
+    assert [each.key for each in manifest_from_files(str(file)).experiments] == [
+        "checkout",
+        "rolled-out",
+    ]
+
+
+def test_manifest_from_files__file_without_the_metrics_it_names__refused() -> None:
+    with pytest.raises(UnusableExperiments, match=r'"ordered": no such metric'):
+        manifest_from_files(SHOP / "checkout-button.yaml")
 
 
 def test_manifest_from_files__not_there__refused(tmp_path: Path) -> None:
