@@ -66,6 +66,8 @@ CUPED = (
     Case("binary", 0.1, 1_000, 100, cuped=True),
     Case("lognormal", 0.5, 6_000, 20, cuped=True),
     Case("buyers", 0.5, 6_000, 20, cuped=True),
+    Case("lognormal", 0.1, 30_000, 15, cuped=True),
+    Case("buyers", 0.1, 30_000, 15, cuped=True),
 )
 PLANTED = (
     Case("normal", 0.5, 1_000, 100, lift=0.01),
