@@ -45,6 +45,15 @@ class Order:
     earlier: int
 
 
+@dataclass(frozen=True, slots=True)
+class Early:
+    """What lies before the start; `first_ms` is 0 of nothing."""
+
+    exposures: int
+    subjects: int
+    first_ms: int
+
+
 def event_names(case: Case) -> dict[str, set[str]]:
     """The names that metrics count, each with the keys of those metrics."""
     found: dict[str, set[str]] = {}
@@ -80,8 +89,7 @@ def public_exposures(case: Case) -> tuple[int, int]:
     return int(count), int(public)
 
 
-def exposures_before_start(case: Case) -> tuple[int, int]:
-    """How many there are, and when the first was."""
+def exposures_before_start(case: Case) -> Early:
     to = dialect_named(case.engine.dialect)
     question = case.question
     where = [
@@ -90,11 +98,11 @@ def exposures_before_start(case: Case) -> tuple[int, int]:
         *of_experiment(question, to),
         f"occurred_at < {to.instant(question.started_at_ms)}",
     ]
-    ((count, first_ms),) = case.engine.fetch(
-        f"SELECT COUNT(*), MIN({to.millis('occurred_at')}) FROM exposures"  # noqa: S608
-        f" WHERE {' AND '.join(where)}"
+    ((exposures, subjects, first_ms),) = case.engine.fetch(
+        f"SELECT COUNT(*), COUNT(DISTINCT subject_id), MIN({to.millis('occurred_at')})"  # noqa: S608
+        f" FROM exposures WHERE {' AND '.join(where)}"
     )
-    return int(count), int(first_ms or 0)
+    return Early(int(exposures), int(subjects), int(first_ms or 0))
 
 
 def exposed_units(case: Case) -> dict[str, int]:

@@ -18,22 +18,29 @@ _FEWEST: Final = 20
 _SHARE: Final = 0.1
 _TIMES_USUAL: Final = 5.0
 _SKEWED: Final = 0.01
+_SOME: Final = 0.01
 
 
 def check_start(case: Case) -> Iterator[Finding]:
-    count, first_ms = exposures_before_start(case)
-    if not count:
+    """Some clock is always wrong; a history that is not counted is more than that."""
+    early = exposures_before_start(case)
+    if early.subjects <= _SOME * (case.analysed + early.subjects):
         return
-    first, start = write_instant(first_ms), write_instant(case.question.started_at_ms)
+    first, start = write_instant(early.first_ms), write_instant(case.question.started_at_ms)
     yield Finding(
         code=FindingCode.EXPOSURES_BEFORE_START,
         severity=Severity.WARNS,
-        summary=f"{count:,} exposures lie before the start ({start}), the earliest at {first}: they"
-        " do not count.",
+        summary=f"{early.exposures:,} exposures of {early.subjects:,} subjects lie before the start"
+        f" ({start}), the earliest at {first}: they do not count.",
         advice="Where they are the history of this experiment, write their beginning into its file,"
         f' `schedule: {{start: "{first}"}}`, and apply it: results count from there. Where they are'
         " not, see whether the clock of who sends is right, and whose key they name.",
-        evidence={"exposures": count, "earliest": first, "start": start},
+        evidence={
+            "exposures": early.exposures,
+            "subjects": early.subjects,
+            "earliest": first,
+            "start": start,
+        },
     )
 
 

@@ -140,8 +140,17 @@ def test_start__exposures_before_it__are_counted_and_the_first_is_named() -> Non
     finding = one_of(examined(found), FindingCode.EXPOSURES_BEFORE_START)
     first = "2026-09-14T14:13:20.000Z"  # a week before 1,790,000,000
     assert finding.severity is Severity.WARNS
-    assert finding.evidence["exposures"] == 7 and finding.evidence["earliest"] == first
+    evidence = finding.evidence
+    assert (evidence["exposures"], evidence["subjects"], evidence["earliest"]) == (7, 7, first)
     assert f'schedule: {{start: "{first}"}}' in finding.advice
+
+
+def test_start__one_in_a_hundred_came_before_it__is_how_clocks_are() -> None:
+    found = patients(30, 400)
+    for each in found[:4]:
+        each.at_ms, each.bought_at_ms = START_MS - DAY_MS, []
+        each.also = [(each.variant, START_MS - DAY_MS + 1_000)]
+    assert examined(found) == ()
 
 
 def test_order__exposures_are_recorded_after_the_purchase__warns() -> None:
