@@ -16,7 +16,8 @@ from fairlot.profiles import (
 )
 from fairlot.profiles.attributes import completed_attributes, updated_attributes
 from fairlot.service.privacy.recording import GPC
-from fairlot.service.profiles import Profiles, Work, check_work
+from fairlot.service.profiles import CHANGES_PER_COMMIT, Profiles, Work, check_work
+from fairlot.store.profiles.chunks import chunks
 from fairlot.warehouse.ports import Log
 
 Step = Callable[[Profile], Profile]
@@ -73,9 +74,9 @@ class Tracking:
         """Return when all of it is on disk, each event id once; how many were recorded, without
         those of people who reject.
 
-        Raises LogUnavailable with nothing promised, or ProfilesUnavailable when the events are in
-        the log only. Both may be sent again with the same event ids. Raises ChangeRefused for what
-        no profile can hold.
+        Raises LogUnavailable with nothing promised, or ProfilesUnavailable when some of the events
+        are in the log only. Both may be sent again with the same event ids. Raises ChangeRefused
+        for what no profile can hold.
         """
         kept = [
             (meant, each)
@@ -88,9 +89,11 @@ class Tracking:
         for work in works:
             check_work(work)  # before anything is logged
         conversions = [_conversion(sender, meant.subject_id, each, now_ms) for meant, each in kept]
-        for batch in ReceivedBatch.of_server((), conversions, (), now_ms):
-            await self._log.committed(self._log.record_batch(batch))
-        await self._profiles.apply_all(works)
+        for some in chunks(conversions, CHANGES_PER_COMMIT):
+            for batch in ReceivedBatch.of_server((), some, (), now_ms):
+                await self._log.committed(self._log.record_batch(batch))
+        for some_works in chunks(works, CHANGES_PER_COMMIT):
+            await self._profiles.apply_all(some_works)
         return len(kept)
 
     async def _resolved(

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from fairlot.profiles import subject_identifier
-from fairlot.service.profiles import KnownProfiles
+from fairlot.service.profiles import CHANGES_PER_COMMIT, KnownProfiles
 from fairlot.service.reactions import NO_RULES
 from fairlot.store.profiles import open_profile_store
+from fairlot.store.profiles.changes import newest_change
 from support.serving import NOW_MS, Desk, a_desk
 from support.tracking import (
     SOURCE,
@@ -197,8 +198,12 @@ def test_batch__ten_thousand_rows__are_recorded_and_one_more_refused(desk: Desk)
         row(f"r{number}", userId=None, externalId=f"crm-{number % 3000}")
         for number in range(10_000)
     ]
+    with desk.services.profiles.store.reading() as connection:
+        commits_before = newest_change(connection)
     answer = batch(desk, *rows)
     assert (answer.status, answer.json["accepted"]) == (200, 10_000)
+    with desk.services.profiles.store.reading() as connection:
+        assert newest_change(connection) == commits_before + 10_000 / CHANGES_PER_COMMIT
     assert batch(desk, *rows).json["accepted"] == 10_000
     found = conversions(desk)
     assert len(found) == 10_000

@@ -6,13 +6,16 @@ from asyncio import AbstractEventLoop, Future
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from fairlot.service.profiles.errors import ProfilesUnavailable
+from fairlot.service.profiles.errors import ChangeRefused, ProfilesUnavailable
 from fairlot.service.profiles.work import Applied, Work
 
-WORKS_PER_COMMIT: Final = 1_000
+CHANGES_PER_COMMIT: Final = 1_000
+"""But for a single task that holds more."""
+CHANGES_TOGETHER: Final = 20_000
+"""As many as one task may hold: they are one transaction, and keep all others waiting."""
 _GATHER_S: Final = 0.002
 Outcome = Sequence[Applied] | Exception
 
@@ -20,16 +23,20 @@ Outcome = Sequence[Applied] | Exception
 @dataclass(slots=True, eq=False)
 class Task:
     """Works that belong together; without a future nobody waits for them. `tries` counts those that
-    failed while the database worked."""
+    failed while the database worked, `changes` are its happenings, and works without any."""
 
     works: Sequence[Work]
     future: "Future[list[Applied]] | None" = None
     loop: AbstractEventLoop | None = None
     tries: int = 0
+    changes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.changes = sum(len(work.happenings) or 1 for work in self.works)
 
 
 class WorkQueue:
-    """`bound` is how many works may wait; an empty queue takes more at once."""
+    """`bound` is how many changes may wait; an empty queue takes more at once."""
 
     def __init__(self, bound: int, now_s: Callable[[], float]) -> None:
         self._bound = bound
@@ -49,14 +56,17 @@ class WorkQueue:
         return self._give_up_at is not None and self._now_s() >= self._give_up_at
 
     def put(self, task: Task) -> None:
-        """Raises ProfilesUnavailable."""
+        """Raises ProfilesUnavailable, and ChangeRefused for more than one transaction may hold."""
+        if task.changes > CHANGES_TOGETHER:
+            problem = f"{task.changes:,} at once; send at most {CHANGES_TOGETHER:,} together"
+            raise ChangeRefused("changes", problem)
         with self._wake_up:
             if self._give_up_at is not None:
                 raise ProfilesUnavailable("they are closed")
-            if self._length and self._length + len(task.works) > self._bound:
+            if self._length and self._length + task.changes > self._bound:
                 raise ProfilesUnavailable("too much waits to be written")
             self._waiting.append(task)
-            self._length += len(task.works)
+            self._length += task.changes
             self._wake_up.notify()
 
     def put_back(self, tasks: Sequence[Task]) -> None:
@@ -71,11 +81,12 @@ class WorkQueue:
                 self._wake_up.wait()
             if len(self._waiting) == 1 and self._give_up_at is None:
                 self._wake_up.wait(_GATHER_S)
-            count = works = 0
+            count = changes = 0
             for task in self._waiting:
-                if count and works + len(task.works) > WORKS_PER_COMMIT:
+                changes += task.changes
+                if count and changes > CHANGES_PER_COMMIT:
                     break
-                count, works = count + 1, works + len(task.works)
+                count += 1
             taken, self._waiting = self._waiting[:count], self._waiting[count:]
             return taken
 
@@ -103,7 +114,7 @@ class WorkQueue:
         by_loop: defaultdict[AbstractEventLoop, list[tuple[Future[list[Applied]], Outcome]]]
         by_loop = defaultdict(list)
         for task, outcome in outcomes:
-            done += len(task.works)
+            done += task.changes
             if task.future is not None and task.loop is not None:
                 by_loop[task.loop].append((task.future, outcome))
         with self._wake_up:

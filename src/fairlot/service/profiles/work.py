@@ -114,7 +114,7 @@ class Profiles(Protocol):
 
     @property
     def queued(self) -> int:
-        """How many works wait to be written."""
+        """How many changes wait to be written: happenings, and works without any."""
 
     @property
     def figures(self) -> WriterFigures:
@@ -141,7 +141,9 @@ class Profiles(Protocol):
         """Durable when it returns."""
 
     async def apply_all(self, works: Sequence[Work]) -> list[Applied]:
-        """In their order, in one commit: all of them or none."""
+        """In their order, in one commit: all of them or none. Others wait as long as it takes, so
+        that many are better given CHANGES_PER_COMMIT at a time. Raises ChangeRefused for more than
+        20,000 changes."""
 
     def post(self, work: Work) -> None:
         """Apply it soon, without waiting for it."""
