@@ -13,6 +13,7 @@ from fairlot.service.profiles.writer import QUEUE_BOUND
 from fairlot.service.reactions import NO_RULES
 from fairlot.store.profiles import open_profile_store
 from fairlot.store.profiles.rows import find_profile
+from fairlot.store.sqlite import LOCK_WAIT_S
 from fairlot.warehouse.log import EventLog, read_exposures, read_identities
 
 PROJECT = "prj_1"
@@ -63,11 +64,12 @@ def profile_bench(
     *,
     kept: int = PROFILES_KEPT,
     bound: int = QUEUE_BOUND,
+    lock_wait_s: float = LOCK_WAIT_S,
     beside: Path | None = None,
 ) -> Iterator[ProfileBench]:
     """`beside`: the profiles are those of another bench in that directory."""
     log = EventLog.open(tmp_path / "events")
-    store = open_profile_store(beside or tmp_path, database_url)
+    store = open_profile_store(beside or tmp_path, database_url, lock_wait_s=lock_wait_s)
     bench = ProfileBench(
         KnownProfiles(store, log, reactor, lambda: bench.now_ms, kept=kept, bound=bound),
         log,

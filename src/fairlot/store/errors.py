@@ -64,6 +64,16 @@ class StoreFailed(FairlotError):
         super().__init__(f"{place}: {problem}; {self._advice}")
 
 
+class StoreLocked(StoreFailed):
+    """Somebody else held what a statement needs for as long as a writer waits."""
+
+    code = "store_locked"
+    _advice = "nothing was stored: end what locks it if it does not end by itself, then try again"
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place, "another process writes to it")
+
+
 class CommitUnanswered(StoreFailed):
     """The connection broke before the database had confirmed the commit."""
 

@@ -1,14 +1,21 @@
 """Transactions over one SQLAlchemy engine, whichever database it is of."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from fairlot.store.errors import CommitUnanswered, Place, StoreFailed
+from fairlot.store.errors import CommitUnanswered, Place, StoreFailed, StoreLocked
 from fairlot.store.tenants import read_generation
 from fairlot.store.vault import VAULT_OPTION, Vault
+
+_PRIMARY_CODE: Final = 0xFF
+"""Which bits of an error code of SQLite say the kind; the others say more of it."""
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+"""Of PostgreSQL: `lock_timeout` has passed."""
 
 
 class Transactions:
@@ -72,8 +79,17 @@ def reported(place: Place) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        raised = StoreFailed(place, problem_of(error))
+        locked = is_locked(error)
+        raised = StoreLocked(place) if locked else StoreFailed(place, problem_of(error))
         raise raised.with_traceback(error.__traceback__) from None
+
+
+def is_locked(error: SQLAlchemyError) -> bool:
+    """Whether it was waited for a lock that somebody else did not let go."""
+    original = error.orig if isinstance(error, DBAPIError) else None
+    if isinstance(original, sqlite3.OperationalError):
+        return original.sqlite_errorcode & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
+    return getattr(original, "sqlstate", None) == _LOCK_NOT_AVAILABLE
 
 
 def problem_of(error: SQLAlchemyError) -> str:

@@ -17,7 +17,8 @@ from fairlot.store.sql_store import SqlStore, reported
 from fairlot.store.vault import KEY_FILE, Vault
 
 DATABASE_FILE = "fairlot.db"
-_BUSY_TIMEOUT_S = 10.0
+LOCK_WAIT_S = 10.0
+"""How long a writer waits for another one to end."""
 
 
 class SqliteStore(SqlStore):
@@ -78,12 +79,12 @@ def identity_of(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def sqlite_engine(path: Path) -> Engine:
+def sqlite_engine(path: Path, lock_wait_s: float = LOCK_WAIT_S) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         poolclass=QueuePool,
         hide_parameters=True,  # tokens are among them, and errors are logged
-        connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
+        connect_args={"timeout": lock_wait_s, "check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")

@@ -101,12 +101,16 @@ class WorkQueue:
             self._give_up_at = self._now_s() + within_s
             self._wake_up.notify()
 
-    def abandon(self) -> None:
-        """Nobody writes any more: who waits is told."""
+    def tell(self, outage: ProfilesUnavailable) -> None:
+        """Whoever waits now waits no longer: their tasks are dropped, the others stay."""
         with self._wake_up:
-            left, self._waiting = self._waiting, []
-        closed = ProfilesUnavailable("they are closed")
-        self.settle([(task, closed) for task in left if task.future is not None])
+            awaited = [task for task in self._waiting if task.future is not None]
+            self._waiting = [task for task in self._waiting if task.future is None]
+        self.settle([(task, outage) for task in awaited])
+
+    def abandon(self) -> None:
+        """Nobody writes any more."""
+        self.tell(ProfilesUnavailable("they are closed"))
 
     def settle(self, outcomes: Iterable[tuple[Task, Outcome]]) -> None:
         """Those tasks are done with. One wake-up of each event loop, however many wait there."""

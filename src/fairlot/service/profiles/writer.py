@@ -26,7 +26,7 @@ from fairlot.service.profiles.queue import Task, WorkQueue, awaited_task
 from fairlot.service.profiles.recollection import Recollection
 from fairlot.service.profiles.session import Recorded, Session
 from fairlot.service.profiles.work import Applied, Reactor, Work, WriterFigures
-from fairlot.store.errors import CommitUnanswered, StoreFailed, StoreUnusable
+from fairlot.store.errors import CommitUnanswered, StoreFailed, StoreLocked, StoreUnusable
 from fairlot.store.profiles import ProfileStore
 from fairlot.store.profiles.changes import next_change, profiles_changed_since
 from fairlot.store.profiles.rows import StoredProfile
@@ -88,6 +88,7 @@ class ProfileWriter:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._failing = False
+        self._outage: ProfilesUnavailable | None = None
         self.figures = WriterFigures()
 
     @property
@@ -138,7 +139,10 @@ class ProfileWriter:
 
     def _write_all(self, runner: asyncio.Runner) -> None:
         while tasks := self._queue.take():
+            self._outage = None
             again = self._write(tasks, runner)
+            if self._outage is not None:
+                self._queue.tell(self._outage)
             if again:
                 self._queue.put_back(again)
                 if self._queue.is_over:
@@ -146,8 +150,12 @@ class ProfileWriter:
                 self._queue.nap(_RETRY_S)
 
     def _write(self, tasks: list[Task], runner: asyncio.Runner) -> list[Task]:
-        """Those that have to be tried again. One that cannot be applied does not stop the rest."""
+        """Those that have to be tried again. One that cannot be applied does not stop the rest.
+        Nothing is tried once the database has taken none: each try may wait for as long as it takes
+        to see that."""
         while tasks:
+            if self._outage is not None:
+                return self._put_off(tasks, self._outage)
             try:
                 written = self._commit(tasks, runner)
             except _TaskFailed as failed:
@@ -246,17 +254,22 @@ class ProfileWriter:
             if tasks[0].tries >= _TRIES or not isinstance(error, StoreFailed):
                 self._refuse(tasks[0], error)
                 return []
+        else:
+            self._outage = _outage(error)
         if not self._failing:
             _log.error("profiles.write_failed", kind=type(error).__name__, error=_said(error))
         self._failing = True
-        told = _told(error)
+        return self._put_off(tasks, _told(error))
+
+    def _put_off(self, tasks: Sequence[Task], told: ProfilesUnavailable) -> list[Task]:
+        """Those for which nobody waits; all others are told."""
         self._queue.settle((task, told) for task in tasks if task.future is not None)
         return [task for task in tasks if task.future is None]
 
     def _may_be_of_one(self, error: Exception) -> bool:
         if isinstance(error, LogUnavailable):
             return error.reason is LogTrouble.UNSTORABLE
-        if isinstance(error, StoreUnusable):
+        if isinstance(error, StoreUnusable | StoreLocked):
             return False
         return not isinstance(error, StoreFailed) or self._can_write()
 
@@ -289,6 +302,15 @@ def _applied(session: Session, task: Task) -> list[Applied]:
 def _said(error: Exception) -> str:
     """Only our own errors are sure to quote no attribute."""
     return str(error) if isinstance(error, FairlotError) else ""
+
+
+def _outage(error: Exception) -> ProfilesUnavailable | None:
+    """What to tell those who have not been tried, if the database takes nothing at all."""
+    if isinstance(error, CommitUnanswered):
+        error = StoreFailed(error.place, error.problem)
+    return (
+        ProfilesUnavailable(str(error)) if isinstance(error, StoreFailed | StoreUnusable) else None
+    )
 
 
 def _told(error: Exception) -> ProfilesUnavailable:

@@ -10,13 +10,17 @@ from fairlot.store.data_directory import locked_directory
 from fairlot.store.errors import NewerStore, Place
 from fairlot.store.profiles.store import PostgresProfileStore, ProfileStore, SqliteProfileStore
 from fairlot.store.profiles.tables import metadata, profile_schema
+from fairlot.store.sqlite import LOCK_WAIT_S
 
 
-def open_profile_store(data_dir: Path, database_url: str | None = None) -> ProfileStore:
-    """Made and brought up to date as needed. Raises StoreUnusable, NewerStore or StoreFailed."""
+def open_profile_store(
+    data_dir: Path, database_url: str | None = None, *, lock_wait_s: float = LOCK_WAIT_S
+) -> ProfileStore:
+    """Made and brought up to date as needed; of PostgreSQL `lock_timeout` in the URL says how long
+    a writer waits. Raises StoreUnusable, NewerStore or StoreFailed."""
     store: ProfileStore
     if database_url is None:
-        store = SqliteProfileStore(data_dir)
+        store = SqliteProfileStore(data_dir, lock_wait_s)
     else:
         store = PostgresProfileStore(database_url)
     try:

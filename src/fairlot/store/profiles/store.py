@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, event, text
 from fairlot.store.data_directory import locked_directory
 from fairlot.store.errors import Place, StoreFailed, StoreUnusable
 from fairlot.store.sql_store import Transactions
-from fairlot.store.sqlite import create_private, identity_of, sqlite_engine, writing
+from fairlot.store.sqlite import LOCK_WAIT_S, create_private, identity_of, sqlite_engine, writing
 
 PROFILES_FILE: Final = "profiles.db"
 
@@ -47,11 +47,11 @@ class ProfileStore(Transactions):
 class SqliteProfileStore(ProfileStore):
     """A file of the data directory, which is made as needed."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, lock_wait_s: float = LOCK_WAIT_S) -> None:
         self._path = data_dir / PROFILES_FILE
         with locked_directory(data_dir):
             create_private(self._path)
-        engine = sqlite_engine(self._path)
+        engine = sqlite_engine(self._path, lock_wait_s)
         event.listen(engine, "connect", _erase_what_is_deleted)
         super().__init__(self._path, engine, writing(engine))
         self._identity = identity_of(self._path)
