@@ -48,6 +48,7 @@ AIM = 5_000
 BATCH = 500
 AT_ONCE = 4
 EVENTS = 20
+DAY_MS = 86_400_000
 PATH = "/api/v1/orgs/default/projects/default/events"
 KEY = f"fx_key_ingest00.{KEY_SECRET}"
 
@@ -75,7 +76,7 @@ def property_rules() -> Iterator[PropertyRule]:
         yield a_property(f"p-{number}", f"event-{number % EVENTS}", path, takes[number % 6])
 
 
-def bodies(subjects: int, count: int, chance: random.Random) -> list[bytes]:
+def bodies(subjects: int, count: int, ends_ms: int, chance: random.Random) -> list[bytes]:
     """Batches of events of any subject, within a day, in the order of time."""
     made = []
     for number in range(count):
@@ -84,7 +85,7 @@ def bodies(subjects: int, count: int, chance: random.Random) -> list[bytes]:
                 f"e-{number}-{row}-{chance.random()}",
                 subject_id=f"subject-{chance.randrange(subjects)}",
                 event_name=f"event-{chance.randrange(EVENTS)}",
-                at=NOW_MS - (count - number) * 86_400_000 // count + row,
+                at=ends_ms - (count - number) * DAY_MS // count + row,
                 properties={"price": chance.randrange(100), "page": f"/p/{chance.randrange(50)}"},
             )
             for row in range(BATCH)
@@ -140,7 +141,9 @@ def main() -> None:
         gc.freeze()
         gc.set_threshold(50_000, 50, 50)
         for number in range(arguments.rounds):
-            batches = bodies(arguments.subjects, arguments.batches, random.Random(number))  # noqa: S311
+            ends_ms = NOW_MS - (arguments.rounds - 1 - number) * DAY_MS
+            chance = random.Random(number)  # noqa: S311
+            batches = bodies(arguments.subjects, arguments.batches, ends_ms, chance)
             bare.append(bare_loop(ruled, batches))
             rates.append(measured(desk, batches))
             print(f"round {number + 1}: {rates[-1]:,.0f} events/s, bare loop {bare[-1]:,.0f}")

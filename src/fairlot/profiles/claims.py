@@ -1,6 +1,6 @@
 """Who a request says that it is about."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from fairlot.profiles.records import (
     Identifier,
@@ -9,8 +9,7 @@ from fairlot.profiles.records import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """The profile that the first known one of `find` names; without one, a new profile that is
     drawn by the first free one of `subject_ids`, or none if there are none.
 
@@ -28,14 +27,15 @@ class Claim:
     also: tuple[Identifier, ...] = ()
     user_id: str | None = None
     merge: bool = False
-    identifiers: tuple[Identifier, ...] = field(init=False, repr=False, compare=False)
-    """All that it looks up or takes, each once."""
+
+    identifiers: tuple[Identifier, ...] = ()
+    """All that it looks up or takes, each once: made of the others, whatever is given."""
 
     def __post_init__(self) -> None:
         user = () if self.user_id is None else (self.user_id,)
-        subjects = (subject_identifier(each) for each in (*self.subject_ids, *user))
-        named = dict.fromkeys((*self.find, *self.names, *self.also, *subjects))
-        object.__setattr__(self, "identifiers", tuple(named))
+        subjects = map(subject_identifier, (*self.subject_ids, *user))
+        named = tuple(dict.fromkeys((*self.find, *self.names, *self.also, *subjects)))
+        msgspec.structs.force_setattr(self, "identifiers", named)
 
 
 def claim_of_subject(subject_id: str, *, user_id: str | None = None) -> Claim:

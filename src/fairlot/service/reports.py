@@ -153,7 +153,7 @@ def _with_one_name(report: Report) -> Report:
     claim = report.claim
     if claim.user_id is not None:
         return replace(report, claim=claim_of_subject(claim.user_id))
-    return replace(report, claim=replace(claim, names=(), merge=False))
+    return replace(report, claim=msgspec.structs.replace(claim, names=(), merge=False))
 
 
 def _without_details(report: Report) -> Report:

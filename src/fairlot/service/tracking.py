@@ -139,7 +139,7 @@ def _meant(project_id: str, who: Named, known: Mapping[Identifier, str]) -> _Mea
 
 def _without_details(meant: _Meant, tracked: Tracked) -> tuple[_Meant, Tracked]:
     bare = replace(tracked, properties=GPC, attributes={}, value=None, session_id=None)
-    return meant._replace(claim=replace(meant.claim, also=())), bare
+    return meant._replace(claim=msgspec.structs.replace(meant.claim, also=())), bare
 
 
 def _conversion(sender: Sender, subject_id: str, tracked: Tracked, now_ms: int) -> Conversion:

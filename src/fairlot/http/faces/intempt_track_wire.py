@@ -118,7 +118,8 @@ class _Reader:
             claim = claim_of_subject(profile_id or user_id or "", user_id=user_id)
         if other is None:
             return claim
-        return replace(claim, names=(*claim.names, subject_identifier(other)), merge=True)
+        names = (*claim.names, subject_identifier(other))
+        return msgspec.structs.replace(claim, names=names, merge=True)
 
     def _event_id(self, item: TrackItem, lines: Counter[str], at: str) -> str:
         """Lines of one event share an id of the sender: the second has its number beside."""

@@ -1,6 +1,6 @@
 """A happening among what its subject did before and after it."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 from fairlot.engine import History, Occurrence
 from fairlot.profiles import Happening
@@ -10,8 +10,8 @@ from fairlot.service.personalization.rules import CompiledEventRule
 def counted_in(history: History, happening: Happening) -> History:
     """The history with the happening, the latest first."""
     known = history.get(happening.name, ())
-    at = next((i for i, each in enumerate(known) if each.at_ms <= happening.at_ms), len(known))
     occurrence = Occurrence(happening.at_ms, happening.properties)
+    at = bisect_left(known, -happening.at_ms, key=lambda each: -each.at_ms)
     return {**history, happening.name: (*known[:at], occurrence, *known[at:])}
 
 

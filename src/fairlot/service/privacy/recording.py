@@ -53,14 +53,13 @@ def without_details(event: E) -> E:
 
 
 def _kept(events: Iterable[E], rejects: Rejects, private: bool) -> list[E]:
-    kept = [one for one in events if not any(rejects(one.project_id, who) for who in _who(one))]
+    kept = [
+        one
+        for one in events
+        if not rejects(one.project_id, one.subject_id)
+        and not (isinstance(one, Identity) and rejects(one.project_id, one.user_id))
+    ]
     return [without_details(one) for one in kept] if private else kept
-
-
-def _who(event: Exposure | Conversion | Identity) -> tuple[str, ...]:
-    if isinstance(event, Identity):
-        return (event.subject_id, event.user_id)
-    return (event.subject_id,)
 
 
 def _count(batch: ReceivedBatch) -> int:

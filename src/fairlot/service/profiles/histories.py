@@ -1,6 +1,6 @@
 """What happened before, for the rules that a transaction runs, and what it adds."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -8,7 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from fairlot.profiles import Happening, History, Occurrence, Profile
-from fairlot.service.profiles.recollection import ReadHistory, Recalled
+from fairlot.service.profiles.known_history import KnownHistory, ReadHistory, backwards
+from fairlot.service.profiles.recollection import Recalled
 from fairlot.store.profiles import event_rows
 
 
@@ -27,8 +28,7 @@ class Histories:
         self._connection = connection
         self._known_ids: set[tuple[str, str]] = set()
         self._added: list[event_rows.EventRow] = []
-        self._read: defaultdict[str, dict[str, ReadHistory]] = defaultdict(dict)
-        self._whole: set[str] = set()
+        self._known: defaultdict[str, KnownHistory] = defaultdict(KnownHistory)
 
     def read_ids(self, event_ids: Mapping[str, Iterable[str]]) -> None:
         """Which of them are known, by project id."""
@@ -38,21 +38,17 @@ class Histories:
 
     def recall(self, recalled: Recalled) -> None:
         """What is known of a profile without reading."""
-        self._read[recalled.profile.id] = recalled.histories
-        if recalled.is_whole:
-            self._whole.add(recalled.profile.id)
+        self._known[recalled.profile.id] = recalled.history
 
     def recalled(self, profile: Profile, size: int) -> Recalled:
         """What is known of it now."""
-        profile_id = profile.id
-        known = self._read.get(profile_id)
-        return Recalled(profile, size, {} if known is None else known, profile_id in self._whole)
+        return Recalled(profile, size, self._known[profile.id])
 
     def read(self, wanted: Iterable[Wanted]) -> None:
         """So that `of` needs no statement for them: one for each name."""
         since_ms: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for profile_id, name, from_ms in wanted:
-            known = self._known(profile_id, name)
+            known = self._known[profile_id].of(name)
             if known is None or known.since_ms > from_ms:
                 of_name = since_ms[name]
                 of_name[profile_id] = min(from_ms, of_name.get(profile_id, from_ms))
@@ -77,60 +73,50 @@ class Histories:
             for name, within_ms in wanted.items()
         }
 
+    def knows_all_of(self, profile_id: str) -> bool:
+        """So that nothing of it has to be read."""
+        return self._known[profile_id].is_whole
+
     def begin(self, profile_id: str) -> None:
         """A profile that was just made: nothing has happened before."""
-        self._whole.add(profile_id)
+        self._known[profile_id].is_whole = True
 
     def add(self, project_id: str, profile_id: str, happening: Happening) -> None:
         row = event_rows.event_row(project_id, profile_id, happening)
         self._added.append(row)
-        known = self._known(profile_id, happening.name)
-        if known is not None:
-            _insert(known.found.latest, Occurrence(happening.at_ms, happening.properties))
-            known.found.size += event_rows.size_of(row.properties)
+        occurrence = Occurrence(happening.at_ms, happening.properties)
+        size = event_rows.size_of(row.properties)
+        self._known[profile_id].add(happening.name, occurrence, size)
 
     def move(self, from_id: str, to_id: str) -> None:
         """All events of the one are the other's."""
         self.write()
         event_rows.move_events(self._connection, from_id, to_id)
         for each in (from_id, to_id):
-            self._whole.discard(each)
-            self._read.pop(each, None)
+            self._known.pop(each, None)
 
     def write(self) -> None:
         event_rows.add_events(self._connection, self._added)
         self._added.clear()
 
     def _since(self, profile_id: str, name: str, since_ms: int) -> tuple[Occurrence, ...]:
-        known = self._known(profile_id, name)
+        known = self._known[profile_id].of(name)
         if known is None or known.since_ms > since_ms:
-            self._read_of((profile_id,), name, since_ms)
-            known = self._read[profile_id][name]
+            known = self._read_of((profile_id,), name, since_ms)[profile_id]
         latest = known.found.latest
-        end = bisect_right(latest, -since_ms, key=_backwards)
+        end = bisect_right(latest, -since_ms, key=backwards)
         return tuple(latest[: min(end, event_rows.HISTORY_PER_NAME)])
 
-    def _known(self, profile_id: str, name: str) -> ReadHistory | None:
-        """What has been read, kept up; all of it where that is known to be whole."""
-        histories = self._read[profile_id]
-        found = histories.get(name)
-        if found is None and profile_id in self._whole:
-            found = histories[name] = ReadHistory(0, event_rows.FoundHistory())
-        return found
-
-    def _read_of(self, profile_ids: Iterable[str], name: str, since_ms: int) -> None:
+    def _read_of(
+        self, profile_ids: Iterable[str], name: str, since_ms: int
+    ) -> Mapping[str, ReadHistory]:
         self.write()
         ids = tuple(profile_ids)
         found = event_rows.read_histories(self._connection, ids, name, since_ms)
-        for each in ids:
-            history = found.get(each) or event_rows.FoundHistory()
-            self._read[each][name] = ReadHistory(since_ms, history)
-
-
-def _insert(latest_first: list[Occurrence], added: Occurrence) -> None:
-    """Before all that happened at the same moment or earlier."""
-    latest_first.insert(bisect_left(latest_first, -added.at_ms, key=_backwards), added)
-
-
-def _backwards(occurrence: Occurrence) -> int:
-    return -occurrence.at_ms
+        read = {
+            each: ReadHistory(since_ms, found.get(each) or event_rows.FoundHistory())
+            for each in ids
+        }
+        for each, history in read.items():
+            self._known[each].put(name, history)
+        return read

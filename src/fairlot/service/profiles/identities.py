@@ -139,8 +139,10 @@ class Resolver:
         )
         free = []
         for each in wanted:
+            if each in profile.identifiers:
+                continue
             owner = self._known.owner(project_id, each)
-            if each not in profile.identifiers and (owner is None or not owner.is_called(each)):
+            if owner is None or not owner.is_called(each):
                 free.append(each)
         return free
 

@@ -4,33 +4,23 @@ not read again for each of them."""
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from fairlot.profiles import Identifier, Profile
-from fairlot.store.profiles.event_rows import HISTORY_PER_NAME, FoundHistory
+from fairlot.service.profiles.known_history import KnownHistory
 
 BYTES_KEPT: Final = 32 << 20
 _OTHERS_MOST: Final = 100
 
 
 @dataclass(slots=True)
-class ReadHistory:
-    """All events of one name from `since_ms` on, the latest first, kept up with what is added.
-    `size` is what they take in memory, about."""
-
-    since_ms: int
-    found: FoundHistory
-
-
-@dataclass(slots=True)
 class Recalled:
-    """A profile, and its history by name; what `is_whole` does not name has not happened."""
+    """A profile, its size as it is stored, and its history."""
 
     profile: Profile
     size: int
-    histories: dict[str, ReadHistory] = field(default_factory=dict)
-    is_whole: bool = False
+    history: KnownHistory
     weight: int = 0
     change_no: int = 0
 
@@ -110,13 +100,9 @@ class Recollection:
         self._taken = {}
 
     def _put(self, recalled: Recalled, change_no: int) -> None:
-        histories = recalled.histories
-        long = [n for n, each in histories.items() if len(each.found.latest) > HISTORY_PER_NAME]
-        for name in long:
-            del histories[name]
-        recalled.is_whole = recalled.is_whole and not long
+        recalled.history.forget_long()
         recalled.change_no = change_no
-        recalled.weight = recalled.size + _size_of(histories)
+        recalled.weight = recalled.size + recalled.history.size
         profile = recalled.profile
         self._drop(profile.id)
         self._kept[profile.id] = recalled
@@ -133,7 +119,3 @@ class Recollection:
     def _forget_names(self, profile: Profile) -> None:
         for identifier in profile.identifiers:
             self._owners.pop((profile.project_id, identifier), None)
-
-
-def _size_of(histories: Mapping[str, ReadHistory]) -> int:
-    return sum(each.found.size for each in histories.values())

@@ -137,14 +137,14 @@ class Session:
                 yield self._histories.recalled(profile, size)
 
     def _history_wanted(self, work: Work) -> Iterable[Wanted]:
-        for happening in work.happenings:
-            wanted = self._reactor.history_wanted(work.project_id, happening)
-            if wanted:
-                for identifier in work.claim.identifiers:
-                    profile = self._known.owner(work.project_id, identifier)
-                    if profile is not None:
-                        for name, within_ms in wanted.items():
-                            yield Wanted(profile.id, name, happening.at_ms - within_ms)
+        for identifier in work.claim.identifiers:
+            profile = self._known.owner(work.project_id, identifier)
+            if profile is None or self._histories.knows_all_of(profile.id):
+                continue
+            for happening in work.happenings:
+                wanted = self._reactor.history_wanted(work.project_id, happening)
+                for name, within_ms in wanted.items():
+                    yield Wanted(profile.id, name, happening.at_ms - within_ms)
 
     def _has_happened(self, work: Work) -> bool:
         return all(

@@ -1,8 +1,10 @@
 """What is asked of the profiles, and what came of it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import msgspec
 
 from fairlot.events import Exposure
 from fairlot.profiles import Claim, Happening, History, Identifier, Merged, Profile
@@ -13,8 +15,7 @@ Step: TypeAlias = Callable[[Profile], Profile]
 again when a commit failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """One change of one subject, all of it or nothing.
 
     `happenings` are added to its history, those that are new are shown to the reactor in their
@@ -37,7 +38,7 @@ class Work:
     happenings: Sequence[Happening] = ()
     session_id: str | None = None
     account_id: str | None = None
-    account_attributes: Mapping[str, Any] = field(default_factory=dict)
+    account_attributes: Mapping[str, Any] = {}
     replaces_account: bool = False
     is_seen: bool = True
     makes: bool = True
@@ -45,8 +46,7 @@ class Work:
     consents: Sequence[Step] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True, gc=False):
     """`profile` as it is now, None when there is none or nothing was done. `is_new` says that it
     was made, `new_events` which event ids had not been known, `merged` which profiles became one,
     `rejects` that nothing was recorded because the subject has rejected."""

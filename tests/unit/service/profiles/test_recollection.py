@@ -19,7 +19,8 @@ from fairlot.profiles import (
     subject_identifier,
 )
 from fairlot.service.profiles import Reaction
-from fairlot.service.profiles.recollection import ReadHistory, Recalled, Recollection
+from fairlot.service.profiles.known_history import KnownHistory, ReadHistory
+from fairlot.service.profiles.recollection import Recalled, Recollection
 from fairlot.store.profiles.changes import next_change
 from fairlot.store.profiles.deletions import erase_profiles
 from fairlot.store.profiles.event_rows import HISTORY_PER_NAME, FoundHistory
@@ -167,8 +168,9 @@ def recalled(name: str, size: int, events: int = 0) -> Recalled:
         identifiers=claim.identifiers,
     )
     latest = [Occurrence(NOW_MS - number) for number in range(events)]
-    histories = {"view": ReadHistory(0, FoundHistory(latest, 100 * events))}
-    return Recalled(profile, size, histories, is_whole=True)
+    history = KnownHistory(is_whole=True)
+    history.put("view", ReadHistory(0, FoundHistory(latest, 100 * events)))
+    return Recalled(profile, size, history)
 
 
 def test_recollection__over_its_bytes__forgets_who_was_active_the_longest_ago() -> None:
@@ -191,7 +193,7 @@ def test_recollection__a_history_longer_than_is_read__is_not_kept() -> None:
     kept.begin(2, lambda _since: ())
     found = kept.take(PROJECT, subject_identifier("anna"))
     assert found is not None
-    assert (found.histories, found.is_whole) == ({}, False)
+    assert (found.history.of("view"), found.history.is_whole) == (None, False)
 
 
 def test_recollection__numbers_went_back__knows_nothing() -> None:
