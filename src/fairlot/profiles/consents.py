@@ -1,7 +1,9 @@
 """What a subject said about being recorded, and whether that is in force.
 
 An answer without a category (`GENERAL`) is about everything: it takes the place of all earlier
-answers. A later answer in one category stands beside it.
+answers. A later answer in one category stands beside it. Of more than MAX_CATEGORIES a profile
+keeps the general answer, then the rejections that end last, then what was accepted last: so it
+rejects for as long as it would with all of them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,6 +14,8 @@ import msgspec
 from fairlot.profiles.records import Consent, Profile
 
 GENERAL: Final = ""
+MAX_CATEGORIES: Final = 100
+MAX_CATEGORY_CHARS: Final = 100
 FOR_EVER_MS: Final = (1 << 63) - 1
 """Later than any instant."""
 
@@ -27,7 +31,7 @@ def consented(
     """With the answer that was given at `at_ms`, unless a later one is known; of two that were
     given at once the rejection stays. `valid_until_ms` None is without end."""
     given = Consent(accepted=accepted, at_ms=at_ms, valid_until_ms=valid_until_ms, source=source)
-    consents = _with(profile.consents, category, given)
+    consents = _bounded(_with(profile.consents, category, given))
     if consents is profile.consents:
         return profile
     return msgspec.structs.replace(profile, consents=consents)
@@ -41,19 +45,18 @@ def joined_consents(*sides: Mapping[str, Consent]) -> Mapping[str, Consent]:
     joined: Mapping[str, Consent] = {}
     for category, given in sorted(_all(known), key=lambda each: each[1].at_ms):
         joined = _with(joined, category, given)
-    return joined
+    return _bounded(joined)
+
+
+def has_room(profile: Profile, category: str) -> bool:
+    """Whether an answer in that category is kept beside all others, or in the place of one."""
+    known = profile.consents
+    return category == GENERAL or category in known or len(known) < MAX_CATEGORIES
 
 
 def rejected_until_ms(profile: Profile) -> int:
     """Until when what was said so far rejects: `FOR_EVER_MS` without end, 0 for not at all."""
-    return max(
-        (
-            FOR_EVER_MS if each.valid_until_ms is None else each.valid_until_ms
-            for each in profile.consents.values()
-            if not each.accepted
-        ),
-        default=0,
-    )
+    return max((_rejected_until_ms(each) for each in profile.consents.values()), default=0)
 
 
 def rejects(profile: Profile, now_ms: int) -> bool:
@@ -74,6 +77,24 @@ def _with(consents: Mapping[str, Consent], category: str, given: Consent) -> Map
     if category == GENERAL:
         consents = {name: each for name, each in consents.items() if not _replaces(given, each)}
     return {**consents, category: given}
+
+
+def _bounded(consents: Mapping[str, Consent]) -> Mapping[str, Consent]:
+    if len(consents) <= MAX_CATEGORIES:
+        return consents
+
+    def weight(category: str) -> tuple[bool, int, int, str]:
+        given = consents[category]
+        return category == GENERAL, _rejected_until_ms(given), given.at_ms, category
+
+    kept = set(sorted(consents, key=weight, reverse=True)[:MAX_CATEGORIES])
+    return {category: given for category, given in consents.items() if category in kept}
+
+
+def _rejected_until_ms(given: Consent) -> int:
+    if given.accepted:
+        return 0
+    return FOR_EVER_MS if given.valid_until_ms is None else given.valid_until_ms
 
 
 def _replaces(given: Consent, known: Consent) -> bool:

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from fairlot.profiles.consents import MAX_CATEGORIES, MAX_CATEGORY_CHARS
 from support.choosing import PHONE, ChooseBench, choose_bench
 from support.serving import NOW_MS, an_experiment
 
 CONSENTS = "/consents/data"
 REJECT = {**PHONE, "action": "reject", "source": "web", "validUntil": "unlimited"}
+ACCEPT = {**REJECT, "action": "accept"}
 
 
 @pytest.fixture
@@ -116,6 +118,37 @@ def test_consent__wrong__400(bench: ChooseBench, fields: dict[str, Any], message
     answer = bench.call(CONSENTS, fields)
     assert answer.status == 400
     assert answer.json["errors"][0]["message"].startswith(message)
+
+
+def test_categories__one_too_many__is_refused_if_it_accepts_and_kept_if_it_rejects(
+    bench: ChooseBench,
+) -> None:
+    for number in range(MAX_CATEGORIES):
+        say(bench, **ACCEPT, category=f"c{number}")
+    answer = bench.call(CONSENTS, {**ACCEPT, "category": "new"})
+    assert answer.status == 400
+    assert answer.json["errors"][0]["message"] == (
+        "category: 'new': this subject has answered in 100 others; use one of those, or leave it"
+        " out: the answer is then about everything"
+    )
+    say(bench, **ACCEPT, category="c0")
+    say(bench, **REJECT, category="new")
+    assert list(bench.choose()) == ["even"]
+    assert bench.exposures() == []
+    bench.pass_time(1)
+    say(bench, **ACCEPT)
+    profile = bench.profile("p1")
+    assert profile is not None
+    assert profile.consents.keys() == {""}
+
+
+def test_category__too_long__400_with_its_length(bench: ChooseBench) -> None:
+    say(bench, **ACCEPT, category="c" * MAX_CATEGORY_CHARS)
+    answer = bench.call(CONSENTS, {**ACCEPT, "category": "c" * (MAX_CATEGORY_CHARS + 1)})
+    assert answer.status == 400
+    assert answer.json["errors"][0]["message"] == (
+        f"category: '{'c' * 76}... has 101 characters; send at most 100"
+    )
 
 
 def test_profiles__closed__503(bench: ChooseBench) -> None:

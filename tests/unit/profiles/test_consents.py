@@ -9,7 +9,9 @@ from fairlot.profiles import Profile, merged
 from fairlot.profiles.consents import (
     FOR_EVER_MS,
     GENERAL,
+    MAX_CATEGORIES,
     consented,
+    has_room,
     joined_consents,
     rejected_until_ms,
     rejects,
@@ -82,6 +84,52 @@ def test_consent__a_general_answer__takes_the_place_of_all_earlier_ones() -> Non
 @pytest.mark.parametrize("answers", list(permutations([(GENERAL, True, AT), (GENERAL, False, AT)])))
 def test_consent__both_answers_at_once__rejects(answers: list[tuple[str, bool, int]]) -> None:
     assert rejects(said(*answers), AT)
+
+
+def full(*, accepted: bool) -> Profile:
+    """The first category is the oldest, and its rejection ends first."""
+    profile = NOBODY
+    for number in range(MAX_CATEGORIES):
+        valid_until_ms = None if accepted else AT + 1_000 + number
+        profile = consented(profile, f"c{number}", accepted, AT + number, valid_until_ms)
+    return profile
+
+
+def test_has_room__of_a_full_profile__is_for_what_takes_the_place_of_another() -> None:
+    profile = full(accepted=True)
+    assert [has_room(profile, each) for each in ("c0", GENERAL, "new")] == [True, True, False]
+    assert has_room(NOBODY, "new")
+
+
+def test_consent__one_rejection_too_many__takes_the_place_of_what_was_accepted_first() -> None:
+    profile = consented(full(accepted=True), "new", False, AT)
+    assert profile.consents.keys() == {
+        "new",
+        *(f"c{number}" for number in range(1, MAX_CATEGORIES)),
+    }
+    assert rejects(profile, FOR_EVER_MS - 1)
+
+
+def test_consent__only_rejections_and_one_more__the_one_that_ends_first_goes() -> None:
+    known = full(accepted=False)
+    assert consented(known, "new", False, AT, AT + 1).consents == known.consents
+    profile = consented(known, "new", False, AT, None)
+    assert "c0" not in profile.consents
+    assert rejected_until_ms(profile) == FOR_EVER_MS
+
+
+def test_consent__a_general_rejection_and_too_many_others__stays() -> None:
+    profile = consented(full(accepted=False), GENERAL, False, AT - 1, AT + 1)
+    profile = consented(profile, "new", False, AT)
+    assert len(profile.consents) == MAX_CATEGORIES
+    assert {GENERAL, "new"} < profile.consents.keys()
+
+
+def test_joined_consents__of_two_full_profiles__reject_as_long_as_all_would() -> None:
+    accepts, rejections = full(accepted=True), full(accepted=False)
+    others = {f"other-{name}": given for name, given in rejections.consents.items()}
+    joined = joined_consents(accepts.consents, others)
+    assert joined == others
 
 
 @given(_answers, st.randoms())

@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from fairlot.engine.errors import shorten
 from fairlot.events.batches import AHEAD_ALLOWED_MS
 from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope
 from fairlot.http.body import read_body
@@ -13,8 +14,9 @@ from fairlot.http.faces.intempt_track_wire import EARLIEST_MS
 from fairlot.http.problems import invalid_fields, unavailable
 from fairlot.http.services import Services
 from fairlot.profiles import Claim, claim_of_source, claim_of_subject
-from fairlot.profiles.consents import GENERAL, consented
+from fairlot.profiles.consents import GENERAL, MAX_CATEGORY_CHARS
 from fairlot.service.actors import Scope as AccessScope
+from fairlot.service.privacy.answering import answered
 from fairlot.service.profiles import ChangeRefused, ProfilesUnavailable, Work
 
 _UNLIMITED: Final = "unlimited"
@@ -26,8 +28,8 @@ _STORED: Final = Reply(200, b"{}", (JSON, NO_STORE))
 class ConsentRequest(msgspec.Struct, frozen=True, rename="camel"):
     """Moments are seconds or milliseconds since the epoch; a `timestamp` that is absent, before
     2010 or ahead of the server's clock is taken as now. `validUntil` absent or `unlimited` is
-    without end. Without a `category` it is about everything. Other fields, as `email` and
-    `message`, are accepted and not kept."""
+    without end. Without a `category`, of 100 characters at most, it is about everything. Other
+    fields, as `email` and `message`, are accepted and not kept."""
 
     action: Literal["accept", "reject"]
     timestamp: int | float | None = None
@@ -54,8 +56,8 @@ def consent(services: Services) -> Handler:
         request = read(await read_body(scope, receive), _decoder)
         now_ms = services.clock_ms()
         given = partial(
-            consented,
-            category=id_of("category", request.category) or GENERAL,
+            answered,
+            category=_category_of(request),
             accepted=request.action == "accept",
             at_ms=_given_at_ms(request.timestamp, now_ms),
             valid_until_ms=_valid_until_ms(request.valid_until),
@@ -82,6 +84,16 @@ def _claim_of(request: ConsentRequest) -> Claim:
     if user_id is not None:
         return claim_of_subject(user_id, user_id=user_id)
     raise invalid_fields("send sourceId together with profileId, or userId")
+
+
+def _category_of(request: ConsentRequest) -> str:
+    category = id_of("category", request.category) or GENERAL
+    if len(category) > MAX_CATEGORY_CHARS:
+        raise invalid_fields(
+            f"category: {shorten(category)} has {len(category)} characters; send at most"
+            f" {MAX_CATEGORY_CHARS}"
+        )
+    return category
 
 
 def _given_at_ms(timestamp: float | None, now_ms: int) -> int:
