@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from fairlot.stats.effects import NoEffect
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.metrics import Direction, MetricKind, Role
 from fairlot.stats.results import (
@@ -22,6 +23,7 @@ from fairlot.stats.results import (
     Method,
     MetricResult,
     SrmResult,
+    Uncompared,
     Verdict,
     VerdictKind,
 )
@@ -335,6 +337,14 @@ def preliminary() -> ExperimentResult:
             sentence="Too early: 61 and 58 subjects, and a verdict needs 100 in each arm.",
         ),
     )
+
+
+def uncompared() -> ExperimentResult:
+    """The only other arm is empty."""
+    why = Uncompared(
+        variant="next-step", reason=NoEffect.NO_SUBJECTS, sentence="not compared: nobody is there"
+    )
+    return a_result(a_metric("purchase", uncompared=(why,)))
 
 
 def without_exposures() -> ExperimentResult:

@@ -7,13 +7,14 @@ from typing import Final
 import msgspec
 
 from fairlot.stats.comparing import NO_LOOKS, compare
+from fairlot.stats.effects import NoEffect
 from fairlot.stats.exposed import arms_of, control_of
 from fairlot.stats.looks import Taken, take_looks
 from fairlot.stats.methods import Level
 from fairlot.stats.metrics import Metric, Role
 from fairlot.stats.multiplicity import benjamini_hochberg, holm
 from fairlot.stats.plans import AnalysisPlan
-from fairlot.stats.results import Comparison, Interval, Look, MetricResult
+from fairlot.stats.results import Comparison, Interval, Look, MetricResult, Uncompared
 from fairlot.stats.sufficient import Question, Sufficient, View
 from fairlot.stats.tables import Table, segments_of
 
@@ -21,6 +22,13 @@ LookName = tuple[str, str]
 """A metric and a variant."""
 SMALLEST_ARM: Final = 100
 SO_FAR: Final = "preliminary: subjects whose window is not over yet count too"
+_UNCOMPARED: Final[Mapping[NoEffect, str]] = {
+    NoEffect.NO_SUBJECTS: "not compared: one of the two has no subjects that count",
+    NoEffect.ONE_SUBJECT: "not compared: one of the two has a single subject, which has no spread",
+    NoEffect.NO_DENOMINATOR: "not compared: the denominator of one of the two is 0",
+    NoEffect.NO_VARIANCE: "not compared: within both, all subjects have the same value, so nothing"
+    " says what chance does",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,7 @@ def analyse(sufficient: Sufficient, fixed: Fixed) -> Analysis:
     """Primary metrics: Bonferroni over arms and primaries, in intervals and conclusions alike.
     Others, and all of segments: Benjamini-Hochberg over their p-values. Guardrails: no correction.
 
-    Of no subjects, or where nothing varies, a comparison is absent.
+    Of no subjects, or where nothing varies, a variant is among the `uncompared`.
     """
     new_looks: dict[LookName, tuple[Look, ...]] = {}
     results = []
@@ -107,7 +115,8 @@ def _metric_result(
     variants = [arm.variant_key for arm in arms_of(sufficient.question.phases)]
     control = control_of(sufficient.question.phases)
     tables = [Table(sufficient, metric, each) for each in segments_of(sufficient)]
-    comparisons = []
+    comparisons: list[Comparison] = []
+    uncompared: list[Uncompared] = []
     for table in tables:
         for variant in variants:
             if control is None or variant == control:
@@ -117,7 +126,9 @@ def _metric_result(
                 new_looks[metric.key, variant] = taken.new
             gate = None if sufficient.question.view is View.MATURED else SO_FAR
             compared = compare(level, table, (control, variant), taken, gate=gate)
-            if compared is not None:
+            if isinstance(compared, NoEffect):
+                uncompared.append(_uncompared(variant, table.segment, compared))
+            else:
                 comparisons.append(compared)
     return MetricResult(
         key=metric.key,
@@ -131,7 +142,12 @@ def _metric_result(
         margin=metric.margin,
         arms=tuple(table.arm_value(variant) for table in tables for variant in variants),
         comparisons=tuple(comparisons),
+        uncompared=tuple(uncompared),
     )
+
+
+def _uncompared(variant: str, segment: str | None, reason: NoEffect) -> Uncompared:
+    return Uncompared(variant=variant, segment=segment, reason=reason, sentence=_UNCOMPARED[reason])
 
 
 def _looks(

@@ -48,14 +48,13 @@ def compare(
     taken: Taken = NO_LOOKS,
     *,
     gate: str | None = None,
-) -> Comparison | None:
+) -> Comparison | NoEffect:
     """`arms`: the control's key, then the variant's. `gate` says why nothing is to be concluded,
-    whatever the numbers are. None where there is nothing to compare: no subjects, or nothing that
-    varies."""
+    whatever the numbers are."""
     pairs = table.pairs(*arms)
     effect = effect_of_pairs(level.metric, pairs, cuped=level.plan.cuped)
     if isinstance(effect, NoEffect):
-        return None
+        return effect
     deciding = _deciding(level, effect, taken)
     if gate is not None:
         deciding = replace(deciding, gate=gate)

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from fairlot.stats.effects import NoEffect
 from fairlot.stats.findings import Finding
 from fairlot.stats.metrics import Direction, MetricKind, Role
 from fairlot.stats.sufficient import View
@@ -116,6 +117,16 @@ class Comparison(_Part, frozen=True, kw_only=True):
     looks: tuple[Look, ...] = ()
 
 
+class Uncompared(_Part, frozen=True, kw_only=True):
+    """A variant that cannot be compared with the control in a metric (and, if asked for, in one
+    segment value): there is no comparison of it. `sentence` says the reason in words."""
+
+    variant: str
+    segment: str | None = None
+    reason: NoEffect
+    sentence: str
+
+
 class ArmValue(_Part, frozen=True, kw_only=True):
     """Of one arm, in one metric: `value` is the mean, the rate, the ratio or the quantile."""
 
@@ -141,6 +152,7 @@ class MetricResult(_Part, frozen=True, kw_only=True):
     margin: float | None = None
     arms: tuple[ArmValue, ...]
     comparisons: tuple[Comparison, ...]
+    uncompared: tuple[Uncompared, ...] = ()
 
 
 class ArmSummary(_Part, frozen=True, kw_only=True):

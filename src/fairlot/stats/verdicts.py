@@ -146,10 +146,17 @@ class Verdicts:
             sentence = "By segment there is no verdict: the result of all subjects has it."
             return Verdict(kind=VerdictKind.BY_SEGMENT, sentence=sentence)
         if not judged:
-            sentence = "No difference yet: there is nothing to compare."
+            sentence = f"No difference yet: {self._uncompared()}."
         else:
             sentence = f"No difference yet: {self._told(judged[0])}{_ruled_out(judged[0])}"
         return Verdict(kind=VerdictKind.NO_DIFFERENCE, sentence=sentence)
+
+    def _uncompared(self) -> str:
+        """Why the first primary metric has no comparison."""
+        for metric in self.metrics:
+            if metric.role is Role.PRIMARY and metric.uncompared:
+                return f"{metric.name} is {metric.uncompared[0].sentence}"
+        return "there is nothing to compare"
 
     def _harmed(self, variant: str) -> list[str]:
         return [

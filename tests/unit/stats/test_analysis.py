@@ -6,16 +6,19 @@ from datetime import timedelta
 import pytest
 
 from fairlot.stats.analysis import Analysis, analyse, matured_enough
-from fairlot.stats.metrics import Role
+from fairlot.stats.effects import NoEffect
+from fairlot.stats.metrics import MetricKind, Role
 from fairlot.stats.plans import AnalysisPlan
 from fairlot.stats.results import Comparison, GuardrailState, Interval, Look, Method
 from fairlot.stats.sufficient import Arm, Sufficient, View
+from support.measured import measured
 from support.sufficient import (
     BOUGHT,
     DAY_MS,
     HALVES,
     START,
     START_MS,
+    arm_day,
     conversions,
     fixed,
     phase,
@@ -258,6 +261,52 @@ def test_analysis__of_nobody_or_of_what_never_varies__has_no_comparison() -> Non
     analysis = analyse(sufficient(zeros, asked), fixed(asked))
     assert (analysis.comparisons, analysis.new_looks) == ([], {})
     assert [arm.value for arm in analysis.metrics[0].arms] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("control", "b", "reason", "told"),
+    [
+        ((900, 90), (0, 0), NoEffect.NO_SUBJECTS, "one of the two has no subjects that count"),
+        ((900, 90), (1, 1), NoEffect.ONE_SUBJECT, "one of the two has a single subject"),
+        ((900, 0), (900, 900), NoEffect.NO_VARIANCE, "all subjects have the same value"),
+    ],
+)
+def test_analysis__what_cannot_be_compared__has_its_reason_and_a_sentence(
+    control: tuple[int, int], b: tuple[int, int], reason: NoEffect, told: str
+) -> None:
+    asked = question()
+    rows = [*conversions("control", control), *conversions("b", b)]
+    (metric,) = analyse(sufficient(rows, asked), fixed(asked)).metrics
+    assert metric.comparisons == ()
+    (why,) = metric.uncompared
+    assert (why.variant, why.segment, why.reason) == ("b", None, reason)
+    assert why.sentence.startswith("not compared: ")
+    assert told in why.sentence
+
+
+def test_analysis__a_denominator_of_0__is_the_reason_of_a_ratio() -> None:
+    per_visit = replace(BOUGHT, kind=MetricKind.RATIO)
+    asked = question(per_visit)
+    rows = [
+        arm_day("control", 0, {"bought": measured([1, 2, 0], [1, 2, 1], responses=2)}),
+        arm_day("b", 0, {"bought": measured([1, 2, 0], [0, 0, 0], responses=2)}),
+    ]
+    (metric,) = analyse(sufficient(rows, asked), fixed(asked)).metrics
+    assert [each.reason for each in metric.uncompared] == ["no_denominator"]
+
+
+def test_analysis__by_segment__says_in_which_value_there_is_nothing_to_compare() -> None:
+    asked = question(segment_by="device")
+    rows = [
+        *conversions("control", (900, 450), segment="desktop"),
+        *conversions("b", (900, 600), segment="desktop"),
+        *conversions("control", (5, 1), segment="watch"),
+    ]
+    (metric,) = analyse(sufficient(rows, asked), fixed(asked)).metrics
+    assert [each.segment for each in metric.comparisons] == ["desktop"]
+    assert [(each.segment, each.reason) for each in metric.uncompared] == [
+        ("watch", NoEffect.NO_SUBJECTS)
+    ]
 
 
 def test_analysis__by_segment__has_one_comparison_a_value() -> None:

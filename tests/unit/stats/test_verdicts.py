@@ -190,6 +190,12 @@ def test_verdict__only_one_variant_there_is__has_nothing_to_compare_with() -> No
     assert "There is nothing to compare b with." in verdict.sentence
 
 
+def test_verdict__primary_metric_that_never_varies__says_that() -> None:
+    verdict = told(two_arms(5_000, 5_000))
+    assert verdict.kind is VerdictKind.NO_DIFFERENCE
+    assert verdict.sentence.startswith("No difference yet: Bought is not compared: within both,")
+
+
 def test_verdict__metric_that_nobody_sends__is_blocked() -> None:
     verdict = told(two_arms(0, 0))
     assert verdict.reasons == ("metric_not_seen",)

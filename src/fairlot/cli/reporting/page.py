@@ -67,7 +67,8 @@ _TONES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ForestRow:
-    """A variant in a metric; the control has no strip. `gate`: why there is no conclusion."""
+    """A variant in a metric; the control has no strip. `gate`: why there is no conclusion, or no
+    comparison."""
 
     name: str
     subjects: str
@@ -234,10 +235,12 @@ def _metric(
     figures = figures_of(metric)
     scale = scale_of(metric)
     compared = {(each.variant, each.segment): each for each in metric.comparisons}
+    uncompared = {(each.variant, each.segment): each.sentence for each in metric.uncompared}
     rows = []
     for arm in metric.arms:
         comparison = compared.get((arm.variant, arm.segment))
         row = _arm_in(arm, names, figures)
+        row = replace(row, gate=uncompared.get((arm.variant, arm.segment), ""))
         if comparison is not None:
             reading = reading_of(result, metric, comparison)
             told = reading_text(result, metric, comparison)

@@ -69,7 +69,7 @@ _BETWEEN: Final = "  "
 
 
 class _Row(NamedTuple):
-    """`below`: why there is no conclusion, or what all looks have in common."""
+    """`below`: why there is no conclusion or comparison, or what all looks have in common."""
 
     cells: tuple[str, ...]
     reading: Reading | None
@@ -163,11 +163,13 @@ def _rows(
 ) -> list[_Row]:
     figures = figures_of(metric)
     compared = {(each.variant, each.segment): each for each in metric.comparisons}
+    uncompared = {(each.variant, each.segment): each.sentence for each in metric.uncompared}
     found = []
     for arm in metric.arms:
         comparison = compared.get((arm.variant, arm.segment))
         if comparison is None:
-            found.append(_Row((*_of_arm(arm, names, figures), "", "", "", "", ""), None))
+            below = uncompared.get((arm.variant, arm.segment), "")
+            found.append(_Row((*_of_arm(arm, names, figures), "", "", "", "", ""), None, below))
         else:
             reading = reading_of(result, metric, comparison)
             told = reading_text(result, metric, comparison)

@@ -15,6 +15,7 @@ from support.results import (
     hostile,
     no_difference,
     preliminary,
+    uncompared,
     without_exposures,
 )
 
@@ -122,6 +123,13 @@ def test_page__blocked__shows_reasons_before_figures_and_concludes_nothing() -> 
     assert "mobile" in page.first[0].notices[0].evidence
     readings = {row.reading for metric in page.metrics for row in metric.rows if row.strip}
     assert readings == {"no conclusion"}
+
+
+def test_page__what_is_not_compared__has_its_reason_in_place_of_a_difference() -> None:
+    control, row = page_of(uncompared()).metrics[0].rows
+    assert (control.gate, row.gate) == ("", "not compared: nobody is there")
+    assert row.strip is None
+    assert row.gate in "".join(Reader(report_html(uncompared())).texts)
 
 
 def test_page__gated__says_why_and_draws_nothing() -> None:

@@ -11,6 +11,7 @@ from support.results import (
     blocked,
     no_difference,
     preliminary,
+    uncompared,
     without_exposures,
 )
 
@@ -145,6 +146,13 @@ def test_report_text__nobody_exposed__says_so() -> None:
     text = report_text(without_exposures(), PLAIN)
     assert "Nobody was seen, so there is no split to check." in text
     assert "as of 28 Nov 2026, 13:00 (Europe/Vienna)" in text
+
+
+def test_report_text__what_is_not_compared__has_its_reason_below() -> None:
+    lines = lines_of(uncompared())
+    number = next(n for n, line in enumerate(lines) if line.startswith("  Continue to delivery"))
+    assert lines[number].endswith("15.2 %")
+    assert lines[number + 1] == "    not compared: nobody is there"
 
 
 def test_report_text__two_phases_and_three_arms__are_told() -> None:
