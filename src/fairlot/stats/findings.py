@@ -33,6 +33,7 @@ class FindingCode(StrEnum):
     SEGMENT_NOT_SEEN = "segment_not_seen"
     NOVELTY = "novelty"
     IMPLAUSIBLE_LIFT = "implausible_lift"
+    ONE_SUBJECT_DOMINATES = "one_subject_dominates"
     PRELIMINARY = "preliminary"
     INTERVALS_DISAGREE = "intervals_disagree"
     UNREADABLE_FILE = "unreadable_file"

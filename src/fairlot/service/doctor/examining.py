@@ -9,6 +9,7 @@ from fairlot.service.doctor.delivery import (
     check_missing_exposures,
     check_repeated_batches,
 )
+from fairlot.service.doctor.domination import check_domination
 from fairlot.service.doctor.effects import check_implausible_lifts, check_novelty
 from fairlot.service.doctor.exclusions import (
     check_exclusions,
@@ -37,6 +38,7 @@ _CHECKS: Final[tuple[Callable[[Case], Iterable[Finding]], ...]] = (
     check_repeated_batches,
     check_clocks,
     check_received,
+    check_domination,
     check_novelty,
     check_implausible_lifts,
     check_phases,

@@ -182,6 +182,36 @@ def test_values__some_are_absent__warns() -> None:
     assert finding.evidence["without a value"] >= 30
 
 
+def with_a_reseller(found: list[Patient]) -> None:
+    """In b, on one of the days that the cap is of."""
+    buyers = (each for each in found if each.variant == "b" and each.bought_at_ms)
+    reseller = next(each for each in buyers if each.at_ms < START_MS + 6 * DAY_MS)
+    reseller.bought_at_ms = [reseller.at_ms + 1_000]
+    reseller.bought = {"value": 9_000.0}
+
+
+def test_domination__a_reseller_among_fewer_subjects_than_a_quantile_cuts__warns() -> None:
+    found = patients(38, 900)
+    with_a_reseller(found)
+    (finding,) = examined(found)
+    assert (finding.code, finding.severity) == ("one_subject_dominates", "warns")
+    assert (finding.metric, finding.variant) == ("spent", "b")
+    rest = finding.evidence["total"] - 9_000.0
+    assert finding.evidence["share"] == pytest.approx(9_000 / (9_000 + rest), rel=0.01)
+    assert finding.evidence["share"] > 0.7
+    assert "cuts nobody among fewer than some 1,000" in finding.advice
+
+
+def test_domination__a_reseller_whom_the_cap_cuts__is_no_finding() -> None:
+    found = patients(38)
+    with_a_reseller(found)
+    assert examined(found) == ()
+
+
+def test_domination__few_buyers_who_spend_alike__is_no_finding() -> None:
+    assert examined(patients(39, 300, rates=(0.03, 0.03))) == ()
+
+
 def test_public_events__a_tenth_could_be_anyones__warns() -> None:
     found = patients(33)
     for number, each in enumerate(found):
