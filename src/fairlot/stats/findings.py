@@ -22,6 +22,7 @@ class FindingCode(StrEnum):
     EXPOSURES_AFTER_CONVERSIONS = "exposures_after_conversions"
     MISSING_EXPOSURES = "missing_exposures"
     LOST_EVENTS = "lost_events"
+    EVENTS_GONE = "events_gone"
     DUPLICATE_BATCHES = "duplicate_batches"
     CLOCK_SKEW = "clock_skew"
     WEIGHTS_CHANGED = "weights_changed"

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from fairlot.stats.sufficient import Exclusion, Phase, Question, Sufficient
+from fairlot.warehouse.lake.gone import GoneExposures
 from fairlot.warehouse.queries import Engine, answer
 from fairlot.warehouse.senders import SenderFigures
 
@@ -14,10 +15,11 @@ from fairlot.warehouse.senders import SenderFigures
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """What is not in the events: the batches of senders, and how many units each variant was
-    `assigned` to, None where nobody can tell."""
+    `assigned` to, None where nobody can tell; and which of its exposures are `gone`."""
 
     senders: tuple[SenderFigures, ...] = ()
     assigned: Mapping[str, int] | None = None
+    gone: tuple[GoneExposures, ...] = ()
 
 
 NOTHING_KNOWN: Final = Circumstances()

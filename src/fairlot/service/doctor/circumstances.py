@@ -5,6 +5,7 @@ from pathlib import Path
 from fairlot.service.doctor.case import Circumstances
 from fairlot.stats.sufficient import Question
 from fairlot.warehouse.assigned import assigned_units
+from fairlot.warehouse.lake.gone import GoneExposures, gone_exposures
 from fairlot.warehouse.senders import read_senders
 
 
@@ -18,7 +19,19 @@ def circumstances_of(events_dir: Path, question: Question) -> Circumstances:
             if each.last_seen_ms >= from_ms
         ),
         assigned=assigned_units(events_dir, question.experiment_id, from_ms, before_ms),
+        gone=tuple(
+            each
+            for each in gone_exposures(events_dir, question.project_id)
+            if _is_of(question, each)
+        ),
     )
+
+
+def _is_of(question: Question, gone: GoneExposures) -> bool:
+    """Exposures by a manifest without ids are told by the key."""
+    if gone.experiment_id:
+        return gone.experiment_id == question.experiment_id
+    return gone.experiment_key == question.experiment_key
 
 
 def until_ms(question: Question) -> int:

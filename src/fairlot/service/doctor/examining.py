@@ -18,6 +18,7 @@ from fairlot.service.doctor.exclusions import (
     check_unknown_variants,
 )
 from fairlot.service.doctor.phases import check_phases
+from fairlot.service.doctor.retention import check_retention
 from fairlot.service.doctor.sample_ratio import check_sample_ratio
 from fairlot.service.doctor.timing import check_clocks, check_order, check_start
 from fairlot.service.doctor.values import check_received
@@ -31,6 +32,7 @@ _CHECKS: Final[tuple[Callable[[Case], Iterable[Finding]], ...]] = (
     check_several_variants,
     check_switched,
     check_unknown_variants,
+    check_retention,
     check_start,
     check_order,
     check_missing_exposures,

@@ -15,6 +15,7 @@ from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.observations import observe
 from fairlot.stats.results import ExperimentResult
 from fairlot.stats.sufficient import Question, Sufficient, View
+from fairlot.stats.vanished import vanished
 from fairlot.stats.verdicts import Verdicts
 from fairlot.store import Store
 from fairlot.store.tenants import ProjectRow
@@ -66,8 +67,9 @@ def result_of(
             raise ResultFailed(str(error)) from error
         except UnusableQuestion as error:
             raise UnusableMetric(str(error)) from error
+    gone = tuple(vanished(sufficient, fixing.looks()))
     analysis = _analysed(fixing, fixed, sufficient)
-    findings = (*observe(sufficient, analysis), *found, *_unreadable(source.unreadable))
+    findings = (*observe(sufficient, analysis), *gone, *found, *_unreadable(source.unreadable))
     return _assembled(tenant, study, fixed, sufficient, analysis, findings, source.engine.dialect)
 
 

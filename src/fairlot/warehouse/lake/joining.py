@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.lake.damage import note_damage
+from fairlot.warehouse.lake.gone import note_gone
 from fairlot.warehouse.lake.layout import (
     Numbers,
     Partition,
@@ -48,8 +49,8 @@ def join_files(directory: Path, *, now_ms: int, threads: int = 1) -> int:
 
 
 def delete_old_files(directory: Path, *, now_ms: int, days: int) -> int:
-    """Delete the folders of days that are longer ago; how many files that were. While somebody
-    reads or writes the lake, it is left for later."""
+    """Delete the folders of days that are longer ago, and note what of experiments was in them; how
+    many files that were. While somebody reads or writes the lake, it is left for later."""
     first_kept = _day_of(now_ms) - timedelta(days=days)
     old = [each for each in all_partitions(directory) if each.day < first_kept]
     if not old:
@@ -57,6 +58,7 @@ def delete_old_files(directory: Path, *, now_ms: int, days: int) -> int:
     with writing(directory) as alone, removing(directory, _ALONE_WITHIN_S) as unread:
         if not alone or not unread:
             return 0
+        note_gone(directory, old)
         return sum(_delete(each.folder(directory)) for each in old)
 
 

@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import date
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
 from threading import Thread
 
 import msgspec
@@ -12,6 +13,7 @@ import pytest
 
 from fairlot.engine import Reason
 from fairlot.events import Event
+from fairlot.manifest.instants import write_instant
 from fairlot.service.actions import Asked, act
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.lifecycle import Action
@@ -25,6 +27,7 @@ from fairlot.stats.sufficient import View
 from fairlot.store import Store, open_store
 from fairlot.store.experiments import find_experiment
 from fairlot.warehouse.lake import write_events
+from fairlot.warehouse.lake.joining import delete_old_files
 from support.applying import ANNA, apply_texts, tenant_of
 from support.two_arms import DAY_MS, Place, arm, exposed
 from unit.service.conftest import NOW_MS, Apply
@@ -112,8 +115,10 @@ def test_result__clear_difference__is_a_winner_with_looks_that_stay(bench: Bench
     )
     # What is learnt later changes the present interval, and no look.
     bench.arms((500, 500), (500, 0), days=5)
-    again = bench.result().metrics[0].comparisons[0]
+    later = bench.result()
+    again = later.metrics[0].comparisons[0]
     assert (again.n_control, again.looks) == (1_000, looks)
+    assert FindingCode.EVENTS_GONE not in codes(later)
 
 
 def test_result__of_every_other_kind__has_its_value(bench: Bench) -> None:
@@ -243,6 +248,42 @@ def test_result__unreadable_file__is_named_and_left_out(bench: Bench) -> None:
     (found,) = [each for each in result.findings if each.code is FindingCode.UNREADABLE_FILE]
     assert broken.name in found.summary
     assert 0 < sum(each.exposed for each in result.arms) < 600
+
+
+def test_result__first_days_deleted_by_retention__is_blocked_and_says_what_is_gone(
+    bench: Bench,
+) -> None:
+    bench.arms((1_000, 400), (1_000, 600))
+    assert delete_old_files(bench.events_dir, now_ms=FIRST_DAY_MS + 30 * DAY_MS, days=25) > 0
+    result = bench.result()
+    assert result.verdict.reasons == ("events_gone",)
+    (found,) = [each for each in result.findings if each.code is FindingCode.EVENTS_GONE]
+    # Five of ten days with 200 exposures each; the last of them came on the fifth.
+    last = write_instant(FIRST_DAY_MS + 4 * DAY_MS + 1_000)
+    assert found.evidence == {"exposures": 1_000, "last": last, "analysed": 1_000}
+    assert bench.result(days=30, segment_by="device").verdict.reasons == ("events_gone",)
+
+
+def test_result__started_after_the_deleted_days__is_as_before(bench: Bench) -> None:
+    early = FIRST_DAY_MS - 20 * DAY_MS
+    other = Place(bench.tenant.id, "exp_other")
+    bench.plant(exposed(f"o-{number}", "a", early, other) for number in range(50))
+    bench.plant(exposed(f"early-{number}", "a", early, bench.place) for number in range(5))
+    bench.arms((1_000, 400), (1_000, 600))
+    assert delete_old_files(bench.events_dir, now_ms=FIRST_DAY_MS + 30 * DAY_MS, days=40) == 2
+    assert bench.result().findings == ()
+
+
+def test_result__files_gone_that_a_look_had_counted__is_blocked(bench: Bench) -> None:
+    bench.arms((1_000, 400), (1_000, 600))
+    assert bench.result().findings == ()
+    for folder in sorted(bench.events_dir.rglob("exposures/date=*"))[:4]:
+        rmtree(folder)
+    result = bench.result()
+    assert result.verdict.reasons == ("events_gone",)
+    (found,) = result.findings
+    assert (found.evidence["subjectsThen"], found.evidence["subjectsNow"]) == (800, 0)
+    assert found.evidence["share"] == 0.4
 
 
 def test_result__asked_for_again_within_seconds__is_shared(bench: Bench) -> None:
