@@ -22,6 +22,7 @@ from support.tracking import (
     external,
     history,
     identify,
+    page,
     post,
     profile,
     row,
@@ -83,10 +84,65 @@ def test_track__same_distinct_id__counts_once_and_changes_nothing_again(desk: De
     assert visitor(desk).attributes == {"plan": "pro"}
 
 
-def test_track__without_distinct_id__counts_each_time(desk: Desk) -> None:
+def test_track__without_distinct_id_and_time__counts_each_time(desk: Desk) -> None:
     track(desk)
-    track(desk)
+    track(desk, time=None)
     assert len({each.event_id for each in conversions(desk)}) == 2
+
+
+def test_track__without_distinct_id__what_says_the_same_of_a_moment_counts_once(desk: Desk) -> None:
+    said: dict[str, Any] = {
+        "eventProperties": {"a": 1, "b": {"c": 2, "d": 3}},
+        "userProperties": {"plan": "free"},
+    }
+    again: dict[str, Any] = {
+        "userProperties": {"plan": "free"},
+        "eventProperties": {"b": {"d": 3, "c": 2}, "a": 1},
+    }
+    track(desk, time=NOW_MS, **said)
+    track(desk, userProperties={"plan": "pro"})
+    desk.clock.now_ms += 1_000
+    assert track(desk, time=NOW_MS, **again, distinctId=None).status == 200
+    assert len({each.event_id for each in conversions(desk)}) == 2
+    assert len(history(desk, "paid")) == 2
+    assert visitor(desk).attributes == {"plan": "pro"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"event": "seen"},
+        {"time": NOW_MS - 1},
+        {"userId": "v_2"},
+        {"userId": None, "externalId": "v_1"},
+        {"eventProperties": {"a": 2}},
+        {"eventProperties": {}, "defaultProperties": {"a": 1}},
+        {"userProperties": {"a": 1}},
+        {"distinctId": "a"},
+    ],
+    ids=str,
+)
+def test_track__without_distinct_id__what_says_something_else_counts_too(
+    desk: Desk, other: dict[str, Any]
+) -> None:
+    said: dict[str, Any] = {"time": NOW_MS, "eventProperties": {"a": 1}}
+    track(desk, **said)
+    assert track(desk, **{**said, **other}).status == 200
+    assert len({each.event_id for each in conversions(desk)}) == 2
+
+
+def test_page__says_what_a_server_says__counts_too(desk: Desk) -> None:
+    track(desk, event="seen", time=NOW_MS)
+    for _ in range(2):
+        assert page(desk, "track", event="seen", time=NOW_MS).status == 200
+    assert len({each.event_id for each in conversions(desk)}) == 2
+
+
+def test_identify__sent_again__is_recorded_again_and_changes_nothing(desk: Desk) -> None:
+    for _ in range(2):
+        identify(desk, userId="v_1", userProperties={"plan": "free"})
+    assert len({each.event_id for each in conversions(desk)}) == 2
+    assert visitor(desk).attributes == {"plan": "free"}
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,11 @@
 import math
 import re
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any, Final
 from uuid import uuid4
+
+import msgspec
 
 from fairlot.engine.errors import shorten
 from fairlot.events import Actor, derived_event_id, new_event_id
@@ -27,6 +30,7 @@ from fairlot.service.tracking import Named, Tracked
 
 IDENTIFY: Final = "$identify"
 OLDEST_MS: Final = 7 * 86_400_000
+_encoder: Final = msgspec.json.Encoder(order="deterministic")
 _PHONE_MARKS: Final = re.compile(r"[\s().\-/]")
 _NOT_OF_PAGES: Final = (
     "a token that pages hold names visitors by userId only, since anyone can send with it"
@@ -75,9 +79,12 @@ class RowReader:
         page = row.properties("defaultProperties", OF_PAGES)
         attributes = row.properties("userProperties", OF_USERS)
         who = self._named(row, attributes, must_name=must_name)
-        at_ms, flags = self._at(row)
+        sent_ms = row.number("time")
+        at_ms, flags = self._at(row, sent_ms)
         agent = row.user_agent() or self._user_agent
         row.check()
+        if not own_id and sent_ms is not None:
+            own_id = _id_of_all((name, sent_ms, who, page, own, attributes))
         return Tracked(
             self._event_id(own_id),
             name,
@@ -122,9 +129,8 @@ class RowReader:
             user_id or None, looked_up, tuple(each for each in also if each not in looked_up)
         )
 
-    def _at(self, row: "_Fields") -> tuple[int, dict[str, Any]]:
+    def _at(self, row: "_Fields", sent: int | None) -> tuple[int, dict[str, Any]]:
         """When, and the flag of a moment that was set back."""
-        sent = row.number("time")
         if sent is None:
             return self._now_ms, {}
         if sent < self._now_ms - OLDEST_MS:
@@ -199,6 +205,11 @@ class _Fields:
             return None
         agent = given.get("userAgent")
         return agent if isinstance(agent, str) else None
+
+
+def _id_of_all(said: tuple[object, ...]) -> str:
+    """The same for what says the same, of the same moment; no id that is sent holds U+0000."""
+    return f"row\0{sha256(_encoder.encode(said)).hexdigest()}"
 
 
 def _text_of(given: object) -> str | None:

@@ -62,7 +62,8 @@ class TrackRow(_Person, frozen=True, kw_only=True, rename="camel"):
 
 
 class TrackRequest(_Person, frozen=True, kw_only=True, rename="camel"):
-    """Somebody did something. Without `distinctId` a request that is sent again counts again."""
+    """Somebody did something. Without `distinctId` a request that is sent again counts once if it
+    has a `time`, else again."""
 
     token: _Token
     event: _Event
