@@ -6,21 +6,10 @@ from typing import Any, Final, TypeVar
 
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
-from openfeature.flag_evaluation import Reason as Standard
+from openfeature.flag_evaluation import Reason as OfOpenFeature
 
 from fairlot import Reason, TreatmentResult
-
-REASONS: Final = {
-    Reason.BUCKET: Standard.SPLIT,
-    Reason.STICKY: Standard.SPLIT,
-    Reason.ADAPTER: Standard.SPLIT,
-    Reason.DIVERT: Standard.STATIC,
-    Reason.PREVIEW: Standard.STATIC,
-    Reason.SCHEDULED: Standard.DISABLED,
-    Reason.PAUSED: Standard.DISABLED,
-    Reason.ENDED: Standard.DISABLED,
-}
-"""The standard names of our reasons; of all others DEFAULT. `unknown` and `invalid` are errors."""
+from fairlot.integrations.openfeature_reasons import standard_reason
 
 NO_MANIFEST: Final = "there is no manifest to decide by; fetching one is tried again and again"
 T = TypeVar("T")
@@ -41,7 +30,7 @@ def details_of(
         return failed(default, ErrorCode.TYPE_MISMATCH, f"{problem}; {fix}", result)
     return FlagResolutionDetails(
         value,
-        reason=REASONS.get(result.reason, Standard.DEFAULT),
+        reason=OfOpenFeature(standard_reason(result.reason)),
         variant=result.variant_key,
         flag_metadata=_metadata_of(result),
     )
@@ -51,7 +40,9 @@ def failed(
     default: T, code: ErrorCode, message: str, result: TreatmentResult | None = None
 ) -> FlagResolutionDetails[T]:
     metadata = {} if result is None else _metadata_of(result)
-    return FlagResolutionDetails(default, code, message, Standard.ERROR, flag_metadata=metadata)
+    return FlagResolutionDetails(
+        default, code, message, OfOpenFeature.ERROR, flag_metadata=metadata
+    )
 
 
 def _without_variant(result: TreatmentResult, default: T) -> FlagResolutionDetails[T]:
@@ -64,7 +55,7 @@ def _without_variant(result: TreatmentResult, default: T) -> FlagResolutionDetai
     if result.reason is Reason.INVALID:
         problem = f"{key}: this version of fairlot cannot read the experiment; update it"
         return failed(default, ErrorCode.PARSE_ERROR, problem, result)
-    reason = REASONS.get(result.reason, Standard.DEFAULT)
+    reason = OfOpenFeature(standard_reason(result.reason))
     return FlagResolutionDetails(default, reason=reason, flag_metadata=_metadata_of(result))
 
 

@@ -1,13 +1,13 @@
 """The requests and answers of the OpenFeature Remote Evaluation Protocol 0.3."""
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from fairlot.engine import Decision, Device, Reason
+from fairlot.engine import Decision, Device
 from fairlot.http.problems import Problem, ProblemCode, Refused
+from fairlot.integrations.openfeature_reasons import Standard, standard_reason
 
 MAX_TARGETING_KEY: Final = 400
 OWN: Final = "fairlot"
@@ -23,28 +23,6 @@ class ErrorCode(StrEnum):
     INVALID_CONTEXT = "INVALID_CONTEXT"
     FLAG_NOT_FOUND = "FLAG_NOT_FOUND"
     GENERAL = "GENERAL"
-
-
-class Standard(StrEnum):
-    """Those of OpenFeature's reasons that these routes use."""
-
-    SPLIT = "SPLIT"
-    STATIC = "STATIC"
-    DISABLED = "DISABLED"
-    DEFAULT = "DEFAULT"
-
-
-STANDARD_REASONS: Final[Mapping[Reason, Standard]] = {
-    Reason.BUCKET: Standard.SPLIT,
-    Reason.STICKY: Standard.SPLIT,
-    Reason.ADAPTER: Standard.SPLIT,
-    Reason.DIVERT: Standard.STATIC,
-    Reason.PREVIEW: Standard.STATIC,
-    Reason.SCHEDULED: Standard.DISABLED,
-    Reason.PAUSED: Standard.DISABLED,
-    Reason.ENDED: Standard.DISABLED,
-}
-"""Of all others DEFAULT, as the provider of the SDK has it."""
 
 
 class Request(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -142,7 +120,7 @@ def evaluation_of(key: str, decision: Decision, version: int) -> Evaluation:
         value = variant.key if variant.payload is None else variant.payload
     return Evaluation(
         key=key,
-        reason=STANDARD_REASONS.get(decision.reason, Standard.DEFAULT),
+        reason=standard_reason(decision.reason),
         variant=None if variant is None else variant.key,
         metadata=metadata,
         value=value,
