@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -19,10 +19,10 @@ from fairlot.profiles.attributes import updated_attributes
 from fairlot.service.feeds import Feeds, Incoming
 from fairlot.service.privacy import Rejections
 from fairlot.service.privacy.recording import GPC
-from fairlot.service.profiles import Profiles, Work, check_work
+from fairlot.service.profiles import CHANGES_PER_COMMIT, Profiles, Work, check_work
+from fairlot.store.profiles.chunks import chunks
 from fairlot.warehouse.ports import Log
 
-_ROWS_AT_ONCE: Final = 1_000  # so that a large batch keeps no answers out of the event log
 SOURCE: Final = "track"
 
 
@@ -40,6 +40,13 @@ class Report:
     account_id: str | None = None
     account_attributes: Mapping[str, Any] = field(default_factory=dict)
     session_id: str | None = None
+
+
+class _Attributed(NamedTuple):
+    """Whom a report is about, as exposures of the same subject say it."""
+
+    subject_id: str
+    report: Report
 
 
 class Reporting:
@@ -71,30 +78,42 @@ class Reporting:
             check_work(_work(project_id, report))  # before anything is logged
         if products:
             await self._feeds.put(project_id, products)
-        subjects = await self._subjects(project_id, reports)
-        heard = [
-            each
-            for subject_id, each in zip(subjects, reports, strict=True)
-            if not self._privacy.rejects(project_id, subject_id)
-        ]
-        if is_private:
-            heard = [_with_one_name(each) for each in heard]
-        if is_private or len(heard) < len(reports):
-            subjects = await self._subjects(project_id, heard)
-        kept = [
-            (subject_id, _without_details(each) if is_private else each)
-            for subject_id, each in zip(subjects, heard, strict=True)
-            if not self._privacy.rejects(project_id, subject_id)
-        ]
-        for start in range(0, len(kept), _ROWS_AT_ONCE):
-            some = kept[start : start + _ROWS_AT_ONCE]
-            conversions = [_conversion(project_id, *each, now_ms) for each in some]
-            for batch in ReceivedBatch.of_server((), conversions, (), now_ms):
-                await self._log.committed(self._log.record_batch(batch))
-        for start in range(0, len(kept), _ROWS_AT_ONCE):
-            some = kept[start : start + _ROWS_AT_ONCE]
-            await self._profiles.apply_all([_work(project_id, report) for _, report in some])
+        kept = await self._kept(project_id, reports, is_private=is_private)
+        await self._log_all(project_id, kept, now_ms)
+        works = (_work(project_id, each.report) for each in kept)
+        for some in chunks(works, CHANGES_PER_COMMIT):
+            await self._profiles.apply_all(some)
         return len(kept)
+
+    async def _kept(
+        self, project_id: str, reports: Sequence[Report], *, is_private: bool
+    ) -> list[_Attributed]:
+        """What may be recorded, and of that as much as may be. Once something is left out, others
+        may be about somebody else: what it had named no longer counts for them."""
+        kept = await self._attributed(project_id, reports)
+        if not is_private and len(kept) == len(reports):
+            return kept
+        heard = [each.report for each in kept]
+        if not is_private:
+            return await self._attributed(project_id, heard)
+        named_once = await self._attributed(project_id, [_with_one_name(each) for each in heard])
+        return [_Attributed(each.subject_id, _without_details(each.report)) for each in named_once]
+
+    async def _attributed(self, project_id: str, reports: Sequence[Report]) -> list[_Attributed]:
+        """Without those of subjects who reject."""
+        subjects = await self._subjects(project_id, reports)
+        return [
+            _Attributed(subject_id, report)
+            for subject_id, report in zip(subjects, reports, strict=True)
+            if not self._privacy.rejects(project_id, subject_id)
+        ]
+
+    async def _log_all(self, project_id: str, kept: Sequence[_Attributed], now_ms: int) -> None:
+        """A large batch in several, so that it keeps no answers out of the event log."""
+        conversions = (_conversion(project_id, *each, now_ms) for each in kept)
+        for some in chunks(conversions, CHANGES_PER_COMMIT):
+            for batch in ReceivedBatch.of_server((), some, (), now_ms):
+                await self._log.committed(self._log.record_batch(batch))
 
     async def _subjects(self, project_id: str, reports: Sequence[Report]) -> list[str]:
         """Whom each is about, as the profiles will say; what an earlier one of them names counts
