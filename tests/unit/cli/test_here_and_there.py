@@ -1,6 +1,7 @@
 """Audit, keys and versions of manifests: the same from afar as on the data directory."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,16 @@ from structlog.testing import capture_logs
 
 from fairlot.app import create_app
 from fairlot.http.protocol import BoundedHttpProtocol
+from fairlot.manifest.instants import write_instant
 from fairlot.service.actors import Scope
 from fairlot.settings import Settings
+from fairlot.store import open_store
+from fairlot.store.experiments import find_experiment
+from fairlot.warehouse.lake import write_events
+from support.applying import tenant_of
 from support.commands import Run
 from support.live import serving
+from support.two_arms import Place, exposed
 
 
 @pytest.fixture
@@ -51,6 +58,44 @@ def test_command__here_and_there__prints_the_same(
 ) -> None:
     here, there = shop(*words), shop(*words, "--url", served)
     assert (there.code, there.out) == (0, here.out), there.err
+
+
+def planted(data: Path, database_url: str | None) -> str:
+    """The first milliseconds of `checkout-button`, and the moment after them."""
+    with closing(open_store(data, None, database_url)) as store, store.reading() as connection:
+        tenant = tenant_of(connection)
+        row = find_experiment(connection, tenant.id, "checkout-button")
+    assert row is not None
+    assert row.started_at_ms is not None
+    place, start_ms = Place(tenant.id, row.id), row.started_at_ms
+    events = (
+        exposed(f"{variant}-{number}", variant, start_ms + number, place)
+        for variant in ("control", "next-step")
+        for number in range(40)
+    )
+    write_events(data / "events", events)
+    return write_instant(start_ms + 100)
+
+
+def test_report__here_and_there__has_the_same_figures_and_the_same_page(
+    shop: Run, served: str, tmp_path: Path, database_url: str | None
+) -> None:
+    as_of = planted(tmp_path / ".fairlot", database_url)
+    words = ("report", "checkout-button", "--as-of", as_of)
+    here = shop(*words, "--html", "report.html")
+    assert here.code == 0, here.err
+    page = Path("report.html").read_bytes()
+    there = shop(*words, "--html", "report.html", "--url", served)
+    assert (there.code, there.out) == (0, here.out), there.err
+    assert Path("report.html").read_bytes() == page
+    arms = shop(*words, "--json", "--url", served).json["arms"]
+    assert [each["exposed"] for each in arms] == [40, 40]
+
+
+def test_report__of_what_a_server_does_not_have__says_the_nearest(shop: Run, served: str) -> None:
+    ran = shop("report", "checkout-buton", "--url", served)
+    assert ran.code == 1
+    assert "did you mean checkout-button?" in ran.err
 
 
 def test_changes__made_from_afar__are_on_record_under_the_key(shop: Run, served: str) -> None:

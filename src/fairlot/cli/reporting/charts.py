@@ -1,6 +1,6 @@
 """The geometry of the plots, in shares of their width and height; the page draws it as SVG."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from math import isfinite
@@ -144,8 +144,8 @@ def series_of(title: str, comparison: Comparison, figures: Figures) -> Series | 
     )
 
 
-def daily_of(arms: Sequence[ArmSummary]) -> Daily | None:
-    """None when nobody was exposed."""
+def daily_of(arms: Sequence[ArmSummary], names: Mapping[str, str]) -> Daily | None:
+    """None when nobody was exposed. `names` are by variant."""
     seen = [day for arm in arms for day, subjects in arm.daily.items() if subjects]
     if not seen:
         return None
@@ -154,7 +154,7 @@ def daily_of(arms: Sequence[ArmSummary]) -> Daily | None:
     totals = [sum(arm.daily.get(day, 0) for arm in arms) for day in days]
     borders = [sum(arm.share for arm in arms[:number]) for number in range(1, len(arms))]
     return Daily(
-        shares=tuple(_share_bars(arms, days)),
+        shares=tuple(_share_bars(arms, days, names)),
         due=tuple((1 - each) * UNITS for each in borders),
         volumes=tuple(_volume_bars(days, totals)),
         most=count(max(totals)),
@@ -218,7 +218,9 @@ def _described(comparison: Comparison, figures: Figures) -> str:
     )
 
 
-def _share_bars(arms: Sequence[ArmSummary], days: Sequence[date]) -> Iterator[Bar]:
+def _share_bars(
+    arms: Sequence[ArmSummary], days: Sequence[date], names: Mapping[str, str]
+) -> Iterator[Bar]:
     width = UNITS / len(days)
     for place, day in enumerate(days):
         total = sum(arm.daily.get(day, 0) for arm in arms)
@@ -228,7 +230,8 @@ def _share_bars(arms: Sequence[ArmSummary], days: Sequence[date]) -> Iterator[Ba
             height = UNITS * own / total if total else 0.0
             top -= height
             if own:
-                text = f"{day_text(day)}: {count(own)} of {count(total)} in {arm.variant}"
+                name = names.get(arm.variant, arm.variant)
+                text = f"{day_text(day)}: {count(own)} of {count(total)} in {name}"
                 yield _bar(place * width, width, top, height, colour_of(number), text)
 
 

@@ -191,8 +191,8 @@ def page_of(result: ExperimentResult) -> ReportPage:
         who=who_counts(result),
         method=typeset(method_text(result)),
         facts=_summary(result),
-        first=_notices(result.findings, (Severity.BLOCKS, Severity.WARNS)),
-        then=_notices(result.findings, (Severity.NOTES,)),
+        first=_notices(result, names, (Severity.BLOCKS, Severity.WARNS)),
+        then=_notices(result, names, (Severity.NOTES,)),
         metrics=metrics,
         notes=tuple(map(typeset, footnotes(result))),
         has_margin=any(metric.beyond is not None for metric in metrics),
@@ -203,7 +203,7 @@ def page_of(result: ExperimentResult) -> ReportPage:
         arms=tuple(_arm(number, arm, result) for number, arm in enumerate(result.arms)),
         srm=srm_text(result.srm),
         excluded=excluded_text(total_excluded(result.arms)),
-        daily=daily_of(result.arms),
+        daily=daily_of(result.arms, names),
         origin=_origin(result),
     )
 
@@ -309,16 +309,23 @@ def _all_figures(metrics: Sequence[MetricResult], names: Mapping[str, str]) -> I
             yield AllFigures(_name(metric, each, names), told)
 
 
-def _notices(findings: Sequence[Finding], severities: Sequence[Severity]) -> tuple[Notices, ...]:
+def _notices(
+    result: ExperimentResult, names: Mapping[str, str], severities: Sequence[Severity]
+) -> tuple[Notices, ...]:
+    named = {metric.key: metric.name for metric in result.metrics}
     return tuple(
-        Notices(severity.value, SEVERITIES[severity], tuple(map(_notice, own)))
-        for severity, own in by_severity(findings)
+        Notices(
+            severity.value, SEVERITIES[severity], tuple(_notice(each, named, names) for each in own)
+        )
+        for severity, own in by_severity(result.findings)
         if severity in severities
     )
 
 
-def _notice(finding: Finding) -> Notice:
-    about = ", ".join(each for each in (finding.metric, finding.variant) if each is not None)
+def _notice(finding: Finding, metrics: Mapping[str, str], variants: Mapping[str, str]) -> Notice:
+    metric, variant = finding.metric, finding.variant
+    told = (metrics.get(metric or "", metric), variants.get(variant or "", variant))
+    about = ", ".join(each for each in told if each is not None)
     written = msgspec.json.format(msgspec.json.encode(finding.evidence), indent=2)
     return Notice(
         finding.summary, finding.advice, about, written.decode() if finding.evidence else ""

@@ -96,7 +96,7 @@ def test_daily__two_days__stacks_the_arms_from_the_bottom() -> None:
     days = (date(2026, 11, 1), date(2026, 11, 3))
     control = an_arm("control", 0, share=0.7, daily={days[0]: 30, days[1]: 10})
     variant = an_arm("next", 0, share=0.3, daily={days[0]: 10})
-    daily = daily_of((control, variant))
+    daily = daily_of((control, variant), {"next": "The next one"})
     assert daily is not None
     first, above, alone = daily.shares
     assert (first.y, first.height, above.y, above.height) == (250, 750, 0, 250)
@@ -104,10 +104,11 @@ def test_daily__two_days__stacks_the_arms_from_the_bottom() -> None:
     assert [bar.height for bar in daily.volumes] == [1000, 0, 250]
     assert daily.due == pytest.approx((300,))
     assert first.text == "1 Nov: 30 of 40 in control"
+    assert above.text == "1 Nov: 10 of 40 in The next one"
 
 
 def test_daily__nobody__is_none() -> None:
-    assert daily_of((an_arm("control", 0, daily={}),)) is None
+    assert daily_of((an_arm("control", 0, daily={}),), {}) is None
 
 
 def test_colours__of_many_arms__begin_again_without_the_controls() -> None:

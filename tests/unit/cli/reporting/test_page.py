@@ -2,6 +2,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from msgspec.structs import replace
 
 from fairlot.cli.reporting.page import page_of, report_html
 from fairlot.stats.results import ExperimentResult, Interval
@@ -130,6 +131,15 @@ def test_page__what_is_not_compared__has_its_reason_in_place_of_a_difference() -
     assert (control.gate, row.gate) == ("", "not compared: nobody is there")
     assert row.strip is None
     assert row.gate in "".join(Reader(report_html(uncompared())).texts)
+
+
+def test_page__findings_and_tooltips__have_names_and_no_keys() -> None:
+    finding = replace(blocked().findings[1], metric="purchase", variant="next-step")
+    page = page_of(replace(a_winner(), findings=(finding,)))
+    assert page.first[0].notices[0].about == "Purchase, Continue to delivery"
+    assert page.daily is not None
+    told = {bar.text.partition(" in ")[2] for bar in page.daily.shares}
+    assert told == {"Continue", "Continue to delivery"}
 
 
 def test_page__gated__says_why_and_draws_nothing() -> None:
