@@ -82,6 +82,38 @@ def test_metrics__wrong__are_refused(metrics: str, problem: str) -> None:
     assert problems_with(f"metrics: {metrics}", PAID, SEEN) == [problem]
 
 
+@pytest.mark.parametrize(
+    ("metrics", "problem"),
+    [
+        ("{}", "3: metrics: {}: write a list, as in [a, b]"),
+        ("[{kind: sum, eventName: e}]", "3: metrics[0].key: missing; it is required"),
+        ("[{key: m, eventName: e}]", "3: metrics[0].kind: missing; it is required"),
+        ("[{key: m, kind: sum}]", "3: metrics[0].eventName: missing; it is required"),
+        (
+            "[{key: m, kind: means, eventName: e}]",
+            (
+                '3: metrics[0].kind: "means": write one of conversion, count, sum, mean, ratio, '
+                "quantile; did you mean mean?"
+            ),
+        ),
+        (
+            "[{key: m, kind: sum, eventName: e, isPrimary: 1}]",
+            "3: metrics[0].isPrimary: 1: write true or false",
+        ),
+        (
+            "[{key: m, kind: sum, eventName: e}, {key: m, kind: sum, eventName: e}]",
+            '3: metrics[1].key: "m": each metric has its own key',
+        ),
+        (
+            "[{key: m, kind: sum, event: e, eventName: e}]",
+            '3: metrics[0].event: "e": not a field here; did you mean eventName?',
+        ),
+    ],
+)
+def test_metric__in_place_and_wrong__is_refused(metrics: str, problem: str) -> None:
+    assert problems_with(f"metrics: {metrics}") == [problem]
+
+
 def test_metric__without_any__says_how_to_write_one() -> None:
     assert problems_with("metrics: [paid]") == [
         (
