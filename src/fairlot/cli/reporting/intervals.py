@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fairlot.cli.reporting.figures import Figures, figures_of
+from fairlot.cli.reporting.rows import with_segment
 from fairlot.cli.reporting.scales import Scale, scale_of
 from fairlot.manifest.problems import printable
 from fairlot.stats.results import Comparison, MetricResult
@@ -49,9 +50,7 @@ def _shown(metric: MetricResult) -> list[Comparison]:
 
 def _name(comparison: Comparison, names: Mapping[str, str]) -> str:
     name = names.get(comparison.variant, comparison.variant)
-    if comparison.segment is None:
-        return printable(name)
-    return printable(f"{name}, {comparison.segment}")
+    return printable(with_segment(name, comparison.segment))
 
 
 def _metric(

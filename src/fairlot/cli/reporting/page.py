@@ -1,7 +1,7 @@
 """A result as one HTML file, that needs no other file, no network and no JavaScript."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -21,31 +21,25 @@ from fairlot.cli.reporting.charts import (
     strip_of,
 )
 from fairlot.cli.reporting.figures import (
-    Figures,
     count,
     figures_of,
-    probability,
     share,
     typeset,
 )
 from fairlot.cli.reporting.numbers import Fact, facts_of
+from fairlot.cli.reporting.rows import MetricRow, rows_of, with_segment
 from fairlot.cli.reporting.scales import Scale, scale_of
 from fairlot.cli.reporting.words import (
     SEVERITIES,
     VERDICTS,
     Reading,
     by_severity,
-    common_text,
-    deciding_p,
-    difference_text,
     excluded_text,
     footnotes,
     in_order,
     method_text,
     metric_line,
     observed_share,
-    reading_of,
-    reading_text,
     srm_text,
     srm_word,
     total_excluded,
@@ -55,7 +49,7 @@ from fairlot.cli.reporting.words import (
 )
 from fairlot.stats.findings import Finding, Severity
 from fairlot.stats.metrics import Role
-from fairlot.stats.results import ArmSummary, ArmValue, Comparison, ExperimentResult, MetricResult
+from fairlot.stats.results import ArmSummary, Comparison, ExperimentResult, MetricResult
 
 _TONES: Final = {
     Reading.BETTER: "good",
@@ -232,47 +226,29 @@ def _origin(result: ExperimentResult) -> tuple[Fact, ...]:
 def _metric(
     result: ExperimentResult, metric: MetricResult, names: Mapping[str, str]
 ) -> ForestMetric:
-    figures = figures_of(metric)
     scale = scale_of(metric)
-    compared = {(each.variant, each.segment): each for each in metric.comparisons}
-    uncompared = {(each.variant, each.segment): each.sentence for each in metric.uncompared}
-    rows = []
-    for arm in metric.arms:
-        comparison = compared.get((arm.variant, arm.segment))
-        row = _arm_in(arm, names, figures)
-        row = replace(row, gate=uncompared.get((arm.variant, arm.segment), ""))
-        if comparison is not None:
-            reading = reading_of(result, metric, comparison)
-            told = reading_text(result, metric, comparison)
-            row = replace(row, reading=told, tone=_TONES.get(reading, "plain"))
-            row = _compared(row, comparison, figures, scale)
-        rows.append(row)
     return ForestMetric(
         name=metric.name,
         line=typeset(metric_line(metric)),
-        rows=tuple(rows),
-        ticks=forest_ticks(metric, figures),
+        rows=tuple(_row(each, scale) for each in rows_of(result, metric, names)),
+        ticks=forest_ticks(metric, figures_of(metric)),
         beyond=beyond_of(metric, scale),
     )
 
 
-def _arm_in(arm: ArmValue, names: Mapping[str, str], figures: Figures) -> ForestRow:
-    own = names.get(arm.variant, arm.variant)
-    name = own if arm.segment is None else f"{own}, {arm.segment}"
-    value = "-" if arm.value is None else typeset(figures.value(arm.value))
-    return ForestRow(name, count(arm.n), value)
-
-
-def _compared(row: ForestRow, comparison: Comparison, figures: Figures, scale: Scale) -> ForestRow:
-    if comparison.is_gated:
-        return replace(row, gate=comparison.gate or row.reading)
-    return replace(
-        row,
-        difference=typeset(difference_text(comparison, figures)),
-        common=typeset(common_text(comparison, figures)),
-        interval=typeset(figures.interval(comparison.interval)),
-        p=probability(deciding_p(comparison)),
-        strip=strip_of(comparison, scale),
+def _row(row: MetricRow, scale: Scale) -> ForestRow:
+    return ForestRow(
+        name=row.name,
+        subjects=row.subjects,
+        value=typeset(row.value),
+        difference=typeset(row.difference),
+        interval=typeset(row.interval),
+        common=typeset(row.common),
+        p=row.p,
+        reading=row.told,
+        gate=row.why,
+        tone="plain" if row.reading is None else _TONES.get(row.reading, "plain"),
+        strip=None if row.shown is None else strip_of(row.shown, scale),
     )
 
 
@@ -296,8 +272,8 @@ def _minus(metric: MetricResult, comparison: Comparison, names: Mapping[str, str
 
 
 def _name(metric: MetricResult, comparison: Comparison, names: Mapping[str, str]) -> str:
-    segment = "" if comparison.segment is None else f", {comparison.segment}"
-    return f"{metric.name}{segment}: {names.get(comparison.variant, comparison.variant)}"
+    name = with_segment(metric.name, comparison.segment)
+    return f"{name}: {names.get(comparison.variant, comparison.variant)}"
 
 
 def _all_figures(metrics: Sequence[MetricResult], names: Mapping[str, str]) -> Iterator[AllFigures]:

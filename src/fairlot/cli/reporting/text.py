@@ -1,21 +1,19 @@
 """A result for the terminal: the verdict, the table, the intervals drawn, and what to know."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 import click
 
-from fairlot.cli.reporting.figures import Figures, count, figures_of, probability, share
+from fairlot.cli.reporting.figures import count, share
 from fairlot.cli.reporting.intervals import UNICODE, Strokes, drawn_intervals
+from fairlot.cli.reporting.rows import MetricRow, rows_of
 from fairlot.cli.reporting.words import (
     SEVERITIES,
     VERDICTS,
     Reading,
     by_severity,
-    common_text,
-    deciding_p,
-    difference_text,
     excluded_text,
     footnotes,
     in_order,
@@ -23,8 +21,6 @@ from fairlot.cli.reporting.words import (
     method_text,
     metric_line,
     observed_share,
-    reading_of,
-    reading_text,
     srm_text,
     title_of,
     total_excluded,
@@ -36,10 +32,7 @@ from fairlot.manifest.problems import printable
 from fairlot.stats.findings import Severity
 from fairlot.stats.results import (
     ArmSummary,
-    ArmValue,
-    Comparison,
     ExperimentResult,
-    MetricResult,
     VerdictKind,
 )
 
@@ -66,14 +59,7 @@ _SEVERITY_COLOURS: Final = {
 _HEADS: Final = ("", "subjects", "value", "difference", "interval", "p", "lift", "")
 _LEFT: Final = frozenset({0, 7})
 _BETWEEN: Final = "  "
-
-
-class _Row(NamedTuple):
-    """`below`: why there is no conclusion or comparison, or what all looks have in common."""
-
-    cells: tuple[str, ...]
-    reading: Reading | None
-    below: str = ""
+_Table = Sequence[tuple[MetricRow, tuple[str, ...]]]
 
 
 class ReportStyle:
@@ -128,76 +114,49 @@ def _metrics(result: ExperimentResult, style: ReportStyle) -> Iterator[str]:
     if not metrics:
         return
     names = variant_names(result)
-    tables = [_rows(result, metric, names, with_lifts=True) for metric in metrics]
+    rows = [list(rows_of(result, metric, names)) for metric in metrics]
+    tables = [_table(each, with_lifts=True) for each in rows]
     if _width(tables) > style.width:
-        tables = [_rows(result, metric, names, with_lifts=False) for metric in metrics]
+        tables = [_table(each, with_lifts=False) for each in rows]
     if _width(tables) > style.width:
         names = {key: key for key in names}
-        tables = [_rows(result, metric, names, with_lifts=False) for metric in metrics]
+        rows = [list(rows_of(result, metric, names)) for metric in metrics]
+        tables = [_table(each, with_lifts=False) for each in rows]
     widths = _widths(tables)
-    for number, (metric, rows) in enumerate(zip(metrics, tables, strict=True)):
+    for number, (metric, table) in enumerate(zip(metrics, tables, strict=True)):
         title = style.paint(printable(metric.name), bold=True)
         lines = [f"{title}, {metric_line(metric)}"]
         if number == 0:
             lines.append(_aligned(_HEADS, widths))
-        for row in rows:
-            lines.append(_painted(_aligned(row.cells, widths), row, style))
-            lines += [style.wrapped(row.below, "    ")] if row.below else []
+        for row, cells in table:
+            lines.append(_painted(_aligned(cells, widths), row, style))
+            below = printable(row.why) or row.common
+            lines += [style.wrapped(below, "    ")] if below else []
         yield "\n".join(lines)
     yield "\n".join(map(style.wrapped, footnotes(result)))
     yield drawn_intervals(metrics, names, style.width, style.strokes)
 
 
-def _widths(tables: Sequence[Sequence[_Row]]) -> list[int]:
-    cells = [row.cells for rows in tables for row in rows]
+def _widths(tables: Sequence[_Table]) -> list[int]:
+    cells = [cells for table in tables for _, cells in table]
     return [max(map(len, column)) for column in zip(_HEADS, *cells, strict=True)]
 
 
-def _width(tables: Sequence[Sequence[_Row]]) -> int:
+def _width(tables: Sequence[_Table]) -> int:
     widths = _widths(tables)
     return sum(widths) + len(_BETWEEN) * (len(widths) - 1)
 
 
-def _rows(
-    result: ExperimentResult, metric: MetricResult, names: Mapping[str, str], *, with_lifts: bool
-) -> list[_Row]:
-    figures = figures_of(metric)
-    compared = {(each.variant, each.segment): each for each in metric.comparisons}
-    uncompared = {(each.variant, each.segment): each.sentence for each in metric.uncompared}
-    found = []
-    for arm in metric.arms:
-        comparison = compared.get((arm.variant, arm.segment))
-        if comparison is None:
-            below = uncompared.get((arm.variant, arm.segment), "")
-            found.append(_Row((*_of_arm(arm, names, figures), "", "", "", "", ""), None, below))
-        else:
-            reading = reading_of(result, metric, comparison)
-            told = reading_text(result, metric, comparison)
-            cells = _of_comparison(comparison, figures, told, with_lifts=with_lifts)
-            below = printable(comparison.gate or "") or common_text(comparison, figures)
-            found.append(_Row((*_of_arm(arm, names, figures), *cells), reading, below))
-    return found
+def _table(rows: Iterable[MetricRow], *, with_lifts: bool) -> _Table:
+    return [(row, _cells(row, with_lifts=with_lifts)) for row in rows]
 
 
-def _of_arm(arm: ArmValue, names: Mapping[str, str], figures: Figures) -> tuple[str, ...]:
-    name = names.get(arm.variant, arm.variant)
-    told = name if arm.segment is None else f"{name}, {arm.segment}"
-    value = "-" if arm.value is None else figures.value(arm.value)
-    return printable(f"  {told}"), count(arm.n), value
-
-
-def _of_comparison(
-    comparison: Comparison, figures: Figures, told: str, *, with_lifts: bool
-) -> tuple[str, ...]:
-    if comparison.is_gated:
-        return told, "", "", "", ""
-    return (
-        difference_text(comparison, figures),
-        figures.interval(comparison.interval),
-        probability(deciding_p(comparison)),
-        lift_text(comparison.lift, with_interval=with_lifts),
-        told,
-    )
+def _cells(row: MetricRow, *, with_lifts: bool) -> tuple[str, ...]:
+    beginning = printable(f"  {row.name}"), row.subjects, row.value
+    if row.shown is None:
+        return *beginning, row.told, "", "", "", ""
+    lift = lift_text(row.shown.lift, with_interval=with_lifts)
+    return *beginning, row.difference, row.interval, row.p, lift, row.told
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -208,12 +167,12 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     return _BETWEEN.join(padded).rstrip()
 
 
-def _painted(line: str, row: _Row, style: ReportStyle) -> str:
+def _painted(line: str, row: MetricRow, style: ReportStyle) -> str:
     """The reading, which ends the line, in its colour."""
     colour = None if row.reading is None else _READING_COLOURS.get(row.reading)
     if colour is None:
         return line
-    return line.removesuffix(row.cells[-1]) + style.paint(row.cells[-1], colour, bold=True)
+    return line.removesuffix(row.told) + style.paint(row.told, colour, bold=True)
 
 
 def _split(result: ExperimentResult, style: ReportStyle) -> str:
