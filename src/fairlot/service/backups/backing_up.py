@@ -19,6 +19,7 @@ from fairlot.service.backups.staging import put_in_place, staging
 from fairlot.store.profiles import PROFILES_FILE
 from fairlot.store.sqlite import DATABASE_FILE
 from fairlot.store.vault import KEY_FILE
+from fairlot.warehouse.lake.gone import GONE_FILE
 from fairlot.warehouse.lake.layout import all_partitions, files_in
 from fairlot.warehouse.lake.locks import reading
 
@@ -70,6 +71,8 @@ def _copy_events(events: Path, target: Path) -> None:
             folder = make_folders(target, partition.folder(target))
             for path in files_in(events, partition):
                 copy_file(path, folder / path.name)
+        if (events / GONE_FILE).exists():
+            copy_file(events / GONE_FILE, target / GONE_FILE)
 
 
 def _contents_of(folder: Path, database: DatabaseKind, now_ms: int) -> BackupContents:

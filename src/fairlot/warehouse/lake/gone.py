@@ -17,7 +17,7 @@ from fairlot.warehouse.lake.sessions import open_session
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_LEDGER: Final = "lake-gone.json"
+GONE_FILE: Final = "lake-gone.json"
 _MEMORY_LIMIT: Final = "512MB"
 
 
@@ -101,16 +101,16 @@ def _add(ledger: _Ledger, new: GoneExposures) -> None:
 
 def _write(directory: Path, ledger: _Ledger) -> None:
     """On a full disk nothing is noted: what is deleted then makes room."""
-    draft = directory / f".{_LEDGER}.partial"
+    draft = directory / f".{GONE_FILE}.partial"
     try:
         draft.write_bytes(msgspec.json.encode(ledger))
-        draft.replace(directory / _LEDGER)
+        draft.replace(directory / GONE_FILE)
     except OSError:
         return
 
 
 def _read(directory: Path) -> _Ledger:
     try:
-        return msgspec.json.decode((directory / _LEDGER).read_bytes(), type=_Ledger)
+        return msgspec.json.decode((directory / GONE_FILE).read_bytes(), type=_Ledger)
     except (OSError, msgspec.MsgspecError):
         return _Ledger()

@@ -30,6 +30,9 @@ from fairlot.store import WrongSecret, open_store
 from fairlot.store.audit import read_audit_records
 from fairlot.store.tenants import all_projects, organization_id
 from fairlot.warehouse.lake import write_events
+from fairlot.warehouse.lake.gone import gone_exposures
+from fairlot.warehouse.lake.joining import delete_old_files
+from fairlot.warehouse.lake.layout import projects_in
 from fairlot.warehouse.log import EventLog, read_exposures
 from support.applying import ANNA, apply_texts
 from support.experiment_texts import HEAD, VARIANTS
@@ -219,6 +222,18 @@ def test_backup__of_compacted_events__restores_each_once_with_what_others_put_th
 
 def exposures_in(directory: Path) -> list[Exposure]:
     return list(read_exposures(directory / "events"))
+
+
+def test_backup__of_a_lake_that_lost_old_days__still_knows_what_they_had(
+    tmp_path: Path, data: Path
+) -> None:
+    events = data / "events"
+    write_events(events, exposures_in(data))
+    assert delete_old_files(events, now_ms=NOW_MS + 9 * 86_400_000, days=1) == 1
+    (project_id,) = projects_in(events)
+    restore_from(back_up_to(tmp_path / "backup", data), tmp_path / "new")
+    (gone,) = gone_exposures(tmp_path / "new" / "events", project_id)
+    assert gone.exposures == 1
 
 
 def test_restore__in_place_of_another__keeps_it_and_goes_on_after_its_last_version(
