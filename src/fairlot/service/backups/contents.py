@@ -12,7 +12,7 @@ CONTENTS_FILE: Final = "backup.json"
 FORMAT: Final = 1
 # Nothing else is read, so that a name cannot lead out of the folder.
 _PATH: Final = (
-    r"^(fairlot\.db|profiles\.db|secret\.key|events/[A-Za-z0-9_-]+\.sqlite"
+    r"^(fairlot\.db|profiles\.db|secret\.key|events/[A-Za-z0-9_-]+\.sqlite|events/lake-gone\.json"
     r"|events/project=[A-Za-z0-9_.%~-]+/(exposures|conversions|identities)"
     r"/date=\d{4}-\d\d-\d\d/[^/.][^/]*\.parquet)$"
 )
