@@ -158,7 +158,7 @@ def test_application__stopped__has_stored_what_was_used_and_what_failed(
 
 def test_application__publish_while_serving__is_followed(settings: Settings, token: str) -> None:
     with AsgiClient(create_app(settings)) as client:
-        assign(client, token)
+        assert assign(client, token).json["experiment_name"] == "Hero"
         publish(settings, HERO.replace("name: Hero\n", "name: Renamed\n"))
         until(client, lambda: assign(client, token).json["experiment_name"] == "Renamed")
 
