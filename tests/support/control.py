@@ -23,14 +23,14 @@ from fairlot.service.privacy.deleting import Deletions
 from fairlot.service.profiles import KnownProfiles
 from fairlot.service.reactions import NO_RULES
 from fairlot.service.snapshot import load_snapshot
-from fairlot.store import Store, open_store
-from fairlot.store.profiles import open_profile_store
+from fairlot.store import Store
 from fairlot.store.tenants import ProjectRow, add_organization, add_project, organization_id
 from fairlot.warehouse.on_demand import OnDemandLog
 from fairlot.warehouse.stored import StoredLog
 from support.asgi import AsgiClient, Response
 from support.credentials import create_key
 from support.serving import NOW_MS, Clock
+from support.tables import open_profiles_with_tables, open_with_tables
 
 
 @dataclass
@@ -71,14 +71,14 @@ def control_bench(
 ) -> Iterator[ControlBench]:
     """`fields` replace those of `Services`."""
     secret = "a secret of the operator"
-    with closing(open_store(tmp_path / "data", secret, database_url)) as store:
+    with closing(open_with_tables(tmp_path / "data", secret, database_url)) as store:
         keys = _fill(store)
         log = StoredLog(tmp_path / "events")
         decisions = Decisions(partial(load_snapshot, store), store.generation, log)
         clock = Clock()
         merges = OnDemandLog(tmp_path / "events")
         profiles = KnownProfiles(
-            open_profile_store(tmp_path / "data", database_url), merges, NO_RULES, clock.ms
+            open_profiles_with_tables(tmp_path / "data", database_url), merges, NO_RULES, clock.ms
         )
         services = Services(
             decisions=decisions,

@@ -13,9 +13,9 @@ from fairlot.profiles import Happening, Profile, claim_of_subject
 from fairlot.service.feeds import KnownFeeds, read_product
 from fairlot.service.profiles import KnownProfiles, Work
 from fairlot.service.reactions import NO_RULES
-from fairlot.store.profiles import open_profile_store
 from fairlot.store.profiles.products import Kept
 from fairlot.warehouse.log import EventLog
+from support.tables import open_profiles_with_tables
 
 PROJECT = "prj_1"
 DAY_MS = 86_400_000
@@ -88,7 +88,7 @@ class FeedBench:
 @contextmanager
 def feed_bench(tmp_path: Path, database_url: str | None) -> Iterator[FeedBench]:
     log = EventLog.open(tmp_path / "events")
-    store = open_profile_store(tmp_path, database_url)
+    store = open_profiles_with_tables(tmp_path, database_url)
     profiles = KnownProfiles(store, log, NO_RULES, lambda: bench.now_ms)
     feeds = KnownFeeds(store, lambda _project: bench.defined, lambda: bench.now_ms)
     bench = FeedBench(profiles, feeds)

@@ -12,7 +12,10 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
+
+from support.forked import Forked, fork
 
 FAIRLOT = [sys.executable, "-m", "fairlot.cli"]
 START_WITHIN_S = 30.0
@@ -23,7 +26,7 @@ ASSIGNMENTS = "/api/v1/experiments/assignments/"
 class ServerProcess:
     data_dir: Path
     port: int
-    process: subprocess.Popen[bytes]
+    process: Forked
 
     @property
     def url(self) -> str:
@@ -52,37 +55,12 @@ def fairlot(
     return _run(words, variables, stdin=stdin, check=check)
 
 
-_ONE_AFTER_THE_OTHER = """
-import contextlib, io, json, sys
-from fairlot.cli import main
-for words in json.loads(sys.argv[1]):
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        code = main(words)
-    if code not in (0, 3):
-        sys.exit(printed.getvalue() or str(code))
-print(printed.getvalue())
-"""
-
-
 def published(data_dir: Path, experiments: Path, **variables: str | None) -> str:
     """Apply a folder, to a new data directory if need be; the project's experiment token."""
-    data = ("--data", str(data_dir), "--json")
-    commands = [
-        ("init", "--data-only", *data),
-        ("apply", str(experiments), "--yes", *data),
-        ("token", "show", *data),
-    ]
-    ran = subprocess.run(  # one process: most of what a command takes is its start
-        [sys.executable, "-c", _ONE_AFTER_THE_OTHER, json.dumps(commands)],
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    token: str = json.loads(ran.stdout)["token"]
+    data = ("--data", str(data_dir))
+    _run(("init", "--data-only", *data), variables)
+    _run(("apply", str(experiments), "--yes", *data), variables)
+    token: str = _run(("token", "show", *data), variables)["token"]
     return token
 
 
@@ -93,17 +71,25 @@ def _run(
     stdin: str | None = None,
     check: bool = True,
 ) -> Any:
-    ran = subprocess.run(
-        [*FAIRLOT, *words, "--json"],
-        input=stdin,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert not check or ran.returncode in (0, 3), ran.stdout + ran.stderr
-    return json.loads(ran.stdout)
+    with TemporaryFile("w+") as given, TemporaryFile("w+") as printed, TemporaryFile("w+") as told:
+        given.write(stdin or "")
+        given.seek(0)
+        ran = fork(
+            [*words, "--json"],
+            environment(**variables),
+            stdin=given,
+            stdout=printed,
+            stderr=told,
+        )
+        try:
+            code = ran.wait(120)
+        finally:
+            ran.kill()
+        printed.seek(0)
+        told.seek(0)
+        document = printed.read()
+        assert not check or code in (0, 3), document + told.read()
+    return json.loads(document)
 
 
 @contextmanager
@@ -112,13 +98,9 @@ def serving(
 ) -> Iterator[ServerProcess]:
     port = port or free_port()
     words = ["serve", "--data", str(data_dir), "--port", str(port), "--workers", str(workers)]
-    process = subprocess.Popen(
-        [*FAIRLOT, *words],
-        env=environment(**variables),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    with Path(os.devnull).open("r+b") as nothing:
+        streams = {"stdin": nothing, "stdout": nothing, "stderr": nothing}
+        process = fork(words, environment(**variables), **streams, leads=True)
     server = ServerProcess(data_dir, port, process)
     try:
         wait_until_ready(server)

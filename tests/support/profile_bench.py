@@ -11,10 +11,10 @@ from fairlot.service.profiles import Applied, KnownProfiles, Reactor, Work
 from fairlot.service.profiles.cache import PROFILES_KEPT
 from fairlot.service.profiles.writer import QUEUE_BOUND
 from fairlot.service.reactions import NO_RULES
-from fairlot.store.profiles import open_profile_store
 from fairlot.store.profiles.rows import find_profile
 from fairlot.store.sqlite import LOCK_WAIT_S
 from fairlot.warehouse.log import EventLog, read_exposures, read_identities
+from support.tables import open_profiles_with_tables
 
 PROJECT = "prj_1"
 NOW_MS = 1_790_000_000_000
@@ -69,7 +69,7 @@ def profile_bench(
 ) -> Iterator[ProfileBench]:
     """`beside`: the profiles are those of another bench in that directory."""
     log = EventLog.open(tmp_path / "events")
-    store = open_profile_store(beside or tmp_path, database_url, lock_wait_s=lock_wait_s)
+    store = open_profiles_with_tables(beside or tmp_path, database_url, lock_wait_s=lock_wait_s)
     bench = ProfileBench(
         KnownProfiles(store, log, reactor, lambda: bench.now_ms, kept=kept, bound=bound),
         log,

@@ -34,9 +34,9 @@ from fairlot.service.privacy.deleting import Deletions
 from fairlot.service.profiles import KnownProfiles
 from fairlot.service.snapshot import ApiKeyRecord, ProjectServing, Snapshot, Tenant
 from fairlot.store import Vault
-from fairlot.store.profiles import open_profile_store
 from fairlot.warehouse.log import EventLog, read_exposures
 from support.asgi import AsgiClient, Response
+from support.tables import open_profiles_with_tables
 
 TOKEN = "exp_" + "a" * 32
 OTHER_TOKEN = "exp_" + "b" * 32
@@ -226,7 +226,9 @@ def a_desk(
     events_dir = tmp_path / "events"
     log = EventLog.open(events_dir)
     reactor = RuleReactor(lambda: decisions.snapshot, clock.ms)
-    profiles = KnownProfiles(open_profile_store(tmp_path, database_url), log, reactor, clock.ms)
+    profiles = KnownProfiles(
+        open_profiles_with_tables(tmp_path, database_url), log, reactor, clock.ms
+    )
     decisions = Decisions(
         shelf.load,
         shelf.generation,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 from zoneinfo import available_timezones
 
@@ -24,6 +25,8 @@ from fairlot.store.tenants import (
 )
 from fairlot.store.tokens import TokenRow
 
+# To read them takes as long as all else of a new project.
+_time_zones: Final = cache(available_timezones)
 _KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
 
 
@@ -118,9 +121,8 @@ def _settings_of(row: ProjectRow) -> dict[str, bool | str | None]:
 
 
 def _check_time_zone(time_zone: str) -> None:
-    known = available_timezones()
-    if time_zone not in known:
-        raise UnknownTimeZone(time_zone, known)
+    if time_zone not in _time_zones():
+        raise UnknownTimeZone(time_zone, _time_zones())
 
 
 def _record(

@@ -2,12 +2,14 @@
 
 import io
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from fairlot.cli import main
 from support.commands import SHOP, Ran, Run
+from support.processes import published
 
 
 class Terminal(io.StringIO):
@@ -40,9 +42,20 @@ def run(
     return run_command
 
 
+@pytest.fixture(scope="session")
+def shop_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of SQLite, with the published demo shop: to be copied."""
+    directory = tmp_path_factory.mktemp("shop") / "data"
+    published(directory, SHOP)
+    return directory
+
+
 @pytest.fixture
-def shop(run: Run) -> Run:
+def shop(run: Run, tmp_path: Path, database_url: str | None, shop_directory: Path) -> Run:
     """`run`, in a directory whose data directory holds the published demo shop."""
+    if database_url is None:
+        shutil.copytree(shop_directory, tmp_path / ".fairlot")
+        return run
     run("init", "--data-only")
     applied = run("apply", SHOP, "--yes")
     assert applied.code == 0, applied.err

@@ -17,12 +17,13 @@ from fairlot.service.actors import Scope
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.previews import mint_preview
 from fairlot.service.snapshot import load_snapshot
-from fairlot.store import Store, StoreFailed, open_store
+from fairlot.store import Store, StoreFailed
 from fairlot.store.tenants import ProjectRow, add_project, organization_id
 from support.applying import apply_texts
 from support.asgi import Response
 from support.credentials import create_key
 from support.serving import NOW_MS, Desk, NoStore, a_desk
+from support.tables import open_with_tables
 
 HERO = "key: hero\nname: Hero\nstatus: draft\nvariants: [{key: a, name: A}, {key: bold, name: B}]\n"
 SIGN = "/api/v1/orgs/default/preview/sign"
@@ -55,7 +56,9 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, database_url: str | None) -> Iterator[Bench]:
-    with closing(open_store(tmp_path / "data", "a secret of the operator", database_url)) as store:
+    with closing(
+        open_with_tables(tmp_path / "data", "a secret of the operator", database_url)
+    ) as store:
         bootstrap(store, now_ms=NOW_MS)
         with store.writing() as connection:
             owner = organization_id(connection, "default")

@@ -8,8 +8,9 @@ import pytest
 
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.changes.applying import Applied
-from fairlot.store import Store, open_store
+from fairlot.store import Store
 from support.applying import apply_texts
+from support.tables import open_with_tables
 
 NOW_MS = 1_795_413_600_000
 Apply = Callable[..., Applied]
@@ -17,7 +18,7 @@ Apply = Callable[..., Applied]
 
 @pytest.fixture
 def empty_store(tmp_path: Path, database_url: str | None) -> Iterator[Store]:
-    store = open_store(tmp_path, "a secret of the operator", database_url)
+    store = open_with_tables(tmp_path, "a secret of the operator", database_url)
     yield store
     store.close()
 

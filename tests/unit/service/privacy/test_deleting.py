@@ -20,7 +20,7 @@ from fairlot.service.privacy.deleting import Begun, Deletions
 from fairlot.service.privacy.log_files import Left, Why
 from fairlot.service.profiles import Applied, KnownProfiles, Step, Work
 from fairlot.service.reactions import NO_RULES
-from fairlot.store import Store, open_store
+from fairlot.store import Store
 from fairlot.store.experiments import ExperimentRow, add_experiments
 from fairlot.store.profiles import open_profile_store
 from fairlot.store.profiles.deletions import KEPT_MS, read_deletions
@@ -33,6 +33,7 @@ from fairlot.warehouse.lake.writing import publish
 from fairlot.warehouse.log import EventLog, read_conversions, read_exposures, read_senders
 from fairlot.warehouse.opening import open_read_only
 from fairlot.warehouse.stored import StoredLog
+from support.tables import open_with_tables
 from support.traces import traces_in, traces_in_database
 from unit.warehouse.records import conversion, exposure, identity, received
 
@@ -129,7 +130,7 @@ class Site:
 def site(tmp_path: Path, database_url: str | None) -> Iterator[Site]:
     with ExitStack() as stack:
         store = stack.enter_context(
-            closing(open_store(tmp_path, "a secret of the operator", database_url))
+            closing(open_with_tables(tmp_path, "a secret of the operator", database_url))
         )
         bootstrap(store, now_ms=NOW_MS)
         with store.writing() as connection:
@@ -354,7 +355,7 @@ def test_delete__somebody_reads_the_profiles__says_so_and_is_finished_later(
     tmp_path: Path,
 ) -> None:
     with ExitStack() as stack:
-        store = stack.enter_context(closing(open_store(tmp_path, "a secret of the operator")))
+        store = stack.enter_context(closing(open_with_tables(tmp_path, "a secret of the operator")))
         bootstrap(store, now_ms=NOW_MS)
         with store.reading() as connection:
             project = find_project(connection, "default", "default")

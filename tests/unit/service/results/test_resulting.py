@@ -24,11 +24,12 @@ from fairlot.service.results.sharing import Results, open_lake_source
 from fairlot.stats.findings import FindingCode
 from fairlot.stats.results import ExperimentResult, Interval, Look, VerdictKind
 from fairlot.stats.sufficient import View
-from fairlot.store import Store, open_store
+from fairlot.store import Store
 from fairlot.store.experiments import find_experiment
 from fairlot.warehouse.lake import write_events
 from fairlot.warehouse.lake.joining import delete_old_files
 from support.applying import ANNA, apply_texts, tenant_of
+from support.tables import open_with_tables
 from support.two_arms import DAY_MS, Place, arm, exposed
 from unit.service.conftest import NOW_MS, Apply
 
@@ -82,7 +83,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """On SQLite: what differs between databases is a test of its own."""
-    with closing(open_store(tmp_path, "a secret of the operator", None)) as store:
+    with closing(open_with_tables(tmp_path, "a secret of the operator", None)) as store:
         bootstrap(store, now_ms=NOW_MS)
         apply_texts(store, HERO, now_ms=NOW_MS)
         yield Bench(store, tmp_path / "events")
