@@ -1,8 +1,10 @@
 """The rows of sufficient statistics, found by metric, segment, arm and phase."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import accumulate
 
 from fairlot.stats.effects import Effect, NoEffect, effect_over_phases, merged_days
 from fairlot.stats.grids import merged_grids
@@ -67,6 +69,15 @@ class Table:
                 if rows:
                     running[phase, arm] = _added(before, _together(self.metric, rows))
             yield day, [(running[phase, control], running[phase, variant]) for phase in shared]
+
+    def sizes_by_day(self, control: str, variant: str) -> Iterator[tuple[date, int]]:
+        """How many subjects `pairs_by_day` has each day, of both arms."""
+        sizes: Counter[date] = Counter()
+        for phase in _shared(self.phases, control, variant):
+            for arm in (control, variant):
+                for row in self._rows.get((phase.number, arm), ()):
+                    sizes[row.day] += _together(self.metric, [row]).n
+        yield from zip(self.days, accumulate(sizes[day] for day in self.days), strict=True)
 
     def arm_value(self, variant: str) -> ArmValue:
         """Phases are weighted by all of their subjects, so that they add up as effects do."""

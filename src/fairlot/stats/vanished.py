@@ -80,17 +80,9 @@ def _losses(
         for (key, variant), taken in looks.items():
             if key != metric.key or not taken:
                 continue
-            sizes = _sizes(table, control, variant)
+            sizes = dict(table.sizes_by_day(control, variant))
             whole = max(sizes.values(), default=0)
             at_closes = {close: sizes[day] for day, close in closes.items()}
             for look in taken:
                 now = max((n for close, n in at_closes.items() if close <= look.day), default=0)
                 yield _Loss(key, variant, look.day, look.n, now, whole)
-
-
-def _sizes(table: Table, control: str, variant: str) -> dict[date, int]:
-    """How many subjects both arms had by the end of each exposure day."""
-    return {
-        day: sum(measured.n for pair in pairs for measured in pair)
-        for day, pairs in table.pairs_by_day(control, variant)
-    }
