@@ -37,6 +37,7 @@ from fairlot.service.privacy import Rejections
 from fairlot.service.privacy.deleting import Deletions
 from fairlot.service.profiles import PROFILES_SEEN_WITHIN_S, KnownProfiles
 from fairlot.service.profiles.pruning import PRUNED_EVERY_S, prune
+from fairlot.service.results.sharing import Results
 from fairlot.service.snapshot import load_snapshot
 from fairlot.service.store_waiting import open_when_there
 from fairlot.settings import Settings, load_settings
@@ -421,6 +422,7 @@ def _open_services(settings: Settings, store: Store) -> Services:
             address_policy=_address_policy(settings),
             metrics_open=settings.metrics_open,
             after_change=decisions.refresh,
+            results=Results(warehouse_url=settings.warehouse_url),
         )
     except BaseException:
         if profiles is not None:

@@ -91,6 +91,16 @@ class Settings:
             is_secret=True,
         ),
     ] = field(default=None, repr=False)
+    warehouse_url: Annotated[
+        str | None,
+        Doc(
+            "The PostgreSQL database whose tables exposures, conversions and identities a result "
+            "is made from when it is asked for with the engine postgres, as in "
+            "postgresql://reader:password@host:5432/events?options=-csearch_path%3Dmarketing. A "
+            "user who may only read is enough.",
+            is_secret=True,
+        ),
+    ] = field(default=None, repr=False)
     log_queue_bound: Annotated[
         int,
         Doc(
@@ -409,6 +419,7 @@ _READERS: Mapping[Any, Callable[[object], object]] = {
 }
 _READERS_BY_NAME: Mapping[str, Callable[[object], object]] = {
     "database_url": _read_database_url,
+    "warehouse_url": _read_database_url,
     "view_events": _read_names,
     "cart_events": _read_names,
     "order_events": _read_names,

@@ -25,6 +25,7 @@ from fairlot.service.feeds import KnownFeeds, PublishedFeeds
 from fairlot.service.privacy.deleting import Deletions
 from fairlot.service.profiles import KnownProfiles
 from fairlot.service.reactions import NO_RULES
+from fairlot.service.results.sharing import Results
 from fairlot.service.snapshot import EMPTY_SNAPSHOT, Snapshot, load_snapshot
 from fairlot.settings import Settings
 from fairlot.store import Store
@@ -156,4 +157,5 @@ def _services(
         addresses=Addresses(),
         clock_ms=clock_ms,
         events_dir=settings.events_dir,
+        results=Results(warehouse_url=settings.warehouse_url),
     )

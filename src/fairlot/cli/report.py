@@ -32,6 +32,12 @@ _WIDEST: Final = 110
     help="Split by device, by source, or by properties.NAME of the first exposure.",
 )
 @click.option(
+    "--engine",
+    metavar="NAME",
+    help="duckdb reads the event log, postgres the warehouse that warehouse_url names."
+    "  [default: duckdb]",
+)
+@click.option(
     "--html",
     "html_file",
     metavar="FILE",
@@ -47,6 +53,7 @@ def report(
     experiment: str,
     as_of: str | None,
     segment: str | None,
+    engine: str | None,
     html_file: Path | None,
     org: str,
     project: str,
@@ -59,7 +66,8 @@ def report(
     """
     path = project_path(org, project, "experiments", experiment, "results")
     with progress("results"):
-        answer = client.request("GET", path, query={"as_of": as_of, "segment": segment})
+        query = {"as_of": as_of, "segment": segment, "engine": engine}
+        answer = client.request("GET", path, query=query)
     result = msgspec.json.decode(answer.body, type=ExperimentResult)
     if html_file is not None:
         _write_html(html_file, result)

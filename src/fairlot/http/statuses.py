@@ -29,6 +29,7 @@ from fairlot.service.refusals import (
 )
 from fairlot.service.refusals import Refused as ApplyRefused
 from fairlot.service.results import AsOfBeforeStart, InvalidSegment, NotStarted
+from fairlot.service.results.engines import NoWarehouse, UnusableEngine, WarehouseUnusable
 from fairlot.service.results.errors import ResultFailed, UnknownMetric, UnusableMetric
 from fairlot.service.tokens import UnknownToken
 from fairlot.service.versions import UnknownVersion
@@ -82,6 +83,9 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     ResultFailed: 503,
     UnusableMetric: 409,
     UnknownMetric: 404,
+    UnusableEngine: 400,
+    NoWarehouse: 409,
+    WarehouseUnusable: 503,
 }
 """An error that is not here, nor one of its bases, is a fault of ours: 500."""
 

@@ -40,6 +40,7 @@ class FindingCode(StrEnum):
     UNREADABLE_FILE = "unreadable_file"
     INVALID_VALUES = "invalid_values"
     PUBLIC_EVENTS = "public_events"
+    NOT_CHECKED = "not_checked"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

@@ -32,6 +32,8 @@ def test_report__as_json__is_what_the_route_answers(shop: Run) -> None:
         (("checkout-buton",), "did you mean checkout-button?"),
         (("checkout-button", "--as-of", "yesterday"), "'yesterday': write a day"),
         (("checkout-button", "--segment", "colour"), "'colour': write device, source"),
+        (("checkout-button", "--engine", "spark"), "'spark': is asked from Python, with a session"),
+        (("checkout-button", "--engine", "postgresql"), "warehouse_url (FAIRLOT_WAREHOUSE_URL)"),
         (("checkout-button", "--html", "nowhere/report.html"), "nowhere/report.html: No such file"),
     ],
 )

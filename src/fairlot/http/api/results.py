@@ -13,6 +13,7 @@ from fairlot.http.registry import Answer, Route
 from fairlot.manifest.instants import read_instant, write_instant
 from fairlot.manifest.problems import suggestion
 from fairlot.service.actors import Scope
+from fairlot.service.results.engines import ResultEngine, engine_named
 from fairlot.service.results.errors import UnknownMetric
 from fairlot.service.results.questions import Moment
 from fairlot.stats.closes import end_of_day_ms
@@ -35,10 +36,12 @@ AsOf = Annotated[
 
 class ResultQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`segment` splits by `device`, `source` or `properties.` and the name of a property of the
-    first exposure; then there is no verdict."""
+    first exposure; then there is no verdict. `engine` is `duckdb`, which reads the event log, or
+    `postgres`, the warehouse that the server is set to."""
 
     as_of: AsOf | None = None
     segment: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    engine: Annotated[str, msgspec.Meta(min_length=1, max_length=32)] = "duckdb"
 
 
 class AggregateQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,7 +78,8 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def show(call: Call[ResultQuery]) -> Outcome:
-    return Outcome(_result(call, call.asked.as_of, call.asked.segment))
+    asked = call.asked
+    return Outcome(_result(call, asked.as_of, asked.segment, engine_named(asked.engine)))
 
 
 def aggregate(call: Call[AggregateQuery]) -> Outcome:
@@ -99,7 +103,10 @@ def aggregate(call: Call[AggregateQuery]) -> Outcome:
 
 
 def _result(
-    call: Call[ResultQuery] | Call[AggregateQuery], as_of: str | None, segment: str | None
+    call: Call[ResultQuery] | Call[AggregateQuery],
+    as_of: str | None,
+    segment: str | None,
+    engine: ResultEngine = ResultEngine.DUCKDB,
 ) -> ExperimentResult:
     as_of_ms = None if as_of is None else moment_of(as_of, call.tenant.time_zone, call.now_ms)
     moment = Moment(call.now_ms, as_of_ms)
@@ -111,6 +118,7 @@ def _result(
         services.events_dir or _NO_LOG,
         moment,
         segment,
+        engine,
     )
 
 

@@ -48,9 +48,11 @@ def fixed_caps(connection: Connection, tenant: ProjectRow, key: str) -> dict[str
 
 
 class Fixing:
-    """Of one study; what is not stored (the holdout's) is made anew each time."""
+    """Of one study; what is not stored (the holdout's) is made anew each time. Unless it `keeps`
+    what it finds, caps and looks are made anew too; those caps that are stored stand."""
 
-    def __init__(self, store: Store, study: Study, now_ms: int) -> None:
+    def __init__(self, store: Store, study: Study, now_ms: int, *, keeps: bool = True) -> None:
+        self.keeps = keeps
         self._store = store
         self._study = study
         self._now_ms = now_ms
@@ -81,6 +83,8 @@ class Fixing:
         experiment_id = self._study.experiment_id
         if not new or experiment_id is None:
             return analysis
+        if not self.keeps:
+            return msgspec.structs.replace(analysis, caps=new | analysis.caps)
         with self._store.writing() as connection:
             found = _decoded(read_analysis(connection, experiment_id, to_change=True))
             found = msgspec.structs.replace(found, caps=new | found.caps)
@@ -90,7 +94,7 @@ class Fixing:
     def looks(self) -> dict[LookName, tuple[Look, ...]]:
         """Those of closes until the moment that is asked about."""
         experiment_id = self._study.experiment_id
-        if experiment_id is None:
+        if experiment_id is None or not self.keeps:
             return {}
         with self._store.reading() as connection:
             return _looks_until(connection, experiment_id, self._study.question)

@@ -25,11 +25,12 @@ from fairlot.warehouse.queries import Engine, QueryFailed, UnusableQuestion, ans
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where the events of a project are; `unreadable` files of them are left out. `circumstances`
-    is what is known beside them."""
+    is what is known beside them, `notes` are findings that the source itself has."""
 
     engine: Engine
     unreadable: Sequence[tuple[Path, str]] = ()
     circumstances: Callable[[Question], Circumstances] = lambda _question: NOTHING_KNOWN
+    notes: Sequence[Finding] = ()
 
 
 OpenSource = Callable[[str], AbstractContextManager[Source]]
@@ -44,21 +45,23 @@ def result_of(
     moment: Moment,
     *,
     segment_by: str | None = None,
+    keeps: bool = True,
 ) -> ExperimentResult:
-    """Fixes what is to be fixed of the analysis, and keeps new looks.
+    """Fixes what is to be fixed of the analysis, and keeps new looks; of events elsewhere, which
+    are not to be mixed with ours, it keeps nothing but the plan.
 
     Raises UnknownExperiment, NotStarted, InvalidSegment, ResultFailed or UnusableMetric.
     """
     with store.reading() as connection:
         study = study_of(connection, tenant, key, moment, segment_by=segment_by)
-    fixing = Fixing(store, study, moment.now_ms)
+    fixing = Fixing(store, study, moment.now_ms, keeps=keeps)
     fixed = fixing.analysis()
     question = replace(study.question, caps=fixed.caps)
     with open_source(tenant.id) as source:
         try:
             sufficient = _answered(source.engine, question)
             fixed = fixing.with_caps(fixed, sufficient)
-            if fixed.caps != question.caps:  # by the query that whoever asks later gets
+            if keeps and fixed.caps != question.caps:  # by the query that whoever asks later gets
                 question = replace(question, caps=fixed.caps)
                 sufficient = _answered(source.engine, question)
             beside = source.circumstances(question)
@@ -69,7 +72,8 @@ def result_of(
             raise UnusableMetric(str(error)) from error
     gone = tuple(vanished(sufficient, fixing.looks()))
     analysis = _analysed(fixing, fixed, sufficient)
-    findings = (*observe(sufficient, analysis), *gone, *found, *_unreadable(source.unreadable))
+    left_out = _unreadable(source.unreadable)
+    findings = (*observe(sufficient, analysis), *gone, *found, *left_out, *source.notes)
     return _assembled(tenant, study, fixed, sufficient, analysis, findings, source.engine.dialect)
 
 
@@ -84,7 +88,7 @@ def _answered(engine: Engine, question: Question) -> Sufficient:
 def _analysed(fixing: Fixing, fixed: FixedAnalysis, sufficient: Sufficient) -> Analysis:
     """By the looks that are stored, whoever was first to take them."""
     analysis = analyse(sufficient, fixing.fixed(fixed, sufficient))
-    if not analysis.new_looks:
+    if not analysis.new_looks or not fixing.keeps:
         return analysis
     fixing.keep(analysis.new_looks)
     return analyse(sufficient, fixing.fixed(fixed, sufficient))

@@ -12,6 +12,11 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
+from fairlot.service.results.engines import (
+    NoWarehouse,
+    ResultEngine,
+    WarehouseUnusable,
+)
 from fairlot.service.results.questions import Moment
 from fairlot.stats.results import ExperimentResult
 from fairlot.store import Store
@@ -19,7 +24,7 @@ from fairlot.store.tenants import ProjectRow
 from fairlot.warehouse.errors import DamagedLake
 
 if TYPE_CHECKING:
-    from fairlot.service.results.resulting import Source
+    from fairlot.service.results.resulting import OpenSource, Source
 
 SHARED_S: Final = 10.0
 AT_ONCE: Final = 2
@@ -28,14 +33,18 @@ _THREADS: Final = 2
 _MEMORY: Final = "1500MB"
 P = ParamSpec("P")
 R = TypeVar("R")
-_Name = tuple[str, str, int | None, str | None]
+_Name = tuple[str, str, int | None, str | None, ResultEngine]
 
 
 class Results:
-    """`clock` tells seconds. What loads DuckDB and scipy is loaded when a result is first made."""
+    """`clock` tells seconds; `warehouse_url` is that of a PostgreSQL database. What loads DuckDB
+    and scipy is loaded when a result is first made."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = monotonic, *, warehouse_url: str | None = None
+    ) -> None:
         self._clock = clock
+        self._warehouse_url = warehouse_url
         self._lock = Lock()
         self._made: OrderedDict[_Name, tuple[float, ExperimentResult]] = OrderedDict()
         self._making: dict[_Name, Lock] = {}
@@ -58,19 +67,21 @@ class Results:
         events_dir: Path,
         moment: Moment,
         segment_by: str | None,
+        engine: ResultEngine = ResultEngine.DUCKDB,
     ) -> ExperimentResult:
-        """As `result_of`, with the errors of that."""
+        """As `result_of`, with the errors of that; and NoWarehouse or WarehouseUnusable."""
         from fairlot.service.results.resulting import result_of
 
-        name = (tenant.id, key, moment.as_of_ms, segment_by)
+        opening, keeps = self._opening(engine, events_dir), engine is ResultEngine.DUCKDB
+        name = (tenant.id, key, moment.as_of_ms, segment_by, engine)
         with self._lock:
             making = self._making.setdefault(name, Lock())
         with making:
             shared = self._shared(name)
             if shared is not None:
                 return shared
-            opening = partial(open_lake_source, events_dir)
-            make = partial(result_of, store, tenant, key, opening, moment, segment_by=segment_by)
+            asked = partial(result_of, store, tenant, key, opening, moment)
+            make = partial(asked, segment_by=segment_by, keeps=keeps)
             try:
                 try:
                     result = make()
@@ -81,6 +92,21 @@ class Results:
                 raise
             self._keep(name, result)
             return result
+
+    def _opening(self, engine: ResultEngine, events_dir: Path) -> "OpenSource":
+        if engine is ResultEngine.DUCKDB:
+            return partial(open_lake_source, events_dir)
+        if self._warehouse_url is None:
+            raise NoWarehouse(engine)
+        try:
+            from fairlot.service.results.warehouses import open_warehouse_source  # its driver
+        except ModuleNotFoundError as error:
+            if error.name != "psycopg":
+                raise
+            problem = "the driver of PostgreSQL is not installed"
+            fix = "pip install 'fairlot[server,postgres]'"
+            raise WarehouseUnusable("(not shown)", problem, fix) from None
+        return partial(open_warehouse_source, self._warehouse_url)
 
     def _shared(self, name: _Name) -> ExperimentResult | None:
         with self._lock:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from fairlot.warehouse.queries.errors import QueryFailed
+from fairlot.warehouse.queries.errors import QueryFailed, postgres_problem
 from fairlot.warehouse.queries.steps import Statement
 
 if TYPE_CHECKING:
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 Row = tuple[Any, ...]
+_LONGER: Final = (
+    "ask again, or give it longer: set statement_timeout for the connection, in a URL by"
+    " ?options=-cstatement_timeout%3D10min"
+)
 
 
 class Engine(Protocol):
@@ -75,8 +79,10 @@ class PostgresEngine:
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL jit = off")
                 return cursor.execute(sql.encode()).fetchall()
+        except psycopg.errors.QueryCanceled as error:
+            raise QueryFailed("PostgreSQL", postgres_problem(error), _LONGER) from None
         except psycopg.Error as error:
-            raise QueryFailed("PostgreSQL", str(error)) from error
+            raise QueryFailed("PostgreSQL", postgres_problem(error)) from None
 
     def run(self, statement: Statement) -> list[Row]:
         return self.fetch(statement.sql)
