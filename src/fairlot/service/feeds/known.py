@@ -39,18 +39,23 @@ from fairlot.store.profiles.products import (
 
 FEEDS_SEEN_WITHIN_S: Final = 1.0
 """How long one process may go on with products and results that another has changed."""
+TURN_WITHIN_S: Final = 10.0
+"""How long products wait for those before them."""
 _OTHERS_KEPT: Final = 20_000
 
 
 class KnownFeeds:
     """`Feeds` over the database of profiles. Call `follow` and `refresh_due` every
-    FEEDS_SEEN_WITHIN_S; they block. `defined` gives the feeds that a project defines."""
+    FEEDS_SEEN_WITHIN_S; they block. `defined` gives the feeds that a project defines. `put` is for
+    one event loop, and waits for `turn_within_s` at most until others have put theirs."""
 
     def __init__(
         self,
         store: ProfileStore,
         defined: Callable[[str], Sequence[Feed]],
         clock_ms: Callable[[], int],
+        *,
+        turn_within_s: float = TURN_WITHIN_S,
     ) -> None:
         self.store = store
         self._feeds_of = defined
@@ -59,6 +64,8 @@ class KnownFeeds:
         self._catalogs: dict[str, ServedCatalog] = {}
         self._others = _OtherProducts()
         self._following = threading.Lock()
+        self._turn = asyncio.Lock()
+        self._turn_within_s = turn_within_s
 
     def defined(self, project_id: str) -> Mapping[str, Feed]:
         return with_built_in(self._feeds_of(project_id))
@@ -125,7 +132,21 @@ class KnownFeeds:
         return [_selected(each, names) for each in found[begin:end]]
 
     async def put(self, project_id: str, products: Sequence[Incoming]) -> Kept:
-        return await asyncio.to_thread(self.put_now, project_id, products)
+        # A task of its own, as a handler may be in none, which a timeout needs.
+        return await asyncio.ensure_future(self._put_in_turn(project_id, products))
+
+    async def _put_in_turn(self, project_id: str, products: Sequence[Incoming]) -> Kept:
+        """One after the other: a database has one writer, and whoever waits for it in a thread
+        keeps that from all others."""
+        try:
+            async with asyncio.timeout(self._turn_within_s):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise ProfilesUnavailable("too many products wait to be written") from None
+        try:
+            return await asyncio.to_thread(self.put_now, project_id, products)
+        finally:
+            self._turn.release()
 
     def put_now(self, project_id: str, products: Sequence[Incoming]) -> Kept:
         """As `put`, blocking."""
