@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from fairlot.engine import (
     AdapterCall,
     Audience,
+    BrokenExperiment,
     Context,
     Device,
     Experiment,
@@ -96,18 +97,25 @@ def experiments(draw: st.DrawFn) -> Experiment:
     )
 
 
-@st.composite
-def manifests(draw: st.DrawFn) -> Manifest:
+HOLDOUTS = st.builds(Holdout, st.just("h"), st.just("holdout.p"), RATES)
+
+
+def manifest_of(*every: Experiment | BrokenExperiment, holdout: Holdout | None) -> Manifest:
     return Manifest(
         "o",
         "p",
         1,
         "",
-        (draw(experiments()),),
-        holdout=draw(st.none() | st.builds(Holdout, st.just("h"), st.just("holdout.p"), RATES)),
+        every,
+        holdout=holdout,
         layers=(Layer("l", "layer.l"),),
         segments=(ListSegment("list", ("pro", "someone"), None),),
     )
+
+
+@st.composite
+def manifests(draw: st.DrawFn) -> Manifest:
+    return manifest_of(draw(experiments()), holdout=draw(st.none() | HOLDOUTS))
 
 
 def answering(answer: str | None) -> Overrides:

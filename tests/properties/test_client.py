@@ -14,7 +14,6 @@ from fairlot.engine import (
     Context,
     Device,
     Experiment,
-    Manifest,
     Status,
     Unit,
     compile_manifest,
@@ -27,7 +26,15 @@ from fairlot.sdk.serving import NOTHING_KNOWN, Forced, Serving
 from fairlot.testing import FrozenClock
 from support.sdk_clients import URL
 
-from .strategies import AUDIENCES, RULES, SUBJECT_IDS, VARIANT_KEYS, experiments, manifests
+from .strategies import (
+    AUDIENCES,
+    HOLDOUTS,
+    RULES,
+    SUBJECT_IDS,
+    VARIANT_KEYS,
+    experiments,
+    manifest_of,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -96,12 +103,11 @@ def shown_experiments(draw: st.DrawFn) -> Experiment:
 @st.composite
 def servings(draw: st.DrawFn) -> Serving:
     """Of two experiments and a broken one, now and then with one forced."""
-    manifest: Manifest = draw(manifests())
     first, second = draw(shown_experiments()), replace(draw(shown_experiments()), key="f")
     repeated = (first,) if draw(st.integers(0, 9)) == 0 else ()
     every = (first, second, BrokenExperiment("broken", "weights"), *repeated)
-    holdout = manifest.holdout if draw(st.booleans()) else None
-    compiled = compile_manifest(replace(manifest, experiments=every, holdout=holdout))
+    holdout = draw(st.none() | st.none() | HOLDOUTS)
+    compiled = compile_manifest(manifest_of(*every, holdout=holdout))
     forced: Mapping[str, Forced] = draw(
         st.sampled_from([{}, {}, {}, {"e": Forced("b", None)}, {"nobody": Forced("x", 1)}])
     )
