@@ -11,6 +11,7 @@ import sqlglot
 
 from fairlot.stats.metrics import Aggregate, EventTotal, Metric, MetricKind, Winsorisation
 from fairlot.stats.moments import Moments
+from fairlot.stats.sufficient import Question, View
 from fairlot.warehouse.queries import (
     DIALECTS,
     QueryFailed,
@@ -19,6 +20,7 @@ from fairlot.warehouse.queries import (
     answer,
     per_subject,
     sql_of,
+    steps,
 )
 from support.event_tables import BOUGHT, ORDERS, REVENUE, START, VALUE, Events, phase, question
 
@@ -27,6 +29,31 @@ MEDIAN = Metric("median", "Median", MetricKind.QUANTILE, REVENUE.numerator, quan
 CAPPED = replace(REVENUE, key="capped", winsorisation=Winsorisation(quantile=0.999))
 LARGE = EventTotal("purchase", Aggregate.COUNT, {"items.count": {"$gte": 3}, "kind": "gift"})
 ALL = question(BOUGHT, VALUE, MEDIAN, CAPPED, replace(ORDERS, numerator=LARGE), segment_by="device")
+
+
+def compiled() -> int:
+    return steps._sql_of.cache_info().misses
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        replace(ALL, as_of_ms=ALL.as_of_ms + 60_000),
+        replace(ALL, view=View.SO_FAR),
+        replace(ALL, caps={"capped": 12.5}),
+    ],
+    ids=["later", "so far", "with a cap"],
+)
+def test_sql__next_question_of_an_experiment__compiles_what_has_changed(
+    following: Question,
+) -> None:
+    steps._sql_of.cache_clear()
+    sql_of(ALL, "duckdb")
+    first = compiled()
+    sql = sql_of(following, "duckdb")
+    assert 0 < compiled() - first < first / 2
+    steps._sql_of.cache_clear()
+    assert sql_of(following, "duckdb") == sql
 
 
 @pytest.mark.parametrize("name", DIALECTS)

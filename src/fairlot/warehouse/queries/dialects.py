@@ -57,6 +57,14 @@ def _utc(ms: int) -> str:
     return (_EPOCH + timedelta(milliseconds=ms)).strftime("%Y-%m-%d %H:%M:%S.%f+00:00")
 
 
+def _timestamp(ms: int) -> str:
+    return f"TIMESTAMP '{_utc(ms)}'"
+
+
+def _zoned(ms: int) -> str:
+    return f"TIMESTAMPTZ '{_utc(ms)}'"
+
+
 def _dotted(names: Names) -> str:
     """`$."a"."b"`: quoted, so that no name is taken for more than a name."""
     return "$" + "".join(
@@ -92,7 +100,7 @@ _SPARK: Final = Dialect(
     quote="`",
     string=_escaped,
     millis=lambda at: f"unix_millis({at})",
-    instant=lambda ms: f"TIMESTAMP '{_utc(ms)}'",
+    instant=_timestamp,
     hashed=lambda text: f"xxhash64({text})",
     raw=lambda json, at: f"to_json({_variant(json, at, 'variant')})",
     text=lambda json, at: _variant(json, at, "string"),
@@ -103,7 +111,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         quote='"',
         string=_doubled,
         millis=lambda at: f"epoch_ms({at})",
-        instant=lambda ms: f"TIMESTAMPTZ '{_utc(ms)}'",
+        instant=_zoned,
         hashed=lambda text: f"CAST(hash({text}) >> 1 AS BIGINT)",
         raw=lambda json, at: f"CAST(json_extract({json}, {_doubled(_dotted(at))}) AS VARCHAR)",
         text=lambda json, at: f"json_extract_string({json}, {_doubled(_dotted(at))})",
@@ -113,7 +121,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         quote='"',
         string=_doubled,
         millis=lambda at: f"CAST(FLOOR(EXTRACT(EPOCH FROM {at}) * 1000) AS BIGINT)",
-        instant=lambda ms: f"TIMESTAMPTZ '{_utc(ms)}'",
+        instant=_zoned,
         hashed=lambda text: f"hashtextextended({text}, 0)",
         raw=lambda json, at: f"CAST({_arrows(json, at, '->')} AS TEXT)",
         text=lambda json, at: f'({_arrows(json, at, "->>")}) COLLATE "C"',
@@ -126,7 +134,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         quote="`",
         string=_escaped,
         millis=lambda at: f"UNIX_MILLIS({at})",
-        instant=lambda ms: f"TIMESTAMP '{_utc(ms)}'",
+        instant=_timestamp,
         hashed=lambda text: f"FARM_FINGERPRINT({text})",
         raw=lambda json, at: f"JSON_QUERY({json}, {_escaped(_dotted(at))})",
         text=lambda json, at: f"JSON_VALUE({json}, {_escaped(_dotted(at))})",

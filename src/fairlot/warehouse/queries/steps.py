@@ -5,14 +5,17 @@ Each is compiled by itself: what is read twice, Ibis would write twice, and it i
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import ibis
+from ibis.expr.operations import Relation
 from ibis.expr.types import Table
 
 from fairlot.warehouse.queries.dialects import Dialect
 
 _PREFIX: Final = "fairlot_"
+_KEPT: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +71,12 @@ class Steps:
         return Statement(dict(self._definitions), last, rows.columns, f"WITH {listed}{following}")
 
     def _compiled(self, rows: Table) -> str:
-        return str(ibis.to_sql(rows, dialect=self.dialect.ibis))
+        return _sql_of(rows.op(), self.dialect.ibis)
+
+
+@lru_cache(_KEPT)
+def _sql_of(rows: Relation, dialect: str) -> str:
+    """Equal expressions are compiled once: most steps hold no moment but the start, so they are the
+    same in the next question about an experiment, so far and with caps, and in the second statement
+    of quantiles."""
+    return str(ibis.to_sql(rows.to_expr(), dialect=dialect))
