@@ -555,3 +555,70 @@ def test_where__every_operator__as_the_engine_has_it(plant: Plant) -> None:
         ]
         got = found.columns[metric.key][order, 0].tolist()
         assert got == wanted, where
+
+
+NASTY = (
+    'it\'s "a\\b"; DROP TABLE exposures; -- /* %s %(x)s $1 {0} `\n\t\u00e9\U0001f600 \\" \\\' *?[0]'
+)
+NAMES = (
+    *(
+        "it's",
+        '"',
+        'x" AS "y',
+        "\\",
+        "\\\\",
+        '\\"',
+        "`",
+        ";",
+        "--",
+        "/*",
+        "%",
+        "%s",
+        "$",
+        "a$",
+        "*",
+    ),
+    *("a b", "a[0]", "?", "#", "~1", "/x", "0", "\n", "\t", "\x01", "\u00e9", "\U0001f600"),
+    *("kind", "Kind", "KIND", "n" * 400, "n" * 399 + "m", NASTY),
+    'x" FROM conversions) SELECT 1; DROP TABLE exposures; WITH "q" AS (SELECT 1 AS "x',
+)
+
+
+def test_where__of_a_property_with_any_name__counts_that_property(plant: Plant) -> None:
+    nested = (f"a.{name}.{name}" for name in ("it's", 'b"c', "b\\c", "$", "%", "\n", NASTY))
+    paths = [*(name for name in NAMES if not name.startswith("$")), *nested]
+    events = Events()
+    for number, written in enumerate(paths):
+        properties: Any = NASTY
+        for name in reversed(written.split(".")):
+            properties = {name: properties, "other": 1}
+        events.exposed(f"s{number}", "control", number * DAY)
+        events.did(f"s{number}", BUY, number * DAY, properties=properties)
+    metrics = [
+        Metric(f"m{number}", "", MetricKind.CONVERSION, EventTotal(BUY, Aggregate.ANY, where))
+        for number, where in enumerate({written: NASTY} for written in paths)
+    ]
+    found = per_subject(plant(events), question(*metrics))
+    order = found.day.argsort()
+    assert len(order) == len(paths)
+    for number, metric in enumerate(metrics):
+        (those,) = found.columns[metric.key][order, 0].nonzero()
+        assert those.tolist() == [number], paths[number]
+
+
+def test_question__with_any_text_for_an_id__counts_what_has_it(plant: Plant) -> None:
+    experiment: dict[str, Any] = {
+        "experiment_id": NASTY,
+        "experiment_key": NASTY,
+        "project_id": NASTY,
+    }
+    events = Events()
+    for subject, project in ((NASTY, NASTY), ("b", NASTY), (NASTY, "prj_1")):
+        shown = {**experiment, "project_id": project, "properties": {NASTY: NASTY}}
+        events.exposed(subject, NASTY, **shown)
+    events.did(NASTY, NASTY, HOUR, project_id=NASTY).did("b", BUY, HOUR, project_id=NASTY)
+    metric = replace(BOUGHT, numerator=EventTotal(NASTY, Aggregate.ANY))
+    asked = {**experiment, "phases": (phase(0, 0, ANY_VERSION, "control", NASTY),)}
+    found = answer(plant(events), question(metric, segment_by=f"properties.{NASTY}", **asked))
+    row = of_arm(found, NASTY)
+    assert (row.segment, row.exposed, row.metrics["bought"].converted) == (NASTY, 2, 1)

@@ -10,6 +10,7 @@ _OF_VALUES: Final = frozenset({"$eq", "$ne", "$lt", "$lte", "$gt", "$gte", "$exi
 _OF_LISTS: Final = frozenset({"$in", "$nin"})
 _ORDERED: Final = frozenset({"$lt", "$lte", "$gt", "$gte"})
 _KNOWN: Final = "$eq $ne $lt $lte $gt $gte $in $nin $exists, and $and $or $not around properties"
+_NUL: Final = "\0"  # which events are refused with, and no engine takes
 _SCALAR_FIX: Final = "compare with a text, a number, true or false"
 
 
@@ -24,6 +25,8 @@ def check_where(where: MapNode, path: str, problems: Problems) -> None:
                 _check_inner(item, f"{at}[{index}]", item.line, problems)
         elif key.startswith("$"):
             problems.add(line, at, shown(operand), f"{key} is not for metrics; use {_KNOWN}")
+        elif _NUL in key:
+            problems.add(line, at, shown(operand), "no property has U+0000 in its name")
         elif isinstance(operand, MapNode) and operand.entries:
             _check_operators(operand, at, problems)
         else:
@@ -64,6 +67,8 @@ def _check_scalar(node: Node, path: str, line: int, problems: Problems) -> None:
     if not isinstance(node, Scalar) or node.value is None:
         fix = f"{_SCALAR_FIX}; for what is missing write {{$exists: false}}"
         problems.add(line, path, shown(node), fix)
+    elif isinstance(node.value, str) and _NUL in node.value:
+        problems.add(line, path, shown(node), "no property holds U+0000")
 
 
 def _is_ordered(node: Node) -> bool:

@@ -249,6 +249,9 @@ def test_measure__that_fits_no_kind__is_refused(fields: str, problem: str) -> No
         ("{a: {$gt: true}}", ".a.$gt: true: compare with a text or a number"),
         ("{a: {$exists: 1}}", ".a.$exists: 1: write true or false"),
         ("{a: {$gtt: 1}}", ".a.$gtt: 1: $gtt is not an operator; did you mean $gt?"),
+        ('{"a\\0": 1}', ".a\\x00: 1: no property has U+0000 in its name"),
+        ('{a: {$in: ["\\0"]}}', '.a.$in[0]: "\\u0000": no property holds U+0000'),
+        ('{a: {$gt: "\\0"}}', '.a.$gt: "\\u0000": no property holds U+0000'),
     ],
 )
 def test_where__outside_what_warehouses_answer__is_refused(where: str, problem: str) -> None:

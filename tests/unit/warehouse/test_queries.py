@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlglot
 
@@ -14,6 +15,7 @@ from fairlot.stats.moments import Moments
 from fairlot.stats.sufficient import Question, View
 from fairlot.warehouse.queries import (
     DIALECTS,
+    PostgresEngine,
     QueryFailed,
     UnknownDialect,
     UnusableQuestion,
@@ -23,6 +25,7 @@ from fairlot.warehouse.queries import (
     steps,
 )
 from support.event_tables import BOUGHT, ORDERS, REVENUE, START, VALUE, Events, phase, question
+from support.postgres import Cluster
 
 TESTS = Path(__file__).parents[2]
 MEDIAN = Metric("median", "Median", MetricKind.QUANTILE, REVENUE.numerator, quantile=0.5)
@@ -66,6 +69,26 @@ def test_sql__every_dialect__is_its_syntax(name: str) -> None:
         assert {"exposures", "conversions", "identities"} <= read
         assert all(name.startswith("fairlot_") for name in read - {"exposures", "conversions",
                    "identities"} if name[:1] != "t")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_sql__hostile_texts__are_in_literals_only(name: str) -> None:
+    texts = [
+        *("it's", 'a"b', "a`b"),
+        "a\\", "a\\'b", 'a\\"b', "a;b", "a--b", "a/*b", "a%sb", "a\nb", "a" * 9
+    ]  # fmt: skip
+    plain = {f"p{number}": f"v{number}" for number in range(len(texts))}
+    shapes = []
+    for where in (plain, {text: text for text in texts}):
+        sql = sql_of(
+            question(replace(BOUGHT, numerator=EventTotal("e", Aggregate.ANY, where))), name
+        )
+        (statement,) = sqlglot.parse(sql, dialect=DIALECTS[name].ibis)
+        assert statement is not None
+        for literal in statement.find_all(sqlglot.exp.Literal, sqlglot.exp.JSONPath):
+            literal.replace(sqlglot.exp.Placeholder())
+        shapes.append(statement.sql())
+    assert shapes[0] == shapes[1]
 
 
 def test_sql__the_same_question__is_the_same_text_in_every_process() -> None:
@@ -122,6 +145,20 @@ def test_engine__without_the_tables__says_so() -> None:
     engine.fetch("DROP TABLE conversions")
     with pytest.raises(QueryFailed, match=r"DuckDB did not answer the query: .*conversions"):
         answer(engine, question(ORDERS))
+
+
+@pytest.mark.postgres
+def test_engine__several_statements__are_refused(postgres: Cluster) -> None:
+    twice = "SELECT 1; SELECT 2"
+    with pytest.raises(QueryFailed, match="more than one statement"):
+        Events().in_duckdb().fetch(twice)
+    with postgres.new_database() as url, psycopg.connect(url) as connection:
+        engine = PostgresEngine(connection)
+        assert engine.fetch("SELECT 'a'::text, 1.5::float8, 2::bigint, NULL") == [
+            ("a", 1.5, 2, None)
+        ]
+        with pytest.raises(QueryFailed, match="multiple commands"):
+            engine.fetch(twice)
 
 
 def test_engine__interrupted__can_be_asked_again() -> None:

@@ -6,6 +6,7 @@ it reads. Missing and null are the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import and_, ge, gt, le, lt, or_
 from typing import Any, Final
@@ -21,13 +22,21 @@ VALUE: Final = "value"
 _NUMBER_STARTS: Final = ("-", *"0123456789")
 
 
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """Of `events`, with the number that each path has among their columns."""
+
+    events: Table
+    paths: Mapping[str, int]
+
+
 class _Property:
     """What is under a path, in each of the types that it may have."""
 
-    def __init__(self, events: Table, path: str) -> None:
-        names = path.split(".")
-        self._raw: StringValue = events[property_column(names, "raw")].fill_null("null")
-        self.text: StringValue = events[property_column(names, "text")].fill_null("")
+    def __init__(self, of: Properties, path: str) -> None:
+        events, number = of.events, of.paths[path]
+        self._raw: StringValue = events[property_column(number, "raw")].fill_null("null")
+        self.text: StringValue = events[property_column(number, "text")].fill_null("")
         self._start = self._raw.substr(0, 1)
         self._value: NumericValue | None = events.value if path == VALUE else None
 
@@ -57,19 +66,19 @@ class _Property:
         return (self._raw == "null") & self._value.notnull()
 
 
-def holds(events: Table, where: Mapping[str, Any]) -> BooleanValue:
+def holds(of: Properties, where: Mapping[str, Any]) -> BooleanValue:
     """Whether the properties of an event satisfy `where`: never null."""
-    return _all([_entry(events, key, operand) for key, operand in where.items()])
+    return _all([_entry(of, key, operand) for key, operand in where.items()])
 
 
-def _entry(events: Table, key: str, operand: Any) -> BooleanValue:
+def _entry(of: Properties, key: str, operand: Any) -> BooleanValue:
     if key == "$not":
-        return ~holds(events, operand)
+        return ~holds(of, operand)
     if key in _LOGIC:
-        return _LOGIC[key]([holds(events, rule) for rule in operand])
+        return _LOGIC[key]([holds(of, rule) for rule in operand])
     if key.startswith("$"):
         raise UnusableQuestion("where", f"{key} is no operator of a metric's conditions")
-    return _value(_Property(events, key), operand)
+    return _value(_Property(of, key), operand)
 
 
 def _value(found: _Property, operand: Any) -> BooleanValue:

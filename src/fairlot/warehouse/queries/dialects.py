@@ -34,7 +34,10 @@ class Dialect:
     materialized: str = ""
 
     def quoted(self, name: str) -> str:
-        return f"{self.quote}{name}{self.quote}"
+        """As an identifier. None is given to engines that comes from anybody else's text: some
+        cut long ones short, and hold those alike that differ only in capitals."""
+        doubled = name.replace(self.quote, 2 * self.quote)
+        return f"{self.quote}{doubled}{self.quote}"
 
 
 def dialect_named(name: str) -> Dialect:
@@ -73,7 +76,9 @@ def _dotted(names: Names) -> str:
 
 
 def _bracketed(names: Names) -> str:
-    return "$" + "".join('["' + name.replace('"', '\\"') + '"]' for name in names)
+    """Spark knows either quote and no escape: a name with both it refuses to read."""
+    quotes = ("'" if '"' in name else '"' for name in names)
+    return "$" + "".join(f"[{q}{name}{q}]" for q, name in zip(quotes, names, strict=True))
 
 
 def _arrows(column: str, names: Names, last: str) -> str:

@@ -51,6 +51,8 @@ class DuckDbEngine:
         import duckdb
 
         try:
+            if len(self._connection.extract_statements(sql)) > 1:
+                raise QueryFailed("DuckDB", "it is more than one statement")
             return self._connection.execute(sql).fetchall()
         except duckdb.Error as error:
             raise QueryFailed("DuckDB", str(error)) from error
@@ -78,7 +80,8 @@ class PostgresEngine:
         try:
             with self._connection.transaction(), self._connection.cursor() as cursor:
                 cursor.execute("SET LOCAL enable_nestloop = off; SET LOCAL jit = off")
-                return cursor.execute(sql.encode()).fetchall()
+                # binary results come by the protocol that takes a single statement
+                return cursor.execute(sql.encode(), binary=True).fetchall()
         except psycopg.errors.QueryCanceled as error:
             raise QueryFailed("PostgreSQL", postgres_problem(error), _LONGER) from None
         except psycopg.Error as error:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from fairlot.engine.conditions import paths_read
 from fairlot.stats.metrics import EventTotal, Metric, MetricKind
 from fairlot.stats.sufficient import Question
 
@@ -66,6 +67,13 @@ class Measures:
         """One response of each kind of total, whatever its cap."""
         return {each.uncapped: each for each in self.responses}
 
+    @cached_property
+    def property_paths(self) -> dict[str, int]:
+        """The dotted paths of the events' properties that conditions read, each with a number: a
+        path is anybody's text, which no engine takes for the name of a column."""
+        read = (path for each in self.responses for path in paths_read(each.total.where))
+        return {path: number for number, path in enumerate(dict.fromkeys(read))}
+
 
 def measures_of(question: Question) -> Measures:
     numbers: dict[str, int] = {}
@@ -101,19 +109,3 @@ def _cap(metric: Metric, caps: Mapping[str, float]) -> Cap | None:
 def _with_covariates(metrics: Iterable[Metric]) -> Iterable[str]:
     """Quantiles have none."""
     return (each.key for each in metrics if each.kind is not MetricKind.QUANTILE)
-
-
-def property_paths(question: Question) -> tuple[tuple[str, ...], ...]:
-    """Of the events' properties that conditions read, each once."""
-    paths: dict[tuple[str, ...], None] = {}
-    for metric in question.metrics:
-        for total in (metric.numerator, metric.denominator):
-            if total is not None:
-                paths.update(dict.fromkeys(_paths_in(total.where)))
-    return tuple(paths)
-
-
-def _paths_in(rule: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
-    from fairlot.engine.conditions import paths_read
-
-    return (tuple(path.split(".")) for path in paths_read(rule))

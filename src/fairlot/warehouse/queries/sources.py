@@ -14,7 +14,7 @@ from fairlot.events.properties import EXCLUDED, SWITCHED
 from fairlot.stats.sufficient import Question
 from fairlot.warehouse.queries.dialects import Dialect
 from fairlot.warehouse.queries.errors import UnusableQuestion
-from fairlot.warehouse.queries.measures import COVARIATE_WINDOW_MS, property_paths
+from fairlot.warehouse.queries.measures import COVARIATE_WINDOW_MS, Measures
 from fairlot.warehouse.queries.steps import Steps
 
 PROPERTIES: Final = "properties."
@@ -39,10 +39,10 @@ class Sources:
 Column = tuple[str, str]  # its type, and the SQL of it
 
 
-def sources_of(question: Question, steps: Steps) -> Sources:
+def sources_of(question: Question, measures: Measures, steps: Steps) -> Sources:
     """Raises UnusableQuestion."""
     to = steps.dialect
-    paths = property_paths(question)
+    paths = measures.property_paths
 
     def step(name: str, columns: Mapping[str, Column], where: Sequence[str]) -> Table:
         kinds = {key: kind for key, (kind, _) in columns.items()}
@@ -55,9 +55,9 @@ def sources_of(question: Question, steps: Steps) -> Sources:
     )
 
 
-def property_column(path: Sequence[str], form: str) -> str:
+def property_column(number: int, form: str) -> str:
     """The name of the column that holds a property as `raw` or `text`."""
-    return f"{form}_of_{'.'.join(path)}"
+    return f"{form}{number}"
 
 
 def _select(table: str, columns: Mapping[str, Column], where: Sequence[str], to: Dialect) -> str:
@@ -120,7 +120,7 @@ def exposures_end_ms(question: Question) -> int:
     return question.as_of_ms if ended_ms is None else min(ended_ms, question.as_of_ms)
 
 
-def _conversion_columns(paths: Sequence[Sequence[str]], to: Dialect) -> dict[str, Column]:
+def _conversion_columns(paths: Mapping[str, int], to: Dialect) -> dict[str, Column]:
     columns = {
         "subject": ("string", "subject_id"),
         "event_id": ("string", "event_id"),
@@ -131,9 +131,10 @@ def _conversion_columns(paths: Sequence[Sequence[str]], to: Dialect) -> dict[str
         "trust": ("string", "COALESCE(trust, 'server')"),
         "sender": ("int64", to.hashed("COALESCE(sender_id, '')")),
     }
-    for path in paths:
-        columns[property_column(path, "raw")] = ("string", to.raw("properties", path))
-        columns[property_column(path, "text")] = ("string", to.text("properties", path))
+    for path, number in paths.items():
+        names = path.split(".")
+        columns[property_column(number, "raw")] = ("string", to.raw("properties", names))
+        columns[property_column(number, "text")] = ("string", to.text("properties", names))
     return columns
 
 

@@ -73,7 +73,7 @@ def subjects_of(
     question: Question, measures: Measures, steps: Steps, *, may_repeat: bool
 ) -> Subjects:
     """Raises UnusableQuestion."""
-    sources = sources_of(question, steps)
+    sources = sources_of(question, measures, steps)
     links = steps.step("links", linked(sources.identities))
     exposures = canonical(sources.exposures, links)
     events = without_repeats(sources.conversions) if may_repeat else sources.conversions

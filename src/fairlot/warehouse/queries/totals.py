@@ -9,7 +9,7 @@ from ibis.expr.types import BooleanValue, IntegerValue, NumericValue, Table
 
 from fairlot.stats.metrics import Aggregate
 from fairlot.stats.sufficient import Question
-from fairlot.warehouse.queries.conditions import holds
+from fairlot.warehouse.queries.conditions import Properties, holds
 from fairlot.warehouse.queries.measures import COVARIATE_WINDOW_MS, Measures, Response
 from fairlot.warehouse.queries.steps import without
 from fairlot.warehouse.queries.subjects import ANALYSED, decoded, status_of
@@ -29,7 +29,8 @@ def without_repeats(events: Table) -> Table:
 
 def marked(events: Table, measures: Measures) -> Table:
     """The events as the metrics see them: bits of `hits0`... say in which totals they count."""
-    counts = [_counts(events, response) for response in measures.totals.values()]
+    properties = Properties(events, measures.property_paths)
+    counts = [_counts(properties, response) for response in measures.totals.values()]
     hits = {
         f"hits{mask}": sum(
             ibis.ifelse(counts[number], ibis.literal(_bit(number), "int64"), 0)
@@ -107,12 +108,13 @@ def _placed(events: Table, number: int, response: Response) -> tuple[BooleanValu
     return counts & in_window, counts & (events.since < 0)
 
 
-def _counts(events: Table, response: Response) -> BooleanValue:
+def _counts(properties: Properties, response: Response) -> BooleanValue:
+    events = properties.events
     counts = events.event == response.total.event_name
     if not response.counts_public:
         counts &= events.trust != "public"
     if response.total.where:
-        counts &= holds(events, response.total.where)
+        counts &= holds(properties, response.total.where)
     return counts
 
 
