@@ -60,7 +60,10 @@ _decode: Final = msgspec.json.Decoder(list[_Who]).decode
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    events: dict[str, list[int]]
+    """Events by number, project and id: SQLite gives a number again when the last rows went, as
+    they may between the search and the deletion."""
+
+    events: dict[str, list[tuple[int, str, str]]]
     assignments: list[tuple[str, str]]
 
 
@@ -71,8 +74,9 @@ def erase(path: Path, erasures: Sequence[Erasure], digest_of: Digest, *, since: 
     with closing(open_read_only(path)) as reading:
         found = _find(reading, erasures, digest_of)
     with closing(open_for_writing(path)) as writing:
-        for table, seqs in found.events.items():
-            _write(writing, f"DELETE FROM {table} WHERE seq = ?", [(seq,) for seq in seqs])  # noqa: S608
+        for table, named in found.events.items():
+            whose = "seq = ? AND project_id = ? AND event_id = ?"
+            _write(writing, f"DELETE FROM {table} WHERE {whose}", named)  # noqa: S608
         _write(writing, _DELETE_ASSIGNMENT, found.assignments)
         _write(writing, "DELETE FROM erased WHERE deletion_id < ?", [(since,)])
         _write(writing, _NOTE_ERASED, [(each.id,) for each in erasures])
@@ -167,22 +171,25 @@ class Meant:
         return self._until_ms.get(self._digest_of(who), 0)
 
 
-def _events_of(log: sqlite3.Connection, table: str, project_id: str, meant: Meant) -> Iterator[int]:
+def _events_of(
+    log: sqlite3.Connection, table: str, project_id: str, meant: Meant
+) -> Iterator[tuple[int, str, str]]:
     last = log.execute(f"SELECT max(seq) FROM {table}").fetchone()[0] or 0  # noqa: S608 - our name
     statement = (
-        "SELECT json_group_array(seq), json_group_array(received_at_ms),"  # noqa: S608 - our names
+        "SELECT json_group_array(seq), json_group_array(event_id),"  # noqa: S608 - our names
+        f" json_group_array(received_at_ms),"
         f" '[' || group_concat(CAST(body AS TEXT)) || ']' FROM {table}"
         " WHERE seq > ? AND seq <= ? AND project_id = ? AND received_at_ms < ?"
     )
     for begin in range(0, last, _ROWS_AT_ONCE):
         asked = (begin, begin + _ROWS_AT_ONCE, project_id, meant.until_ms)
-        seqs, received, bodies = log.execute(statement, asked).fetchone()
+        seqs, ids, received, bodies = log.execute(statement, asked).fetchone()
         if bodies is None:
             continue
-        rows = zip(_numbers(seqs), _numbers(received), _decode(bodies), strict=True)
-        for seq, at_ms, who in rows:
+        rows = zip(_numbers(seqs), _texts(ids), _numbers(received), _decode(bodies), strict=True)
+        for seq, event_id, at_ms, who in rows:
             if any(meant.holds(each, at_ms) for each in who.ids()):
-                yield seq
+                yield seq, project_id, event_id
         time.sleep(_PAUSE_S)  # decisions go on beside it
 
 
@@ -200,3 +207,4 @@ def _assignments_of(log: sqlite3.Connection, meant: Meant) -> Iterator[tuple[str
 
 
 _numbers: Final = msgspec.json.Decoder(list[int]).decode
+_texts: Final = msgspec.json.Decoder(list[str]).decode

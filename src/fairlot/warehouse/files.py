@@ -1,17 +1,21 @@
 """Which files an event log has."""
 
+import re
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from fairlot.warehouse.log_file import LogFile
 from fairlot.warehouse.opening import open_read_only
 
-_FILES = "worker-*.sqlite"
+_FILE: Final = re.compile(r"worker-(?:0|[1-9]\d*)\.sqlite", re.ASCII)
 _SET_ASIDE = "worker-*.corrupt-*"
 
 
 def worker_files(directory: Path) -> list[Path]:
-    return sorted(directory.glob(_FILES))
+    """Those that a worker may write; whoever keeps a copy beside them has a copy."""
+    found = directory.glob("worker-*.sqlite")
+    return sorted(path for path in found if _FILE.fullmatch(path.name))
 
 
 def files_set_aside(directory: Path) -> list[Path]:

@@ -15,10 +15,10 @@ import msgspec
 from fairlot.events import Assignment, Conversion, Exposure, Identity
 from fairlot.logs import get_logger
 from fairlot.warehouse.errors import explained
+from fairlot.warehouse.files import worker_files
 from fairlot.warehouse.lake.layout import has_files
 from fairlot.warehouse.opening import open_read_only, read_only_uri
 
-_FILES = "worker-*.sqlite"
 _SETTLED_AFTER_S = 2.0
 
 _PROJECT = "json_extract(CAST({table}.body AS TEXT), '$.project_id')"
@@ -98,7 +98,7 @@ def _count_in_lake(
 
 def read_files(directory: Path, table: str) -> Iterator[sqlite3.Connection]:
     """A connection to each file that has the table; whoever takes it closes it."""
-    for path in sorted(directory.glob(_FILES)):
+    for path in worker_files(directory):
         with explained(path):
             connection = _open_with(path, table)
         if connection is not None:
@@ -179,7 +179,7 @@ def _received_at_ms(row: tuple[int, bytes]) -> int:
 def _open_all(directory: Path, kind: _Kind[Any]) -> Iterator[sqlite3.Connection]:
     """Each file that holds such events, with those that an earlier one has too in `repeated`."""
     earlier: list[Path] = []
-    for path in sorted(directory.glob(_FILES)):
+    for path in worker_files(directory):
         with explained(path):
             connection = _open_with(path, kind.table)
             if connection is None:
@@ -259,7 +259,7 @@ class AssignmentReaders:
             changed_at_ns = self._directory.stat().st_mtime_ns
             if changed_at_ns == self._listed_at_ns:
                 return
-            present = {(path, path.stat().st_ino) for path in self._directory.glob(_FILES)}
+            present = {(path, path.stat().st_ino) for path in worker_files(self._directory)}
         except OSError as error:  # a file went between its listing and its stat, or all of them
             self._report(self._directory, error)
             return

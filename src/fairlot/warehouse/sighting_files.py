@@ -106,6 +106,7 @@ def slices_of(directory: Path, since_ms: int, rows_at_most: int, project_id: str
     for file in read_files(directory, "exposures"):
         with closing(file):
             path = Path(file.execute("PRAGMA database_list").fetchone()[2])
+            file.execute("BEGIN")  # a compaction may empty the table meanwhile
             first, last = file.execute(_FIRST_AND_LAST).fetchone()
             if last is not None:
                 start = _first_since(file, since_ms - _CLOCK_TRUST_MS, first, last)

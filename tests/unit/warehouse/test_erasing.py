@@ -20,13 +20,15 @@ from fairlot.warehouse.erasing import (
     erased_in,
     note_emptied,
 )
-from fairlot.warehouse.files import bring_up_to_date
+from fairlot.warehouse.files import bring_up_to_date, worker_files
+from fairlot.warehouse.lake import compact
 from fairlot.warehouse.log import EventLog, read_conversions, read_exposures, read_identities
 from fairlot.warehouse.opening import open_read_only
 from fairlot.warehouse.schema import SCHEMA_STEPS
 from fairlot.warehouse.slots import claim_file
 from support.traces import traces_in
 from unit.warehouse.conftest import OpenLog
+from unit.warehouse.lake.planting import write_tail
 from unit.warehouse.records import (
     NOW_MS,
     assignment,
@@ -270,3 +272,31 @@ def test_forget_answers__an_assignment_was_deleted__is_written_again(
     take(log, received(batch_seq=2), [assignment(ADA)])
 
     assert (ADA in units_in(log.path)) is forgets
+
+
+def test_erase__a_number_given_again_meanwhile__does_not_delete_the_new_event(
+    tmp_path: Path,
+) -> None:
+    write_tail(tmp_path, 0, *[exposure(f"s{number}") for number in range(10)])
+    asked: list[str] = []
+
+    def digest_while_others_write(subject_id: str) -> bytes:
+        asked.append(subject_id)
+        if subject_id == "s9":
+            assert compact(tmp_path) is not None
+            write_tail(tmp_path, 0, *[exposure(f"new{number}") for number in range(10)])
+        return digest_of(subject_id)
+
+    erase(tmp_path / "worker-0.sqlite", [an_erasure("s3")], digest_while_others_write, since="")
+    assert "s3" in asked
+    found = {each.subject_id for each in read_exposures(tmp_path)}
+    assert found >= {f"new{number}" for number in range(10)}
+
+
+def test_worker_files__a_copy_beside_them__is_none(open_log: OpenLog, tmp_path: Path) -> None:
+    log = open_log()
+    take(log, received(exposure("bo")))
+    for name in ("worker-0.bak.sqlite", "worker-00.sqlite", "worker-.sqlite", "worker-1 .sqlite"):
+        (tmp_path / name).write_bytes(log.path.read_bytes())
+    assert worker_files(tmp_path) == [log.path]
+    assert [each.subject_id for each in read_exposures(tmp_path)] == ["bo"]

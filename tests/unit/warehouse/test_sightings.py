@@ -209,6 +209,21 @@ def test_slices__many_rows__none_longer_than_asked_for_and_none_twice(tmp_path: 
     assert len(found.rows) == len(names)
 
 
+def test_slices__a_compaction_meanwhile__are_of_one_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, exposure("a"), exposure("b"))
+    first_since = sighting_files._first_since
+
+    def after_compaction(*asked: Any) -> int:
+        assert compact(tmp_path) is not None
+        return first_since(*asked)
+
+    monkeypatch.setattr(sighting_files, "_first_since", after_compaction)
+    found = slices_of(tmp_path, 0, 10, "prj_1")
+    assert (found[0].first_seq, found[0].end_seq) == (1, 3)
+
+
 def test_slices__nothing_in_a_file__its_assignments(tmp_path: Path) -> None:
     write(tmp_path)
     assert slices_of(tmp_path, 0, 10, "prj_1") == [LogSlice(tmp_path / "worker-0.sqlite")]
