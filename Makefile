@@ -41,7 +41,7 @@ test-spark: setup ## The rules of attribution on a real Spark too (needs Java 17
 
 fast: setup ## Unit tests of the engine, files, events, profiles and the client (under 20 s)
 	@$(BIN)/python -m pytest -n auto --maxprocesses=4 -m "not slow" -q $(QUICK) \
-		--ignore=tests/unit/manifest/test_schema.py $(ARGS)
+		--ignore=tests/unit/manifest/test_schema.py -p no:schemathesis $(ARGS)
 
 statistical: setup ## The peeking simulation with 2,000 runs of each case (half an hour of one core)
 	@SIMULATED_RUNS=2000 $(BIN)/python -m pytest -n auto --maxprocesses=4 -s tests/statistical $(ARGS)

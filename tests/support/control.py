@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,14 @@ from fairlot.warehouse.stored import StoredLog
 from support.asgi import AsgiClient, Response
 from support.credentials import create_key
 from support.serving import NOW_MS, Clock
-from support.tables import open_profiles_with_tables, open_with_tables
+from support.tables import (
+    directory_to_copy,
+    lay_database,
+    open_profiles_with_tables,
+    open_with_tables,
+)
+
+SECRET = "a secret of the operator"
 
 
 @dataclass
@@ -70,9 +77,9 @@ def control_bench(
     tmp_path: Path, database_url: str | None, **fields: Any
 ) -> Iterator[ControlBench]:
     """`fields` replace those of `Services`."""
-    secret = "a secret of the operator"
-    with closing(open_with_tables(tmp_path / "data", secret, database_url)) as store:
-        keys = _fill(store)
+    keys = None if database_url else _lay(tmp_path / "data")
+    with closing(open_with_tables(tmp_path / "data", SECRET, database_url)) as store:
+        keys = keys or _fill(store)
         log = StoredLog(tmp_path / "events")
         decisions = Decisions(partial(load_snapshot, store), store.generation, log)
         clock = Clock()
@@ -113,6 +120,20 @@ def control_bench(
             profiles.close(5)
             merges.close(5)
             services.control_threads.shutdown()
+
+
+def _lay(data_dir: Path) -> dict[str, str]:
+    """What `_fill` makes, as a copy."""
+    filled, keys = _filled()
+    lay_database(filled, data_dir)
+    return dict(keys)
+
+
+@cache
+def _filled() -> tuple[Path, dict[str, str]]:
+    directory = directory_to_copy()
+    with closing(open_with_tables(directory, SECRET)) as store:
+        return directory, _fill(store)
 
 
 def _fill(store: Store) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """A store with its first organization, and a short way to apply experiment files to it."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from contextlib import closing
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -10,23 +11,35 @@ from fairlot.service.bootstrap import bootstrap
 from fairlot.service.changes.applying import Applied
 from fairlot.store import Store
 from support.applying import apply_texts
-from support.tables import open_with_tables
+from support.tables import directory_to_copy, lay_database, open_with_tables
 
+SECRET = "a secret of the operator"
 NOW_MS = 1_795_413_600_000
 Apply = Callable[..., Applied]
 
 
 @pytest.fixture
 def empty_store(tmp_path: Path, database_url: str | None) -> Iterator[Store]:
-    store = open_with_tables(tmp_path, "a secret of the operator", database_url)
-    yield store
-    store.close()
+    with closing(open_with_tables(tmp_path, SECRET, database_url)) as store:
+        yield store
 
 
 @pytest.fixture
-def store(empty_store: Store) -> Store:
-    assert bootstrap(empty_store, now_ms=NOW_MS) is not None
-    return empty_store
+def store(tmp_path: Path, database_url: str | None) -> Iterator[Store]:
+    if database_url is None:
+        lay_database(_bootstrapped(), tmp_path)
+    with closing(open_with_tables(tmp_path, SECRET, database_url)) as store:
+        assert database_url is None or bootstrap(store, now_ms=NOW_MS) is not None
+        yield store
+
+
+@cache
+def _bootstrapped() -> Path:
+    """To be copied."""
+    directory = directory_to_copy()
+    with closing(open_with_tables(directory, SECRET)) as store:
+        assert bootstrap(store, now_ms=NOW_MS) is not None
+    return directory
 
 
 @pytest.fixture
