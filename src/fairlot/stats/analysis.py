@@ -207,7 +207,7 @@ def _concluded(
         comparison,
         p_holm=p_holm,
         p_bh=p_bh,
-        is_significant=is_significant and not comparison.is_gated,
+        is_significant=is_significant and not (comparison.is_gated or comparison.disagrees),
     )
 
 

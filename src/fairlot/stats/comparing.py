@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
+
 from fairlot.stats.bayes import Rate, beta_binomial, normal
 from fairlot.stats.cuped import NoCuped
 from fairlot.stats.effects import Effect, NoEffect
@@ -20,6 +22,7 @@ from fairlot.stats.results import (
     Interval,
     Lift,
 )
+from fairlot.stats.sequences import running_intersections
 from fairlot.stats.tables import Pair, Table, effect_of_pairs
 
 NO_LOOKS: Final = Taken((), (), None)
@@ -58,9 +61,8 @@ def compare(
     deciding = _deciding(level, effect, taken)
     if gate is not None:
         deciding = replace(deciding, gate=gate)
-    running = taken.looks[-1].running if taken.looks else None
     estimate = deciding.estimate
-    return Comparison(
+    comparison = Comparison(
         metric=level.metric.key,
         variant=arms[1],
         segment=table.segment,
@@ -77,12 +79,12 @@ def compare(
         no_cuped=_value_of(deciding.effect.no_cuped),
         unadjusted=_unadjusted(level, effect, pairs, taken),
         fixed=_fixed(level, effect, pairs),
-        running=running,
+        running=_running(level, deciding, taken),
         lift=deciding.lift,
         bayesian=_bayesian(level, effect, pairs),
-        guardrail=_guardrail(level, deciding, running),
         looks=taken.looks,
     )
+    return msgspec.structs.replace(comparison, guardrail=_guardrail(level, comparison))
 
 
 def _deciding(level: Level, effect: Effect, taken: Taken) -> Deciding:
@@ -100,6 +102,14 @@ def _deciding(level: Level, effect: Effect, taken: Taken) -> Deciding:
         p=last.p,
     )
     return Deciding(taken.last_effect, stored, level.gate(taken.last_effect))
+
+
+def _running(level: Level, deciding: Deciding, taken: Taken) -> Interval | None:
+    """What all looks have in common and, where every moment is one, the interval of this moment."""
+    running = taken.looks[-1].running if taken.looks else None
+    if running is None or deciding.gate is not None or not level.is_daily:
+        return running
+    return running_intersections([running, deciding.estimate.interval])[-1]
 
 
 def _value_of(no_cuped: NoCuped | None) -> str | None:
@@ -135,10 +145,14 @@ def _bayesian(level: Level, effect: Effect, pairs: list[Pair]) -> Bayesian:
     return normal(effect.difference, effect.standard_error, direction, alpha)
 
 
-def _guardrail(level: Level, deciding: Deciding, running: Interval | None) -> GuardrailState | None:
+def _guardrail(level: Level, comparison: Comparison) -> GuardrailState | None:
     if level.metric.role is not Role.GUARDRAIL:
         return None
-    if deciding.gate is not None:
+    if comparison.is_gated or comparison.disagrees:
         return GuardrailState.INCONCLUSIVE
-    interval = running or deciding.estimate.interval
-    return guardrail_state(interval, level.metric.direction, level.metric.margin)
+    direction, margin = level.metric.direction, level.metric.margin
+    state = guardrail_state(comparison.running or comparison.interval, direction, margin)
+    now = Interval(low=comparison.estimate, high=comparison.estimate)
+    if state is GuardrailState.SAFE and guardrail_state(now, direction, margin) is not state:
+        return GuardrailState.INCONCLUSIVE  # earlier looks alone make it safe
+    return state

@@ -6,7 +6,7 @@ from fairlot.stats.analysis import Analysis, primaries_of
 from fairlot.stats.exposed import arms_of, control_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.metrics import Role
-from fairlot.stats.results import MetricResult
+from fairlot.stats.results import Comparison, MetricResult
 from fairlot.stats.sufficient import Sufficient, View
 from fairlot.stats.words import listed
 
@@ -119,17 +119,26 @@ def _gated(sufficient: Sufficient, analysis: Analysis) -> Iterator[Finding]:
 def _disagreeing(analysis: Analysis) -> Iterator[Finding]:
     for metric in analysis.metrics:
         for comparison in metric.comparisons:
-            if comparison.looks and comparison.running is None and metric.role is Role.PRIMARY:
+            if comparison.disagrees and metric.role is not Role.SECONDARY:
                 yield Finding(
                     code=FindingCode.INTERVALS_DISAGREE,
                     severity=Severity.BLOCKS,
-                    summary=f"The daily intervals of {comparison.variant} in {metric.name} have"
-                    " nothing in common.",
-                    advice="The effect changes over time, or something broke mid-run: look at the"
-                    " intervals by day, and at what changed between them.",
+                    summary=f"{_disagreement(metric, comparison)}.",
+                    advice="The effect changes over time, events came after their looks, or"
+                    " something broke mid-run: look at the intervals by day, and at what changed"
+                    " between them.",
                     metric=metric.key,
                     variant=comparison.variant,
                 )
+
+
+def _disagreement(metric: MetricResult, comparison: Comparison) -> str:
+    whose = f"of {comparison.variant} in {metric.name}"
+    if comparison.looks[-1].running is None:
+        return f"The daily intervals {whose} have nothing in common"
+    if comparison.running is None:
+        return f"The daily intervals {whose} have nothing in common with that of this moment"
+    return f"The daily intervals {whose} leave out 0 on the side where it is not now"
 
 
 def _unseen_segment(sufficient: Sufficient) -> Iterator[Finding]:

@@ -88,7 +88,8 @@ class Comparison(_Part, frozen=True, kw_only=True):
     fixed-horizon one at the same alpha. `p` is the smallest so far, of all looks: under alpha just
     when one of them left out 0. `no_cuped` says why there is no CUPED. `is_gated`: too few subjects
     or conversions for `method`; then there is no conclusion. `p_holm` and `p_bh` are p after these
-    corrections.
+    corrections. `running` is what all `looks` and `interval` have in common: absent without looks,
+    and when that is nothing.
     """
 
     metric: str
@@ -115,6 +116,18 @@ class Comparison(_Part, frozen=True, kw_only=True):
     bayesian: Bayesian | None = None
     guardrail: GuardrailState | None = None
     looks: tuple[Look, ...] = ()
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether looks and this moment exclude each other, or leave out 0 on the side where the
+        estimate is not."""
+        if not self.looks:
+            return False
+        if self.running is None:
+            return True
+        low, high = self.running.low, self.running.high
+        is_contrary = (low > 0 and self.estimate < 0) or (high < 0 and self.estimate > 0)
+        return is_contrary and not self.is_gated
 
 
 class Uncompared(_Part, frozen=True, kw_only=True):

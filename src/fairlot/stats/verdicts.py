@@ -177,12 +177,11 @@ class Verdicts:
         own, control = values.get(comparison.variant), values.get(self.control or "")
         where = "" if own is None else f" is {value_text(own, metric.kind)}"
         against = "" if control is None else f" against {value_text(control, metric.kind)}"
-        low, high = judged.interval.low, judged.interval.high
         sizes = f"{comparison.n_variant:,} and {comparison.n_control:,} subjects"
         return (
             f"{metric.name}{where}{against}, {change_text(comparison.estimate, metric.kind)}"
-            f" ({100 - comparison.alpha * 100:g} % interval {change_text(low, metric.kind)} to"
-            f" {change_text(high, metric.kind)}, {p_text(comparison.p)}), of {sizes}."
+            f" ({100 - comparison.alpha * 100:g} % interval {_intervals_text(judged)},"
+            f" {p_text(comparison.p)}), of {sizes}."
         )
 
 
@@ -195,6 +194,20 @@ def _blocked(blocking: Sequence[Finding]) -> Verdict:
 def _gain(judged: Judged) -> float:
     sign = 1 if judged.metric.direction is Direction.INCREASE else -1
     return sign * judged.comparison.estimate
+
+
+def _intervals_text(judged: Judged) -> str:
+    """That of this moment, which holds the estimate, and the one that decides where it is another:
+    that one may lie beside the estimate."""
+
+    def text(interval: Interval) -> str:
+        kind = judged.metric.kind
+        return f"{change_text(interval.low, kind)} to {change_text(interval.high, kind)}"
+
+    now = text(judged.comparison.interval)
+    if judged.interval is judged.comparison.interval:
+        return now
+    return f"{now}; of all looks {text(judged.interval)}"
 
 
 def _ruled_out(judged: Judged) -> str:

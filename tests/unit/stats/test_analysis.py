@@ -123,7 +123,8 @@ def test_looks__of_days_that_have_matured__are_the_daily_closes() -> None:
         timedelta(days=each) for each in (7, 8, 9)
     ]
     assert [look.n for look in only(found).looks] == [1_000, 2_000, 3_000]
-    assert only(found).running == only(found).looks[-1].running
+    # All ten days have matured at noon of day 10, so this moment knows more than the last look.
+    assert only(found).running == only(found).interval
     assert found.new_looks == {("bought", "b"): tuple(replace_running(only(found).looks))}
 
 

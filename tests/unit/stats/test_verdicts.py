@@ -10,7 +10,7 @@ from fairlot.stats.exposed import control_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.metrics import Direction, Metric, Role
 from fairlot.stats.observations import observe
-from fairlot.stats.results import Interval, Look, Verdict, VerdictKind
+from fairlot.stats.results import GuardrailState, Interval, Look, Verdict, VerdictKind
 from fairlot.stats.sufficient import Arm, ArmDay, Excluded, Exclusion, Question, Sufficient, View
 from fairlot.stats.verdicts import Verdicts
 from support.sufficient import (
@@ -167,6 +167,73 @@ def test_verdict__empty_intersection__is_blocked() -> None:
     verdict = told(found, analysis=analysis)
     assert verdict.reasons == ("intervals_disagree",)
     assert "The daily intervals of b in Bought have nothing in common." in verdict.sentence
+
+
+def after_a_look(
+    low: float, high: float, counts: tuple[int, int], metric: Metric = BOUGHT
+) -> tuple[Sufficient, Analysis]:
+    """One stored look with that interval, of the last close, and what is counted now."""
+    found = two_arms(*counts, asked=question(metric))
+    day = START + timedelta(days=60)
+    interval = Interval(low=low, high=high)
+    look = Look(day=day, n=9, estimate=(low + high) / 2, interval=interval, p=0.001)
+    return found, analyse(found, fixed(found.question, looks={("bought", "b"): (look,)}))
+
+
+@pytest.mark.parametrize(
+    ("low", "b", "words"),
+    [
+        (0.05, 2_000, "have nothing in common with that of this moment."),
+        (0.02, 1_980, "leave out 0 on the side where it is not now."),
+    ],
+)
+def test_verdict__looks_that_this_moment_contradicts__is_blocked(
+    low: float, b: int, words: str
+) -> None:
+    """The interval of now is some 2.95 points to both sides of the difference."""
+    found, analysis = after_a_look(low, 0.10, (2_000, b))
+    verdict = told(found, analysis=analysis)
+    assert verdict.reasons == ("intervals_disagree",)
+    assert words in verdict.sentence
+    assert not analysis.comparisons[0].is_significant
+
+
+def test_verdict__looks_decide__shows_the_interval_that_holds_the_difference_too() -> None:
+    found, analysis = after_a_look(0.01, 0.10, (2_000, 2_025))
+    verdict = told(found, analysis=analysis)
+    assert verdict.kind is VerdictKind.WINNER
+    # By hand as above: SE = sqrt((0.4 * 0.6 + 0.405 * 0.595) / 5000) = 0.0098107; 3.03521 of them
+    # are 0.029778.
+    assert "+0.50 points (95 % interval -2.48 points to +3.48 points; of all looks" in (
+        verdict.sentence
+    )
+    assert "of all looks +1.00 points to +3.48 points, p .0010)" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("b", "state", "reasons"),
+    [
+        (2_000, GuardrailState.SAFE, ()),
+        (1_900, GuardrailState.INCONCLUSIVE, ()),
+        (1_800, GuardrailState.INCONCLUSIVE, ("intervals_disagree",)),
+    ],
+)
+def test_guardrail__looks_that_this_moment_contradicts__is_not_safe(
+    b: int, state: GuardrailState, reasons: tuple[str, ...]
+) -> None:
+    """The second is 2 points worse now, though the looks leave out more than half a point."""
+    guardrail = replace(BOUGHT, role=Role.GUARDRAIL, margin=0.01)
+    found, analysis = after_a_look(-0.005, 0.10, (2_000, b), guardrail)
+    assert analysis.comparisons[0].guardrail is state
+    assert told(found, analysis=analysis).reasons == reasons
+
+
+def test_secondary__looks_that_this_moment_contradicts__blocks_nothing() -> None:
+    secondary = replace(BOUGHT, role=Role.SECONDARY)
+    found, analysis = after_a_look(0.05, 0.10, (2_000, 2_000), secondary)
+    (comparison,) = analysis.comparisons
+    assert (comparison.running, comparison.is_significant) == (None, False)
+    assert told(found, analysis=analysis).kind is VerdictKind.NO_DIFFERENCE
 
 
 def test_verdict__nobody_exposed__says_who_is_left_out() -> None:
