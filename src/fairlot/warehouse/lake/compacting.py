@@ -19,7 +19,7 @@ from fairlot.warehouse.lake.columns import EventKind
 from fairlot.warehouse.lake.known_ids import drop_known
 from fairlot.warehouse.lake.layout import partial_files
 from fairlot.warehouse.lake.locks import writing
-from fairlot.warehouse.lake.readable import readable_files
+from fairlot.warehouse.lake.readable import files_relation, readable_files
 from fairlot.warehouse.lake.sessions import open_session
 from fairlot.warehouse.lake.tail import count_of, table_of_lines
 from fairlot.warehouse.lake.worker_rows import (
@@ -100,7 +100,8 @@ def _move_some(directory: Path, done: Compacted, rows_at_once: int, threads: int
             return False
         session = stack.enter_context(open_session(threads=threads, memory_limit=MEMORY_LIMIT))
         for kind, file in lines.items():
-            _move_kind(session, directory, kind, file, done)
+            rows = sum(each.rows for each in taken if each.kind is kind)
+            _move_kind(session, directory, kind, file, rows, done)
     done.repeated += sum(each.rows for each in taken) - (done.events - moved_before)
     _drop(taken, done)
     return any(each.more_wait for each in taken)
@@ -134,10 +135,13 @@ def _move_kind(
     directory: Path,
     kind: EventKind,
     lines: IO[bytes],
+    rows: int,
     done: Compacted,
 ) -> None:
     table = f"taken_{kind}"
-    if not table_of_lines(session, table, kind, lines):
+    read = table_of_lines(session, table, kind, lines)
+    _all_arrived(directory, read.lines, rows)
+    if not rows:
         return
     projects = session.execute(f"SELECT DISTINCT project_id FROM {table} ORDER BY 1").fetchall()  # noqa: S608
     for (project_id,) in projects:
@@ -147,8 +151,19 @@ def _move_kind(
         )
         files, _ = readable_files(session, directory, project_id, kind)
         drop_known(session, directory, kind, "of_project", files)
-        done.files += len(publish(session, "of_project", directory, project_id, kind))
-        done.events += count_of(session, "of_project")
+        new = count_of(session, "of_project")
+        written = publish(session, "of_project", directory, project_id, kind)
+        _all_arrived(directory, count_of(session, files_relation(written)) if written else 0, new)
+        done.files += len(written)
+        done.events += new
+
+
+def _all_arrived(directory: Path, arrived: int, sent: int) -> None:
+    """Or else nothing may be deleted. Of a worker's file that is damaged more may arrive than was
+    taken: what could be read of it."""
+    if arrived < sent:
+        problem = f"{arrived} of {sent} events arrived in Parquet; none was deleted in SQLite"
+        raise UnusableLogFile(directory, problem)
 
 
 def _drop(taken: Sequence[TakenRows], done: Compacted) -> None:

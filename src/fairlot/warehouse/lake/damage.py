@@ -4,6 +4,8 @@ Then every file is read whole, and `lake-damaged.json` names those that cannot b
 from then on, until they are not what they were.
 """
 
+import errno
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,14 +18,17 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _LEDGER: Final = "lake-damaged.json"
+_DISK_FULL: Final = os.strerror(errno.ENOSPC)
 
 
 class _Damaged(msgspec.Struct, frozen=True):
-    """`path` is below the directory of the log; size and time tell whether it is still that."""
+    """`path` is below the directory of the log; the rest tells whether it is still that. Whoever
+    puts a file back gives it its old size and time; when its inode changed nobody can give it."""
 
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
     problem: str
 
 
@@ -38,7 +43,7 @@ def known_damage(directory: Path) -> dict[Path, str]:
 
 def may_be_damage(error: BaseException) -> bool:
     """Whether an error, or what it was raised from, is DuckDB's, and not about the query, its
-    memory or its end."""
+    memory, a full disk or its end."""
     import duckdb  # slow to import, and few need it
 
     other = (
@@ -51,7 +56,7 @@ def may_be_damage(error: BaseException) -> bool:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, duckdb.Error):
         cause = cause.__cause__
-    return cause is not None and not isinstance(cause, other)
+    return cause is not None and not isinstance(cause, other) and _DISK_FULL not in str(cause)
 
 
 def note_damage(
@@ -78,7 +83,7 @@ def _as_it_is(directory: Path, path: Path, problem: str) -> _Damaged | None:
     except OSError:
         return None
     name = path.relative_to(directory).as_posix()
-    return _Damaged(name, stat.st_size, stat.st_mtime_ns, problem)
+    return _Damaged(name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, problem)
 
 
 def _read(directory: Path) -> list[_Damaged]:

@@ -32,7 +32,7 @@ class GoneExposures(msgspec.Struct, frozen=True):
     last_ms: int
 
 
-class _Ledger(msgspec.Struct):
+class Gone(msgspec.Struct):
     """`through`: by project, the last day that is in it."""
 
     through: dict[str, str] = {}
@@ -43,9 +43,9 @@ def gone_exposures(directory: Path, project_id: str) -> tuple[GoneExposures, ...
     return tuple(each for each in _read(directory).gone if each.project_id == project_id)
 
 
-def note_gone(directory: Path, partitions: Iterable[Partition]) -> None:
-    """Of folders that are about to be deleted, each once. A file that cannot be read has nothing
-    that was counted."""
+def count_gone(directory: Path, partitions: Iterable[Partition]) -> Gone:
+    """What is noted, and what is in folders that are about to be deleted, each once. A file that
+    cannot be read has nothing that was counted."""
     ledger = _read(directory)
     new = [
         each
@@ -54,13 +54,13 @@ def note_gone(directory: Path, partitions: Iterable[Partition]) -> None:
         and each.day.isoformat() > ledger.through.get(each.project_id, "")
     ]
     if not new:
-        return
+        return ledger
     with open_session(threads=1, memory_limit=_MEMORY_LIMIT) as session:
         for partition in new:
             for each in _exposures_in(session, directory, partition):
                 _add(ledger, each)
             ledger.through[partition.project_id] = partition.day.isoformat()
-    _write(directory, ledger)
+    return ledger
 
 
 def _exposures_in(
@@ -85,7 +85,7 @@ def _exposures_in(
     return [GoneExposures(partition.project_id, *row) for row in rows]
 
 
-def _add(ledger: _Ledger, new: GoneExposures) -> None:
+def _add(ledger: Gone, new: GoneExposures) -> None:
     for number, old in enumerate(ledger.gone):
         names = (old.project_id, old.experiment_id, old.experiment_key)
         if names == (new.project_id, new.experiment_id, new.experiment_key):
@@ -99,18 +99,19 @@ def _add(ledger: _Ledger, new: GoneExposures) -> None:
     ledger.gone.append(new)
 
 
-def _write(directory: Path, ledger: _Ledger) -> None:
-    """On a full disk nothing is noted: what is deleted then makes room."""
+def note_gone(directory: Path, gone: Gone) -> None:
+    """Before the folders are deleted. On a full disk nothing is noted: what is deleted then makes
+    room."""
     draft = directory / f".{GONE_FILE}.partial"
     try:
-        draft.write_bytes(msgspec.json.encode(ledger))
+        draft.write_bytes(msgspec.json.encode(gone))
         draft.replace(directory / GONE_FILE)
     except OSError:
         return
 
 
-def _read(directory: Path) -> _Ledger:
+def _read(directory: Path) -> Gone:
     try:
-        return msgspec.json.decode((directory / GONE_FILE).read_bytes(), type=_Ledger)
+        return msgspec.json.decode((directory / GONE_FILE).read_bytes(), type=Gone)
     except (OSError, msgspec.MsgspecError):
-        return _Ledger()
+        return Gone()

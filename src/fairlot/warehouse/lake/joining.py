@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fairlot.warehouse.errors import UnusableLogFile
-from fairlot.warehouse.lake.damage import note_damage
-from fairlot.warehouse.lake.gone import note_gone
+from fairlot.warehouse.lake.damage import may_be_damage, note_damage
+from fairlot.warehouse.lake.gone import count_gone, note_gone
 from fairlot.warehouse.lake.layout import (
     Numbers,
     Partition,
@@ -55,11 +55,15 @@ def delete_old_files(directory: Path, *, now_ms: int, days: int) -> int:
     old = [each for each in all_partitions(directory) if each.day < first_kept]
     if not old:
         return 0
-    with writing(directory) as alone, removing(directory, _ALONE_WITHIN_S) as unread:
-        if not alone or not unread:
+    with writing(directory) as alone:
+        if not alone:
             return 0
-        note_gone(directory, old)
-        return sum(_delete(each.folder(directory)) for each in old)
+        gone = count_gone(directory, old)  # takes long, and disturbs no reader
+        with removing(directory, _ALONE_WITHIN_S) as unread:
+            if not unread:
+                return 0
+            note_gone(directory, gone)
+            return sum(_delete(each.folder(directory)) for each in old)
 
 
 def _join(directory: Path, partition: Partition, enough: int, threads: int) -> int:
@@ -78,14 +82,14 @@ def _join(directory: Path, partition: Partition, enough: int, threads: int) -> i
 
 
 def _runs(files: Sequence[Path], problems: Collection[Path]) -> Iterator[list[Path]]:
-    """Neighbours that fit into one file. Between them is none that cannot be read: a name that
-    stands for that one too would hide it."""
+    """Neighbours that fit into one file. Between them is none that cannot be read, and none that
+    is away and may be put back: a name that stands for that one too would hide it."""
     run: list[Path] = []
     size = 0
     for path in files:
         length = path.stat().st_size
         sound = path not in problems
-        if not sound or size + length > _JOINED_BYTES:
+        if not sound or size + length > _JOINED_BYTES or (run and not _follows(path, run[-1])):
             yield from [run] if len(run) > 1 else []
             run, size = [], 0
         if sound:
@@ -93,6 +97,11 @@ def _runs(files: Sequence[Path], problems: Collection[Path]) -> Iterator[list[Pa
             size += length
     if len(run) > 1:
         yield run
+
+
+def _follows(path: Path, earlier: Path) -> bool:
+    numbers, before = numbers_of(path), numbers_of(earlier)
+    return numbers is not None and before is not None and numbers.first == before.last + 1
 
 
 def _join_run(
@@ -103,8 +112,8 @@ def _join_run(
     select = f"SELECT {partition.kind.column_list} FROM {files_relation(run)}"  # noqa: S608
     try:
         put_partial(session, f"{select} ORDER BY received_at, event_id", joined)
-    except UnusableLogFile:
-        if not note_damage(session, directory, partition.kind, run):
+    except UnusableLogFile as error:
+        if not may_be_damage(error) or not note_damage(session, directory, partition.kind, run):
             raise
         return 0  # the next time around them
     with removing(directory, _ALONE_WITHIN_S) as unread:
@@ -132,7 +141,7 @@ def _delete(folder: Path) -> int:
         path.unlink()
     folder.rmdir()
     sync(folder.parent)
-    return len(paths)
+    return sum(path.suffix == ".parquet" for path in paths)
 
 
 def _day_of(now_ms: int) -> date:

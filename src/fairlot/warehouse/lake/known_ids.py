@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fairlot.warehouse.lake.columns import EventKind
-from fairlot.warehouse.lake.damage import note_damage
+from fairlot.warehouse.lake.damage import may_be_damage, note_damage
 from fairlot.warehouse.lake.readable import files_relation
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def drop_known(
     since = row[0] - REPEATED_WITHIN
     try:
         _delete(session, table, _since(files, since))
-    except duckdb.Error:
+    except duckdb.Error as error:
+        if not may_be_damage(error):
+            raise
         damaged = note_damage(session, directory, kind, _since(files, since))
         if not damaged:
             raise

@@ -6,6 +6,7 @@ named for the range of their numbers and stands for them, whether they are still
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,6 +16,7 @@ from fairlot.warehouse.lake.columns import EventKind
 
 _NAME: Final = re.compile(r"(\d{8})(?:-(\d{8}))?\.parquet", re.ASCII)
 _PARTIAL_SUFFIX: Final = ".partial"
+_LAST_NUMBER: Final = ".last"
 PLACE_KEY: Final = "fairlot_place"
 """In the metadata of a file, what it was written as; whatever else has the same is a copy."""
 
@@ -100,8 +102,18 @@ def numbers_of(path: Path) -> Numbers | None:
 
 
 def next_number(folder: Path) -> int:
-    """For the next file of a folder; whoever asks is its only writer."""
-    return max((each.last for each in _numbers_in(folder)), default=0) + 1
+    """For the next file of a folder; whoever asks is its only writer. None is given again while
+    its file is away: what is put back would be in the place of another."""
+    there = max((each.last for each in _numbers_in(folder)), default=0)
+    return max(there, _noted_number(folder)) + 1
+
+
+def note_number(folder: Path, number: int) -> None:
+    """That there is a file of this number. Where it cannot be noted, the files say it."""
+    draft = partial_of(folder / _LAST_NUMBER)
+    with suppress(OSError):
+        draft.write_text(str(number))
+        draft.replace(folder / _LAST_NUMBER)
 
 
 def partial_of(path: Path) -> Path:
@@ -112,6 +124,13 @@ def partial_of(path: Path) -> Path:
 def partial_files(directory: Path) -> list[Path]:
     """What a crash left half-written."""
     return list(directory.glob(f"project=*/*/date=*/.*{_PARTIAL_SUFFIX}"))
+
+
+def _noted_number(folder: Path) -> int:
+    try:
+        return int((folder / _LAST_NUMBER).read_text())
+    except (OSError, ValueError):
+        return 0
 
 
 def _numbers_in(folder: Path) -> Iterator[Numbers]:

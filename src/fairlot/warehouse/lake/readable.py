@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fairlot.warehouse.lake.columns import EventKind, quoted_list
-from fairlot.warehouse.lake.damage import known_damage
+from fairlot.warehouse.lake.damage import known_damage, may_be_damage
 from fairlot.warehouse.lake.layout import (
     PLACE_KEY,
     counting_files,
@@ -93,13 +93,16 @@ def problem_of(session: "DuckDBPyConnection", kind: EventKind, paths: Sequence[P
 
 
 def damage_of(session: "DuckDBPyConnection", kind: EventKind, path: Path) -> str | None:
-    """Why some value of a file cannot be read; None when each can. Reads all of it."""
+    """Why some value of a file cannot be read; None when each can. Reads all of it. Raises
+    duckdb.Error for what is no fault of the file."""
     import duckdb  # as above
 
     values = ", ".join(f"max(hash({name}))" for name in kind.columns)
     try:
         session.execute(f"SELECT {values} FROM {files_relation([path])}").fetchall()  # noqa: S608
     except duckdb.Error as error:
+        if not may_be_damage(error):
+            raise
         return f"damaged ({type(error).__name__})"
     return None
 

@@ -25,6 +25,13 @@ class Span(NamedTuple):
     last: int
 
 
+class ReadLines(NamedTuple):
+    """How many lines were read, and how many events these are."""
+
+    lines: int
+    events: int
+
+
 def load_tail(
     session: "DuckDBPyConnection",
     directory: Path,
@@ -42,7 +49,7 @@ def load_tail(
                     span = span_of(log, kind)
                     copy_lines(log, kind, span, file, project_id=project_id)
         for kind, file in lines.items():
-            found[kind] = table_of_lines(session, f"tail_{kind}", kind, file) > 0
+            found[kind] = table_of_lines(session, f"tail_{kind}", kind, file).events > 0
     return found
 
 
@@ -106,20 +113,21 @@ def copy_lines(
 
 def table_of_lines(
     session: "DuckDBPyConnection", table: str, kind: EventKind, lines: IO[bytes]
-) -> int:
-    """Make a table of the public columns; how many events it has, each id of a project once, the
-    one that was received first."""
+) -> ReadLines:
+    """Make a table of the public columns, with each id of a project once, as it was received
+    first."""
     lines.flush()
     select = kind.select_json(f"/dev/fd/{lines.fileno()}")
     if lines.tell() == 0:
         session.execute(f"CREATE TABLE {table} ({_column_types(kind.columns)})")
-        return 0
+        return ReadLines(0, 0)
     session.execute(f"CREATE TABLE {table} AS {select}")
+    read = count_of(session, table)
     session.execute(
         f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} QUALIFY row_number() OVER"  # noqa: S608
         " (PARTITION BY project_id, event_id ORDER BY received_at, rowid) > 1)"
     )
-    return count_of(session, table)
+    return ReadLines(read, count_of(session, table))
 
 
 def count_of(session: "DuckDBPyConnection", table: str) -> int:

@@ -17,6 +17,7 @@ from fairlot.warehouse.lake.layout import (
     Numbers,
     Partition,
     next_number,
+    note_number,
     partial_of,
     place_of,
 )
@@ -83,6 +84,7 @@ def publish(
         number = next_number(folder)
         path = folder / Numbers(number, number).name
         put(session, select, path)
+        note_number(folder, number)
         written.append(path)
     return written
 

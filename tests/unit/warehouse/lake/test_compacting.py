@@ -2,13 +2,17 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import IO, Any
 
+import duckdb
 import pytest
 
+from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.lake import EventKind, compact, compacting, open_lake, write_events
 from fairlot.warehouse.lake.compacting import is_due
 from fairlot.warehouse.lake.locks import writing
-from fairlot.warehouse.lake.worker_rows import TakenRows, drop_rows
+from fairlot.warehouse.lake.worker_rows import TakenRows, drop_rows, take_rows
+from fairlot.warehouse.lake.writing import publish
 from fairlot.warehouse.log_file import LogFile
 from fairlot.warehouse.slots import claim_file
 from unit.warehouse.lake.planting import DAY_MS, files_of, rows_in_tail, subjects, write_tail
@@ -150,3 +154,40 @@ def test_compaction__is_due__by_rows_or_by_age(tmp_path: Path) -> None:
 
 def _die() -> None:
     raise KeyboardInterrupt
+
+
+def test_compact__lines_that_were_not_all_read__deletes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_one_lost(path: Path, kind: EventKind, most: int, into: IO[bytes]) -> list[TakenRows]:
+        taken = take_rows(path, kind, most, into)
+        into.seek(0)
+        into.readline()
+        into.truncate(into.tell())
+        return taken
+
+    write_tail(tmp_path, 0, exposure("a"), exposure("b"))
+    monkeypatch.setattr(compacting, "take_rows", with_one_lost)
+    with pytest.raises(UnusableLogFile, match="1 of 2 events arrived"):
+        compact(tmp_path)
+    assert rows_in_tail(tmp_path) == 2
+    monkeypatch.undo()
+    compact(tmp_path)
+    assert (subjects(tmp_path), rows_in_tail(tmp_path)) == (["a", "b"], 0)
+
+
+def test_compact__events_that_were_not_all_written__deletes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_but_one(session: duckdb.DuckDBPyConnection, table: str, *where: Any) -> list[Path]:
+        session.execute(f"CREATE VIEW fewer AS SELECT * FROM {table} LIMIT 1")  # noqa: S608
+        return publish(session, "fewer", *where)
+
+    write_tail(tmp_path, 0, exposure("a"), exposure("b"))
+    monkeypatch.setattr(compacting, "publish", all_but_one)
+    with pytest.raises(UnusableLogFile, match="1 of 2 events arrived"):
+        compact(tmp_path)
+    assert rows_in_tail(tmp_path) == 2
+    monkeypatch.undo()
+    compact(tmp_path)
+    assert (subjects(tmp_path), rows_in_tail(tmp_path)) == (["a", "b"], 0)

@@ -1,5 +1,6 @@
 """Files whose ends are good and whose middle is not."""
 
+import os
 from pathlib import Path
 
 import duckdb
@@ -7,8 +8,10 @@ import pytest
 
 from fairlot.engine.errors import FairlotError
 from fairlot.warehouse.errors import DamagedLake
-from fairlot.warehouse.lake import compact, open_lake, write_events
+from fairlot.warehouse.lake import EventKind, compact, open_lake, write_events
+from fairlot.warehouse.lake.damage import known_damage, may_be_damage, note_damage
 from fairlot.warehouse.lake.joining import join_files
+from fairlot.warehouse.lake.sessions import open_session
 from fairlot.warehouse.log import read_exposures
 from unit.warehouse.lake.planting import DAY_MS, files_of, rows_in_tail, write_tail
 from unit.warehouse.records import NOW_MS, exposure
@@ -83,3 +86,42 @@ def test_join__beside_a_damaged_file__leaves_it_and_the_next_joins_the_others(
     assert join_files(tmp_path, now_ms=NOW_MS + DAY_MS) == 1
     assert len(files_of(tmp_path)) == 2 and path.exists()
     assert [each.subject_id for each in read_exposures(tmp_path)] == ["good", "b"]
+
+
+def test_damaged_file__restored_with_its_old_size_and_time__is_read_again(tmp_path: Path) -> None:
+    (path,) = write_events(tmp_path, _MANY)
+    good, stat = path.read_bytes(), path.stat()
+    path.write_bytes(good[:100] + bytes(2_000) + good[2_100:])
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(DamagedLake):
+        ids(tmp_path)
+    assert ids(tmp_path) == set()
+    path.write_bytes(good)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert len(ids(tmp_path)) == len(_MANY)
+
+
+def test_sound_file__read_with_too_little_memory__is_not_called_damaged(tmp_path: Path) -> None:
+    rows = [exposure(f"{at}", properties={"text": os.urandom(2_000).hex()}) for at in range(3_000)]
+    (path,) = write_events(tmp_path, rows)
+    with (
+        pytest.raises(duckdb.OutOfMemoryException),
+        open_session(threads=1, memory_limit="10MB") as session,
+    ):
+        note_damage(session, tmp_path, EventKind.EXPOSURES, [path])
+    assert known_damage(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (duckdb.InvalidInputException("no magic bytes"), True),
+        (duckdb.IOException("could not read"), True),
+        (duckdb.IOException("could not write: No space left on device"), False),
+        (duckdb.OutOfMemoryException("too much"), False),
+        (duckdb.InterruptException("stopped"), False),
+        (OSError("gone"), False),
+    ],
+)
+def test_error__of_the_file_or_of_something_else__is_told(error: Exception, is_one: bool) -> None:
+    assert may_be_damage(error) is is_one

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from fairlot.events.records import Actor
 from fairlot.warehouse.lake import write_events
-from fairlot.warehouse.lake.gone import GoneExposures, gone_exposures, note_gone
+from fairlot.warehouse.lake.gone import GoneExposures, count_gone, gone_exposures, note_gone
 from fairlot.warehouse.lake.joining import delete_old_files
 from fairlot.warehouse.lake.layout import all_partitions
 from unit.warehouse.lake.planting import DAY_MS
@@ -38,7 +38,7 @@ def test_gone__days_deleted_one_by_one__add_up_by_experiment(tmp_path: Path) -> 
 
 def test_gone__killed_between_the_note_and_the_deletion__is_counted_once(tmp_path: Path) -> None:
     plant(tmp_path, 4)
-    note_gone(tmp_path, all_partitions(tmp_path))
+    note_gone(tmp_path, count_gone(tmp_path, all_partitions(tmp_path)))
     delete_old_files(tmp_path, now_ms=NOW_MS, days=3)
     assert gone_exposures(tmp_path, "prj_1") == (gone(2, 4, 4),)
 

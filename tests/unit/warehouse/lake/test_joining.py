@@ -1,11 +1,13 @@
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fairlot.warehouse.lake import joining, open_lake, write_events
+from fairlot.warehouse.lake.gone import Gone, count_gone, gone_exposures
 from fairlot.warehouse.lake.joining import delete_old_files, join_files
-from fairlot.warehouse.lake.locks import reading
+from fairlot.warehouse.lake.locks import reading, removing
 from fairlot.warehouse.lake.upkeep import Bounds, Upkeep
 from unit.warehouse.lake.planting import DAY_MS, files_of, rows_in_tail, subjects, write_tail
 from unit.warehouse.records import NOW_MS, conversion, exposure
@@ -125,3 +127,51 @@ def test_upkeep__that_fails__is_counted_and_loses_nothing(tmp_path: Path) -> Non
     (tmp_path / "project=prj_1").unlink()
     upkeep.run(NOW_MS)
     assert subjects(tmp_path) == ["a"]
+
+
+def test_join__past_a_file_that_is_away__never_hides_it(tmp_path: Path) -> None:
+    paths = plant(tmp_path, "a", "b", "c", "d", "e")
+    away = paths[2].rename(tmp_path / "away")
+    assert join_files(tmp_path, now_ms=NOW_MS + DAY_MS) == 2
+    away.rename(paths[2])
+    assert subjects(tmp_path) == ["a", "b", "c", "d", "e"]
+    join_files(tmp_path, now_ms=NOW_MS + DAY_MS)
+    assert names(tmp_path) == ["00000001-00000005.parquet"]
+    assert subjects(tmp_path) == ["a", "b", "c", "d", "e"]
+
+
+def test_write__while_the_last_file_is_away__gives_no_number_again(tmp_path: Path) -> None:
+    paths = plant(tmp_path, "a", "b")
+    away = paths[1].rename(tmp_path / "away")
+    plant(tmp_path, "c")
+    assert names(tmp_path) == ["00000001.parquet", "00000003.parquet"]
+    away.rename(paths[1])
+    assert subjects(tmp_path) == ["a", "b", "c"]
+
+
+def test_write__where_no_number_can_be_noted__goes_by_the_files(tmp_path: Path) -> None:
+    (first,) = plant(tmp_path, "a")
+    first.with_name(".last").unlink()
+    first.with_name(".last").mkdir()
+    plant(tmp_path, "b")
+    assert names(tmp_path) == ["00000001.parquet", "00000002.parquet"]
+
+
+def test_retention__counts_what_it_deletes_while_others_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_events(tmp_path, [exposure("a", received_at_ms=NOW_MS - 3 * DAY_MS)])
+    counted = []
+
+    def count_beside_a_reader(directory: Path, *asked: Any) -> Gone:
+        with removing(directory) as unread:
+            counted.append(unread)
+        return count_gone(directory, *asked)
+
+    monkeypatch.setattr(joining, "count_gone", count_beside_a_reader)
+    with reading(tmp_path):
+        assert delete_old_files(tmp_path, now_ms=NOW_MS, days=2) == 0
+    assert gone_exposures(tmp_path, "prj_1") == (), "it is still there"
+    assert delete_old_files(tmp_path, now_ms=NOW_MS, days=2) == 1
+    assert counted == [False, True]
+    assert len(gone_exposures(tmp_path, "prj_1")) == 1
