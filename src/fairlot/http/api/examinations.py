@@ -24,7 +24,8 @@ def show(call: Call[None]) -> Outcome:
         Moment(call.now_ms),
         None,
     )
-    row = find_experiment(call.connection, tenant.id, result.experiment)
+    with services.store.reading() as connection:
+        row = find_experiment(connection, tenant.id, result.experiment)
     experiment_id = result.experiment if row is None else row.id
     project = f"{tenant.organization_key}/{tenant.key}"
     return Outcome(diagnosis_of(result, project, experiment_id))

@@ -25,7 +25,7 @@ def show(call: Call[ReplayQuery]) -> Outcome:
     from fairlot.service.replay.asking import replay_stored
 
     found = replay_stored(
-        call.connection,
+        call.services.store,
         call.tenant,
         call.path["key"],
         call.services.events_dir or _NO_LOG,

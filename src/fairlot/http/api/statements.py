@@ -45,15 +45,16 @@ def show(call: Call[SqlQuery]) -> Outcome:
     as_of_ms = None
     if asked.as_of is not None:
         as_of_ms = moment_of(asked.as_of, tenant.time_zone, call.now_ms)
-    question = question_of(
-        call.connection,
-        tenant,
-        key,
-        now_ms=call.now_ms,
-        as_of_ms=as_of_ms,
-        segment_by=asked.segment,
-    )
-    caps = fixed_caps(call.connection, tenant, key)
+    with call.services.store.reading() as connection:
+        question = question_of(
+            connection,
+            tenant,
+            key,
+            now_ms=call.now_ms,
+            as_of_ms=as_of_ms,
+            segment_by=asked.segment,
+        )
+        caps = fixed_caps(connection, tenant, key)
     question = replace(question, caps=caps, view=asked.view)
     try:
         sql = sql_of(question, asked.engine)

@@ -19,13 +19,12 @@ Asked = TypeVar("Asked")
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Asked]):
-    """`asked` is the body, or the query where the body is a text or there is none. `connection` is
-    the transaction of this call: what the handler does in it, the record of it and the stored reply
-    are kept together or not at all. `project` is None where the path names none. `list_name` is of
-    the list that a cursor belongs to, and `project_header` what `X-Fairlot-Project` says."""
+    """`asked` is the body, or the query where the body is a text or there is none. `transaction` is
+    None for a route apart. `project` is None where the path names none. `list_name` is of the list
+    that a cursor belongs to, and `project_header` what `X-Fairlot-Project` says."""
 
     services: Services
-    connection: Connection
+    transaction: Connection | None
     caller: Caller
     organization: OrganizationRow
     project: ProjectRow | None
@@ -36,6 +35,15 @@ class Call(Generic[Asked]):
     now_ms: int
     list_name: str
     project_header: str | None = None
+
+    @property
+    def connection(self) -> Connection:
+        """The transaction of this call: what the handler does in it, the record of it and the
+        stored reply are kept together or not at all. A route apart has none: it opens its own, and
+        holds none while it works."""
+        if self.transaction is None:
+            raise LookupError("a route apart has no transaction of its call")
+        return self.transaction
 
     @property
     def actor(self) -> Actor:

@@ -2,11 +2,12 @@
 
 A request is authenticated, checked for its scope and throttled in the event loop, from memory,
 before its body is read. All that may block runs in a thread of the control plane's own, in one
-transaction: so a long plan takes no thread from decisions.
+transaction: so a long plan takes no thread from decisions. What may take minutes runs apart, and
+without a transaction: one that idles for a minute is ended by PostgreSQL.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -39,7 +40,8 @@ _CONDITIONAL: Final = ("If-Match", "If-None-Match")
 @dataclass(frozen=True, slots=True)
 class _Frame:
     """`asked` is read from the query or from the body. `whole` refuses keys that are limited to
-    some projects. `apart` runs in the threads of results, which may take many seconds."""
+    some projects. `apart` runs in the threads of results and without a transaction, since it may
+    take minutes."""
 
     scope: AccessScope
     handle: Handle
@@ -65,7 +67,7 @@ def read(
 ) -> Route:
     """GET: `query` is the struct of the parameters. `whole` is whether a key that is limited to
     some projects is refused; by default it is where the path names no project. `apart` is for what
-    reads all events of an experiment."""
+    reads all events of an experiment: its call has no `connection`."""
     frame = _Frame(scope, handle, False, True, query, 0, _is_whole(path, whole), apart)
     return Route(
         "GET",
@@ -204,6 +206,10 @@ class _Work:
 
     def _answered(self) -> Reply:
         asked = self._asked()
+        if self.frame.apart:
+            with self.services.store.reading() as connection:
+                call = self._call(connection, asked, Precondition())
+            return self.frame.handle(replace(call, transaction=None)).reply()
         if not self.frame.writes:
             with self.services.store.reading() as connection:
                 return self.frame.handle(self._call(connection, asked, Precondition())).reply()
@@ -219,7 +225,7 @@ class _Work:
         organization, project = tenant_of(self.services, connection, self.caller, path)
         return Call(
             services=self.services,
-            connection=connection,
+            transaction=connection,
             caller=self.caller,
             organization=organization,
             project=project,

@@ -15,9 +15,10 @@ from fairlot.service.replay.replaying import DEFAULT_LISTED, replay
 from fairlot.service.replay.report import Replay
 from fairlot.service.replay.versions import StoredVersions
 from fairlot.service.results.questions import HOLDOUT
+from fairlot.store import Store
 from fairlot.store.audit import AuditFilter, read_audit_records
 from fairlot.store.definitions import definitions_of
-from fairlot.store.experiments import experiments_of, newest_manifest
+from fairlot.store.experiments import ManifestRow, experiments_of, newest_manifest
 from fairlot.store.manifest_versions import find_manifest
 from fairlot.store.tenants import ProjectRow
 from fairlot.warehouse.lake import open_lake
@@ -35,7 +36,7 @@ class _Summed(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def replay_stored(
-    connection: Connection,
+    store: Store,
     tenant: ProjectRow,
     key: str,
     events_dir: Path,
@@ -43,24 +44,16 @@ def replay_stored(
     listed: int = DEFAULT_LISTED,
 ) -> Replay:
     """Of an experiment, also one that was deleted; of the `holdout`, or an earlier one by
-    `holdout.<key>`. Raises UnknownExperiment and UnusableLogFile."""
-    known = experiments_of(connection, tenant.id)
-    if key not in known:
-        key = _holdout_key(connection, tenant, key) or key
-        if not key.startswith(HOLDOUT_PREFIX):
-            raise UnknownExperiment(key, known)
-    newest = newest_manifest(connection, tenant.id)
-    versions = StoredVersions(
-        key,
-        -1 if newest is None else newest.version,
-        lambda version: find_manifest(connection, tenant.id, version),
-        lambda version: _server_sum(connection, tenant, version),
-    )
+    `holdout.<key>`. No transaction is open while the events are read, which may take minutes.
+    Raises UnknownExperiment and UnusableLogFile."""
+    with store.reading() as connection:
+        key, experiment_id = _known(connection, tenant, key)
     project = f"{tenant.organization_key}/{tenant.key}"
     stored = StoredLog(events_dir)
     try:
         with open_lake(events_dir, tenant.id, threads=2, memory_limit=_MEMORY) as lake:
             session = lake.connection
+            versions = _versions(store, tenant, key)  # after the events, which may name the newest
             origins = Origins(
                 versions, stored.stored_assignments, lambda: linked_ids(session, tenant.id)
             )
@@ -69,7 +62,7 @@ def replay_stored(
                 tenant.id,
                 origins,
                 project=project,
-                experiment_id=known[key].id if key in known else key,
+                experiment_id=experiment_id,
                 listed=listed,
             )
     finally:
@@ -86,6 +79,33 @@ def linked_ids(connection: "DuckDBPyConnection", project_id: str) -> Mapping[str
         found[subject_id].add(user_id)
         found[user_id].add(subject_id)
     return found
+
+
+def _known(connection: Connection, tenant: ProjectRow, key: str) -> tuple[str, str]:
+    """The key that exposures have, and the id. Raises UnknownExperiment."""
+    known = experiments_of(connection, tenant.id)
+    if key in known:
+        return key, known[key].id
+    key = _holdout_key(connection, tenant, key) or key
+    if not key.startswith(HOLDOUT_PREFIX):
+        raise UnknownExperiment(key, known)
+    return key, key
+
+
+def _versions(store: Store, tenant: ProjectRow, key: str) -> StoredVersions:
+    """Each is read in a short transaction of its own."""
+
+    def read(version: int) -> ManifestRow | None:
+        with store.reading() as connection:
+            return find_manifest(connection, tenant.id, version)
+
+    def server_sum(version: int) -> str | None:
+        with store.reading() as connection:
+            return _server_sum(connection, tenant, version)
+
+    with store.reading() as connection:
+        newest = newest_manifest(connection, tenant.id)
+    return StoredVersions(key, -1 if newest is None else newest.version, read, server_sum)
 
 
 def _holdout_key(connection: Connection, tenant: ProjectRow, key: str) -> str | None:
