@@ -57,11 +57,11 @@ class StoredVersions:
                 yield draws
 
     def _read(self, version: int) -> ReadDraws:
+        if version > self.newest:  # it may be more than the store has a column for
+            return ReadDraws(version, verdict=Cause.VERSION_NEVER_PUBLISHED)
         row = self.read(version)
         if row is None:
-            is_above = version > self.newest
-            missing = Cause.VERSION_NEVER_PUBLISHED if is_above else NotChecked.VERSION_NOT_STORED
-            return ReadDraws(version, verdict=missing)
+            return ReadDraws(version, verdict=NotChecked.VERSION_NOT_STORED)
         found = _read_row(row, self.experiment_key)
         return replace(
             found,

@@ -13,10 +13,11 @@ import pytest
 from fairlot.store import Store
 from fairlot.store.sqlite import DATABASE_FILE
 from fairlot.store.tenants import raise_generation, read_generation
-from support.applying import apply_texts
+from fairlot.warehouse.lake import write_events
+from support.applying import apply_texts, tenant_of
 from support.control import control_bench
 from support.serving import NOW_MS
-from support.two_arms import DAY_MS
+from support.two_arms import DAY_MS, Place, exposed
 
 HERO = """key: hero
 name: Hero
@@ -79,3 +80,17 @@ def is_held(store: Store, data_dir: Path, database_url: str | None) -> bool:
     with closing(sqlite3.connect(data_dir / DATABASE_FILE, timeout=0)) as file:
         (is_busy, _, _) = file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return bool(is_busy)
+
+
+@pytest.mark.parametrize("version", [9_007_199_254_740_991, 99])
+def test_replay__version_that_was_never_published__is_told(
+    tmp_path: Path, database_url: str | None, version: int
+) -> None:
+    """Also one that is more than the column of the store holds."""
+    with control_bench(tmp_path, database_url, events_dir=tmp_path / "events") as bench:
+        apply_texts(bench.store, HERO, now_ms=NOW_MS)
+        with bench.store.reading() as connection:
+            place = Place(tenant_of(connection).id, "exp_1")
+        write_events(tmp_path / "events", [exposed("s", "a", NOW_MS, place, version=version)])
+        answer = bench.get(f"{EXPERIMENT}/replay", "reader")
+    assert (answer.status, answer.json.get("causes")) == (200, {"version_never_published": 1})
