@@ -1,20 +1,25 @@
 """Group sequential plans: published boundaries, and looks of any number and place."""
 
-from math import inf
+from math import inf, sqrt
 
 import pytest
 from scipy.stats import multivariate_normal, norm
 
 from fairlot.stats.effects import Effect
 from fairlot.stats.group_sequential import (
+    FARTHEST,
+    SMALLEST_STEP,
     boundaries,
     crossing,
     equal_fractions,
     fraction_of,
     group_sequential,
     is_due,
+    looks_apart,
     obrien_fleming,
     pocock,
+    quadrature,
+    repeated_interval,
     spent,
 )
 
@@ -118,3 +123,39 @@ def test_is_due__five_looks_of_a_thousand__at_each_fifth_once() -> None:
             last = fraction_of(n, 1_000)
     assert due == [200, 400, 600, 800, 1_000]
     assert not is_due(399, 1_000, 5, 0.2)
+
+
+@pytest.mark.parametrize("step", [0.3, 0.02, SMALLEST_STEP])
+def test_crossing__second_look_however_near__is_that_of_a_bivariate_normal(step: float) -> None:
+    together = sqrt(0.6 / (0.6 + step))
+    inside = multivariate_normal([0, 0], [[1, together], [together, 1]]).cdf(
+        [2.7, 2.6], lower_limit=[-2.7, -2.6]
+    )
+    crossed = crossing((0.6, 0.6 + step), (2.7, 2.6))[-1]
+    assert crossed == pytest.approx(1 - float(inside), abs=2e-6)
+
+
+def test_quadrature__smallest_step_over_everything__nodes_are_bounded() -> None:
+    nodes, weights = quadrature(-FARTHEST, FARTHEST, sqrt(SMALLEST_STEP))
+    assert len(nodes) == len(weights) <= 2_304
+    assert float(weights.sum()) == pytest.approx(2 * FARTHEST, rel=1e-12)
+
+
+def test_repeated_interval__a_few_subjects_after_a_look__is_that_of_the_look() -> None:
+    """Nodes for a step of 1e-10 would take the memory of the machine."""
+    looks = (0.2, 0.4, 0.6)
+    at_look = repeated_interval(effect(2.0), looks, 0.05)
+    assert repeated_interval(effect(2.0), (*looks, 0.6 + 1e-10), 0.05) == at_look
+    assert group_sequential(effect(2.0), (*looks, 0.6 + 1e-10), 0.05) == group_sequential(
+        effect(2.0), looks, 0.05
+    )
+
+
+def test_looks_apart__many_small_steps__one_of_each_thousandth_stays() -> None:
+    assert looks_apart((0.5, 0.5004, 0.5008, 0.5012, 1.0)) == (0.5, 0.5012, 1.0)
+
+
+def test_is_due__a_hair_after_the_last_look__is_not() -> None:
+    assert not is_due(60_001, 100_000, 5, 0.5999)
+    assert is_due(60_100, 100_000, 5, 0.5999)
+    assert not is_due(100_000, 100_000, 5, 0.9991)
