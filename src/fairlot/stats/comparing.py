@@ -1,6 +1,7 @@
 """One variant against the control in one metric."""
 
 from dataclasses import dataclass, replace
+from math import isclose
 from typing import Final
 
 import msgspec
@@ -38,7 +39,10 @@ class Deciding:
 
     @property
     def lift(self) -> Lift:
-        """As far as the interval reaches, so that both leave out 0 or none does."""
+        """As far as the interval reaches, so that both leave out 0 or none does. Hidden where the
+        interval is of a look that would be another today: what it saw of each arm is not kept."""
+        if not isclose(self.effect.difference, self.estimate.estimate, rel_tol=1e-9):
+            return Lift(hidden_because="events came, or are gone, since the look that decides")
         interval = self.estimate.interval
         reach = (interval.high - interval.low) / 2 / self.effect.standard_error
         return fieller(self.effect, 0.05, reach=reach)
@@ -91,17 +95,18 @@ def _deciding(level: Level, effect: Effect, taken: Taken) -> Deciding:
     sizes = [look.n for look in taken.looks]
     if level.is_daily:
         return Deciding(effect, level.estimate(effect, sizes), level.gate(effect))
-    if not taken.looks or taken.last_effect is None:
+    if not taken.looks:
         gate = level.gate(effect) or level.next_look(effect, sizes)
         return Deciding(effect, level.estimate(effect, sizes), gate)
     last = taken.looks[-1]
+    seen = taken.last_effect or effect
     stored = Estimate(
         estimate=last.estimate,
-        standard_error=taken.last_effect.standard_error,
+        standard_error=seen.standard_error,
         interval=last.interval,
         p=last.p,
     )
-    return Deciding(taken.last_effect, stored, level.gate(taken.last_effect))
+    return Deciding(seen, stored, None)  # what is gated is no look
 
 
 def _running(level: Level, deciding: Deciding, taken: Taken) -> Interval | None:

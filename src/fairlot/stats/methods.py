@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from fairlot.stats.effects import Effect
@@ -78,9 +77,10 @@ def _sequence(level: Level, effect: Effect, sizes: Sequence[int]) -> Estimate:
 
 def _boundary(level: Level, effect: Effect, sizes: Sequence[int]) -> Estimate:
     planned = level.plan.planned_size
-    fractions = [fraction_of(size, planned) for size in (*sizes, size_of(effect))]
-    ascending = [each for each, after in pairwise(fractions) if each < after]
-    return group_sequential(effect, [*ascending, fractions[-1]], level.alpha)
+    present = fraction_of(size_of(effect), planned)
+    # Where events are gone there are fewer than at an earlier look; then that one does not count.
+    earlier = {each for each in (fraction_of(size, planned) for size in sizes) if each < present}
+    return group_sequential(effect, [*sorted(earlier), present], level.alpha)
 
 
 def _once(level: Level, effect: Effect, sizes: Sequence[int]) -> Estimate:

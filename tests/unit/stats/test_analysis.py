@@ -113,6 +113,34 @@ def test_group_sequential__more_subjects_than_planned__tells_of_those_of_the_las
     assert (found.n_control, found.n_variant) == (5_000, 5_000)
 
 
+@pytest.mark.parametrize("kept", [((1_000, 200),), ((50, 12),)])
+def test_group_sequential__events_gone_since_the_looks__they_still_hold(
+    kept: tuple[tuple[int, int], ...],
+) -> None:
+    """Of all that the looks saw there is one day left, with fewer subjects than the first look."""
+    plan = AnalysisPlan(Method.GROUP_SEQUENTIAL, planned_size=10_000, looks=3)
+    days = [*conversions("control", *[(1_000, 200)] * 5), *conversions("b", *[(1_000, 250)] * 5)]
+    whole = sufficient(days)
+    before = analyse(whole, fixed(whole.question, plan))
+    rest = sufficient([*conversions("control", *kept), *conversions("b", *kept)])
+    found = only(analyse(rest, fixed(rest.question, plan, looks=before.new_looks)))
+    assert (found.interval, found.p) == (only(before).interval, only(before).p)
+    assert found.estimate == pytest.approx(0.05)
+    assert (found.is_significant, found.gate) == (True, None)
+    assert found.lift is not None
+    assert found.lift.hidden_because == "events came, or are gone, since the look that decides"
+
+
+def test_group_sequential__only_days_after_the_looks_are_left__the_last_look_still_holds() -> None:
+    plan = AnalysisPlan(Method.GROUP_SEQUENTIAL, planned_size=10_000, looks=3)
+    days = [*conversions("control", *[(1_000, 200)] * 9), *conversions("b", *[(1_000, 250)] * 9)]
+    whole = sufficient(days)
+    before = analyse(whole, fixed(whole.question, plan))
+    rest = sufficient([each for each in days if each.day >= START + timedelta(days=8)])
+    found = only(analyse(rest, fixed(rest.question, plan, looks=before.new_looks)))
+    assert (found.interval, found.is_significant) == (only(before).interval, True)
+
+
 def test_looks__of_days_that_have_matured__are_the_daily_closes() -> None:
     asked = question(as_of_ms=START_MS + 10 * DAY_MS + DAY_MS // 2)
     days = [(500, 250)] * 10
