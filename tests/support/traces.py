@@ -46,7 +46,7 @@ def traces_in_database(url: str, text: str) -> set[str]:
 def _forms(path: Path, content: bytes) -> Iterator[bytes]:
     yield content
     if content.startswith(_PARQUET):
-        with open_session() as session:
+        with open_session(path) as session:
             rows = session.execute("SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
             ends = session.execute("SELECT * FROM parquet_metadata(?)", [str(path)]).fetchall()
         yield repr((rows, ends)).encode()

@@ -98,7 +98,9 @@ def _move_some(directory: Path, done: Compacted, rows_at_once: int, threads: int
                 taken += _taken(path, kind, quota, file, done)
         if not taken:
             return False
-        session = stack.enter_context(open_session(threads=threads, memory_limit=MEMORY_LIMIT))
+        session = stack.enter_context(
+            open_session(directory, threads=threads, memory_limit=MEMORY_LIMIT)
+        )
         for kind, file in lines.items():
             rows = sum(each.rows for each in taken if each.kind is kind)
             _move_kind(session, directory, kind, file, rows, done)

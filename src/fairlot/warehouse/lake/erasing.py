@@ -74,7 +74,7 @@ def erase_in_lake(
 def _erase(directory: Path, erasures: Sequence[Erasure], digest_of: Digest) -> list[Path]:
     """The files that cannot be read."""
     unreadable: list[Path] = []
-    with open_session(threads=1, memory_limit=_MEMORY_LIMIT) as session:
+    with open_session(directory, threads=1, memory_limit=_MEMORY_LIMIT) as session:
         for project_id in {each.project_id for each in erasures}:
             meant = Meant([each for each in erasures if each.project_id == project_id], digest_of)
             for kind in EventKind:

@@ -55,7 +55,7 @@ def count_gone(directory: Path, partitions: Iterable[Partition]) -> Gone:
     ]
     if not new:
         return ledger
-    with open_session(threads=1, memory_limit=_MEMORY_LIMIT) as session:
+    with open_session(directory, threads=1, memory_limit=_MEMORY_LIMIT) as session:
         for partition in new:
             for each in _exposures_in(session, directory, partition):
                 _add(ledger, each)

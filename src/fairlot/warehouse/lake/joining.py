@@ -71,7 +71,7 @@ def _join(directory: Path, partition: Partition, enough: int, threads: int) -> i
     if len(paths) < 2 or (len(paths) < enough and counting_files(paths, paths) == paths):
         return 0
     gone = 0
-    with open_session(threads=threads, memory_limit=_MEMORY_LIMIT) as session:
+    with open_session(directory, threads=threads, memory_limit=_MEMORY_LIMIT) as session:
         problems = problems_of(session, directory, partition.kind, paths)
         files = counting_files(paths, [path for path in paths if path not in problems])
         _remove(directory, [path for path in paths if path not in files])

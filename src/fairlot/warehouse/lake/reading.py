@@ -46,7 +46,7 @@ def open_lake(
     with (
         reading(directory),
         open_session(
-            threads=threads, memory_limit=memory_limit, temp_directory=temp_directory
+            directory, threads=threads, memory_limit=memory_limit, temp_directory=temp_directory
         ) as session,
     ):
         # The tail first: what moves into a file in between is there twice, and never nowhere.

@@ -18,7 +18,7 @@ def sizes_of_files(directory: Path, project_id: str, since_ms: int) -> dict[Path
     read."""
     since = datetime.fromtimestamp(since_ms / 1000, UTC).date()
     sizes = {}
-    with open_session(threads=1) as session:
+    with open_session(directory, threads=1) as session:
         for partition in partitions_in(directory, project_id, EventKind.EXPOSURES, since):
             paths = files_in(directory, partition)
             problems = problems_of(session, directory, EventKind.EXPOSURES, paths)
@@ -33,7 +33,7 @@ def sizes_of_files(directory: Path, project_id: str, since_ms: int) -> dict[Path
 
 def read_exposures_of_file(path: Path, since_ms: int) -> Iterator[list[tuple[Any, ...]]]:
     """Experiment, subject, unit, variant, reason, instant and actor of those received since."""
-    with open_session(threads=1) as session:
+    with open_session(path, threads=1) as session:
         session.execute(
             "SELECT experiment_key, subject_id, unit_id, variant_key, reason,"  # noqa: S608
             f" epoch_ms(occurred_at), actor FROM {files_relation([path])}"

@@ -37,7 +37,7 @@ def write_events(directory: Path, events: Iterable[Event]) -> list[Path]:
     there already are not looked for."""
     written = []
     rows = sorted(events, key=_partition_key)
-    with open_session() as session:
+    with open_session(directory) as session:
         for number, ((kind, project_id), some) in enumerate(groupby(rows, key=_partition_key)):
             table = f"planted_{number}"
             with TemporaryFile() as lines:

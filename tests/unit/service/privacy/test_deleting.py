@@ -413,6 +413,28 @@ def test_delete__compacted_events__are_gone_from_parquet_and_a_damaged_file_is_n
     assert here.deletions.left_of(begun.id) == []
 
 
+def test_delete__a_parquet_file_put_back_from_a_backup__is_made_again_without_the_list(
+    site: Site,
+) -> None:
+    """What docs/reference/lake.md tells whoever puts one back."""
+    here = site.open()
+    here.record(site.project.id, ADA, "bo")
+    assert compact(site.events_dir) is not None
+    backup = {path: path.read_bytes() for path in site.events_dir.rglob("*.parquet")}
+    begun = site.begin(here.deletions)
+    assert here.deletions.finish(begun.id) == []
+    for path, content in backup.items():
+        path.write_bytes(content)
+    (site.events_dir / "lake-erased.json").unlink()
+    assert here.deletions.left_of(begun.id) == [Left("project=*", Why.NOT_ERASED)]
+
+    site.open()
+
+    assert here.deletions.left_of(begun.id) == []
+    assert site.traces(ADA) == set()
+    assert [each.subject_id for each in read_exposures(site.events_dir)] == ["bo"]
+
+
 def test_delete__while_a_compaction_is_under_way__is_finished_after_it(site: Site) -> None:
     here = site.open()
     here.record(site.project.id, ADA)
@@ -429,7 +451,7 @@ def test_delete__while_a_compaction_is_under_way__is_finished_after_it(site: Sit
 
 def write_events_as_compaction(site: Site) -> None:
     """What one that had taken her rows before they were deleted does."""
-    with open_session() as session, TemporaryFile() as lines:
+    with open_session(site.events_dir) as session, TemporaryFile() as lines:
         lines.write(msgspec.json.encode(exposure(ADA, project_id=site.project.id)) + b"\n")
         table_of_lines(session, "taken", EventKind.EXPOSURES, lines)
         publish(session, "taken", site.events_dir, site.project.id, EventKind.EXPOSURES)

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from fairlot.warehouse.errors import UnusableLogFile
-from fairlot.warehouse.lake import EventKind, open_lake, write_events
+from fairlot.warehouse.lake import EventKind, compact, open_lake, write_events
 from fairlot.warehouse.lake.joining import join_files
 from fairlot.warehouse.lake.layout import Numbers
 from fairlot.warehouse.lake.locks import removing
 from fairlot.warehouse.lake.writing import put
+from fairlot.warehouse.log import read_conversions, read_exposures
 from unit.warehouse.lake.planting import DAY_MS, subjects, write_tail
 from unit.warehouse.records import NOW_MS, conversion, exposure, identity
 
@@ -202,3 +203,34 @@ def test_written_file__lies_in_its_project_kind_and_day_of_receipt(tmp_path: Pat
         "project=prj_1/exposures/date=2026-11-29/00000001.parquet",
     ]
     assert subjects(tmp_path, "a/b c") == ["c"]
+
+
+def test_lake__that_does_not_fit_into_memory__says_so_without_a_word_of_the_events(
+    tmp_path: Path,
+) -> None:
+    rows = [exposure(f"{at}", properties={"secret": "x" * 9_000}) for at in range(3_000)]
+    write_tail(tmp_path, 0, *rows)
+    with (
+        pytest.raises(UnusableLogFile, match=r"DuckDB gave up \(OutOfMemory") as raised,
+        open_lake(tmp_path, "prj_1", threads=1, memory_limit="12MB"),
+    ):
+        pass
+    assert raised.value.path == tmp_path and raised.value.__suppress_context__
+
+
+def test_lake__of_texts_and_a_folder_with_any_signs__holds_them(tmp_path: Path) -> None:
+    signs = 'it\'s "a\\b"; -- %s [x]*?{y} $1 /../ \n\t\u00e9\U0001f600'
+    folder = tmp_path / signs.replace("/", "")
+    folder.mkdir()
+    for subject in (signs, "b"):
+        row = exposure(subject, project_id=signs, experiment_key=signs, properties={signs: signs})
+        write_tail(folder, 0, row, conversion(subject, event_name=signs, project_id=signs))
+        assert compact(folder) is not None
+    write_tail(folder, 0, exposure("c", project_id=signs, experiment_key=signs))
+    assert join_files(folder, now_ms=NOW_MS + DAY_MS) == 2
+    assert subjects(folder, signs) == sorted(["b", "c", signs])
+    for chosen in (signs, "other"):
+        found = read_exposures(folder, experiment_key=chosen, project_id=signs)
+        assert len(list(found)) == 3 * (chosen == signs)
+    found_of_event = read_conversions(folder, event_name=signs, project_id=signs)
+    assert {each.subject_id for each in found_of_event} == {signs, "b"}
