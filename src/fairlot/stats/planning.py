@@ -131,7 +131,7 @@ def size_for_mean(deviation: float, effect: float, design: Design) -> Size | NoP
 
 def effect_on_rate(rate: float, total: int, design: Design) -> float | NoPlan:
     """The smallest absolute change, in the harder direction, that `total` subjects find."""
-    widest = max(rate, 1 - rate)
+    widest, total = max(rate, 1 - rate), min(total, int(_LARGEST_SIZE))
     drift = _drift_at(design, total) if total > 0 else design.drift
     if _needed(rate, widest, design, drift) > total:
         return NoPlan.TOO_FEW_SUBJECTS
@@ -139,8 +139,11 @@ def effect_on_rate(rate: float, total: int, design: Design) -> float | NoPlan:
     def lacking(effect: float) -> float:
         return _needed(rate, effect, design, drift) - total
 
-    smallest = widest / sqrt(_LARGEST_SIZE)
-    return float(brentq(lacking, smallest, widest, xtol=1e-14, rtol=1e-12))
+    # Of a rate of 0 the variance goes with the effect: with many subjects that is tiny.
+    smallest = widest
+    while lacking(smallest) <= 0:
+        smallest /= 2
+    return float(brentq(lacking, smallest, widest, xtol=1e-30, rtol=1e-12))
 
 
 def effect_on_mean(deviation: float, total: int, design: Design) -> float | NoPlan:
@@ -209,7 +212,8 @@ def _total(design: Design, variances: tuple[float, float], effect: float) -> flo
     def lacking(total: float) -> float:
         return _total_of(_drift_at(design, total), design, variances, effect) / total - 1
 
-    low, high = best * (1 - _HAIR), 2 * best
+    # rho is that which is best but for a hair, so a little beyond N* it takes less than `best`.
+    low, high = best / 2, 2 * best
     while lacking(high) > 0:
         high *= 2
     return float(brentq(lacking, low, high, rtol=1e-12))

@@ -129,6 +129,41 @@ def test_effect_on_rate__subjects_of_a_size__finds_that_effect(rate: float, meth
     assert size(size_for_rate(rate, found, design)).total == pytest.approx(40_000, abs=2)
 
 
+@pytest.mark.parametrize("planned_size", [500, 10_000, 1_000_000])
+@pytest.mark.parametrize("rate", [0.0, 0.01, 0.1, 0.5, 0.93, 1.0])
+def test_size_for_rate__own_planned_size__of_any_effect_is_found(
+    rate: float, planned_size: int
+) -> None:
+    """Near N* too: there 0.1 and 0.0214 to 0.0244 were errors with 10,000."""
+    design = Design(method=Method.SEQUENTIAL, planned_size=planned_size)
+    for step in range(45):
+        effect = 0.0005 * 1.15**step
+        found = size_for_rate(rate, effect, design)
+        if found is NoPlan.OUT_OF_RANGE:
+            assert max(rate, 1 - rate) < effect
+        elif size(found).total > 100:
+            smallest = number(effect_on_rate(rate, size(found).total, design))
+            assert smallest == pytest.approx(effect, rel=2 / size(found).total ** 0.5)
+            assert smallest <= effect * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("rate", [0.0, 1e-9, 0.3, 1.0])
+@pytest.mark.parametrize("total", [10**6, 10**9, 10**12])
+def test_effect_on_rate__any_rate_and_size__is_found(
+    total: int, rate: float, method: Method
+) -> None:
+    design = Design(method=method)
+    found = number(effect_on_rate(rate, total, design))
+    assert found > 0
+    # In rates near 1 the last bits of 1 - effect are lost.
+    assert size(size_for_rate(rate, found, design)).total == pytest.approx(total, rel=1e-4)
+
+
+def test_effect_on_rate__more_subjects_than_floats_can_count__are_as_the_most() -> None:
+    assert effect_on_rate(0.3, 10**400, Design()) == effect_on_rate(0.3, 10**15, Design())
+
+
 def test_effect_on_mean__subjects_of_a_size__finds_that_effect() -> None:
     found = number(effect_on_mean(30, 5_000, Design()))
     assert size(size_for_mean(30, found, Design())).total == pytest.approx(5_000, abs=2)
