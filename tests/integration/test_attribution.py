@@ -213,7 +213,7 @@ def test_reasons__others_than_drawn__are_left_out(plant: Plant) -> None:
         Events()
         .exposed("a", "control")
         .exposed("a", "control", DAY, reason="sticky")
-        .exposed("b", "blue", reason="sticky")
+        .exposed("b", "blue")
         .exposed("c", "blue", reason="divert")
         .exposed("d", "blue")
         .exposed("d", "blue", DAY, reason="divert")
@@ -227,6 +227,34 @@ def test_reasons__others_than_drawn__are_left_out(plant: Plant) -> None:
     assert (of_arm(found, "control").exposed, of_arm(found, "blue").exposed) == (1, 2)
     randomised = answer(engine, question(adapter_is_randomised=True))
     assert exclusions(randomised) == {("blue", "other_reason", 3)}
+
+
+def test_reasons__sticky_at_first__was_drawn_by_shares_that_nobody_knows(plant: Plant) -> None:
+    """`b` is drawn in the second phase by its shares; `a` was drawn before, but never exposed."""
+    phases = (phase(1, 0, 2, "control", "blue"), phase(2, 2, ANY_VERSION, "control", "blue"))
+    events = (
+        Events()
+        .exposed("a", "blue", DAY, reason="sticky", manifest_version=2)
+        .exposed("b", "blue", DAY, manifest_version=2)
+        .exposed("c", "control", 0, reason="sticky")  # in one millisecond
+        .exposed("c", "control", 0)
+        .exposed("d", "control", 0, trust="public")
+        .exposed("d", "control", DAY, reason="sticky")
+        .exposed("e", "blue", 0, reason="sticky", source="personalization")
+        .exposed("f", "control", 0, reason="sticky")
+        .exposed("f", "control", DAY)
+        .exposed("g", "control", 0, reason="sticky")
+        .exposed("g", "blue", DAY)
+    )
+    found = answer(plant(events), question(phases=phases))
+    assert exclusions(found) == {
+        ("blue", "other_reason", 1),
+        ("control", "other_reason", 2),
+        ("control", "several_variants", 1),
+        ("blue", "several_variants", 1),
+    }
+    counted = {(row.phase, row.variant_key): row.exposed for row in found.rows}
+    assert counted == {(2, "blue"): 1, (1, "control"): 1, (1, "blue"): 1}
 
 
 def test_logins__what_they_changed__is_left_out(plant: Plant) -> None:
@@ -309,6 +337,21 @@ def test_units__accounts__have_what_their_people_do(plant: Plant) -> None:
         .did("ann", BUY, HOUR)
         .did("bob", BUY, 3 * DAY)
         .did("eve", BUY, DAY)
+    )
+    found = answer(plant(events), question(ORDERS, by_unit=True))
+    assert (of_arm(found, "control").exposed, orders_of(found)) == (1, 2)
+    assert (of_arm(found, "blue").exposed, orders_of(found, "blue")) == (1, 0)
+
+
+def test_units__a_public_exposure__moves_nobody_to_another_account(plant: Plant) -> None:
+    events = (
+        Events()
+        .exposed("ann", "control", DAY, unit_id="acme")
+        .exposed("bob", "blue", DAY, unit_id="umbrella")
+        .exposed("ann", "control", 0, unit_id="umbrella", trust="public")
+        .exposed("eve", "control", 0, unit_id="acme", trust="public")
+        .did("ann", BUY, 2 * DAY)
+        .did("eve", BUY, 2 * DAY)
     )
     found = answer(plant(events), question(ORDERS, by_unit=True))
     assert (of_arm(found, "control").exposed, orders_of(found)) == (1, 2)

@@ -16,7 +16,8 @@ _FEWEST: Final = 10
 _MANY: Final = 0.01
 _WORDS: Final = {
     Exclusion.SEVERAL_VARIANTS: "were seen in several variants",
-    Exclusion.OTHER_REASON: "got a variant that was not drawn (diverted, or by an adapter)",
+    Exclusion.OTHER_REASON: "got a variant that was not drawn (diverted, by an adapter) or drawn"
+    " before their first exposure",
     Exclusion.SWITCHED: "had another variant before they were recognised",
     Exclusion.EXCLUDED_ON_LOGIN: "logged in, and the experiment leaves them out then",
     Exclusion.UNKNOWN_VARIANT: "saw a variant that the manifest does not have",

@@ -1,8 +1,8 @@
 """Who was exposed: one row for each subject, from its first exposure and from all of them.
 
 The first exposure is the least of one number, `key`: the time since the start, then the phase, then
-the variant. The rest of a subject's exposures is a set of bits. Two integers a subject is what ten
-million of them can be grouped into within two gigabytes.
+the variant, then whether it was `sticky`. The rest of a subject's exposures is a set of bits. Two
+integers a subject is what ten million of them can be grouped into within two gigabytes.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,8 @@ from fairlot.warehouse.queries.steps import Steps, without
 MAX_VARIANTS: Final = 255
 MAX_PHASES: Final = 1024
 CODES: Final = MAX_VARIANTS + 1
-IN_KEY: Final = CODES * MAX_PHASES
+_STICKY: Final = 2  # the lowest bit of a key: whether the exposure was sticky
+IN_KEY: Final = _STICKY * CODES * MAX_PHASES
 _PUBLIC_KEY: Final = 2**43  # in milliseconds, some 280 years: after all that is no public exposure
 
 ANALYSED: Final = 0
@@ -97,9 +98,13 @@ def canonical(events: Table, links: Table) -> Table:
 
 
 def unit_of_people(exposures: Table) -> Table:
-    """The unit that each person belongs to: that of the first exposure."""
+    """The unit that each person belongs to: that of the first exposure. Public ones come after all
+    others, so that nobody can move a stranger to another unit."""
     people = exposures.filter(exposures.actor == "human")
-    nth = ibis.row_number().over(group_by=people.subject, order_by=[people.ms, people.unit])
+    is_public = ibis.ifelse(people.trust == "public", 1, 0)
+    nth = ibis.row_number().over(
+        group_by=people.subject, order_by=[is_public, people.ms, people.unit]
+    )
     firsts = people.mutate(nth=nth).filter(lambda each: each.nth == 0)
     return firsts.select(person="subject", unit="unit")
 
@@ -137,7 +142,7 @@ def _coded(exposures: Table, question: Question) -> Table:
         is_public=exposures.trust == "public",
     )
     since_ms = rows.ms - question.started_at_ms + ibis.ifelse(rows.is_public, _PUBLIC_KEY, 0)
-    code = _phase(rows, question) * CODES + rows.number
+    code = (_phase(rows, question) * CODES + rows.number) * _STICKY + _is_sticky(rows)
     counts = rows.is_human & ~rows.is_public
     flags = _flags(rows, question)
     masks = {
@@ -163,6 +168,12 @@ def _phase(rows: Table, question: Question) -> IntegerValue:
     return ibis.cases(*cases, else_=last.number).cast("int64")
 
 
+def _is_sticky(rows: Table) -> IntegerValue:
+    """1 of one that was drawn at another moment, by shares that nobody knows; what rules activated
+    is drawn by the rules."""
+    return ibis.ifelse((rows.reason == "sticky") & (rows.source.fill_null("") != _RULES), 1, 0)
+
+
 def _flags(rows: Table, question: Question) -> IntegerValue:
     reasons = [*COUNTED_REASONS, *(["adapter"] if question.adapter_is_randomised else [])]
     counts = rows.reason.isin(reasons) | ((rows.source == _RULES) & (rows.reason != "divert"))
@@ -184,11 +195,12 @@ def decoded(rows: Table) -> Table:
     """With what `key` says: `rel` (milliseconds since the start), `phase` and `variant`."""
     code = rows.key % IN_KEY
     split = rows.mutate(code=code, since_ms=((rows.key - code) / IN_KEY).cast("int64"))
-    variant = split.code % CODES
+    places = ((split.code - split.code % _STICKY) / _STICKY).cast("int64")
+    variant = places % CODES
     is_public = split.since_ms >= _PUBLIC_KEY
     told = split.mutate(
         variant=variant,
-        phase=((split.code - variant) / CODES).cast("int64"),
+        phase=((places - variant) / CODES).cast("int64"),
         rel=split.since_ms - ibis.ifelse(is_public, _PUBLIC_KEY, 0),
     )
     return without(told, "code", "since_ms")
@@ -207,7 +219,10 @@ def status_of(subjects: Table) -> IntegerValue:
         ((flags & _LEFT) != 0, _STATUS_OF[Exclusion.EXCLUDED_ON_LOGIN]),
         ((flags & _SWITCHED) != 0, _STATUS_OF[Exclusion.SWITCHED]),
         (several, _STATUS_OF[Exclusion.SEVERAL_VARIANTS]),
-        ((flags & _OTHER_REASON) != 0, _STATUS_OF[Exclusion.OTHER_REASON]),
+        (
+            ((flags & _OTHER_REASON) != 0) | (subjects.key % _STICKY == 1),
+            _STATUS_OF[Exclusion.OTHER_REASON],
+        ),
         else_=ANALYSED,
     )
 
