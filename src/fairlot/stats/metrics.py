@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, Final
+
+import msgspec
 
 DEFAULT_WINDOW_MS: Final = 7 * 86_400_000
 DEFAULT_CAP_QUANTILE: Final = 0.999
@@ -90,6 +93,21 @@ class Metric:
     margin: float | None = None
     counts_public: bool = False
     """Whether events that anyone could have sent (`trust: public`) count."""
+
+    @property
+    def digest(self) -> str:
+        """Of what changes its numbers, or which way is better: not of name, role and limits."""
+        measured = (
+            self.kind,
+            self.numerator,
+            self.denominator,
+            self.quantile,
+            self.direction,
+            self.window_ms,
+            self.winsorisation,
+            self.counts_public,
+        )
+        return sha256(msgspec.json.encode(measured, order="deterministic")).hexdigest()[:32]
 
     @property
     def responses(self) -> int:

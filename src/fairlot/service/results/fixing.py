@@ -3,7 +3,7 @@
 First write wins: whoever comes later reads what stands there, and goes by that.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection
@@ -38,6 +38,12 @@ class FixedAnalysis(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     primaries: tuple[str, ...]
     comparisons: int
     caps: dict[str, float] = {}
+
+
+class _KeptLook(Look, frozen=True, kw_only=True):
+    """With the digest of the metric that it is of."""
+
+    definition: str = ""
 
 
 def fixed_caps(connection: Connection, tenant: ProjectRow, key: str) -> dict[str, float]:
@@ -92,7 +98,24 @@ class Fixing:
         return found
 
     def looks(self) -> dict[LookName, tuple[Look, ...]]:
-        """Those of closes until the moment that is asked about."""
+        """Those of closes until the moment that is asked about, of metrics as they are now."""
+        kept = self._kept()
+        redefined = self._redefined(kept)
+        return {name: _plain(each) for name, each in kept.items() if name[0] not in redefined}
+
+    def redefined(self) -> frozenset[str]:
+        """The keys of metrics that measured something else when a look of them was taken."""
+        return self._redefined(self._kept())
+
+    def _redefined(self, kept: Mapping[LookName, Sequence[_KeptLook]]) -> frozenset[str]:
+        digests = {metric.key: metric.digest for metric in self._study.question.metrics}
+        return frozenset(
+            key
+            for (key, _), looks in kept.items()
+            if any(look.definition not in {"", digests.get(key, "")} for look in looks)
+        )
+
+    def _kept(self) -> dict[LookName, list[_KeptLook]]:
         experiment_id = self._study.experiment_id
         if experiment_id is None or not self.keeps:
             return {}
@@ -103,8 +126,17 @@ class Fixing:
         experiment_id = self._study.experiment_id
         if experiment_id is None:
             return
+        digests = {metric.key: metric.digest for metric in self._study.question.metrics}
         rows = [
-            LookRow(experiment_id, metric, variant, each.day.isoformat(), msgspec.json.encode(each))
+            LookRow(
+                experiment_id,
+                metric,
+                variant,
+                each.day.isoformat(),
+                msgspec.json.encode(
+                    _KeptLook(**msgspec.structs.asdict(each), definition=digests[metric])
+                ),
+            )
             for (metric, variant), taken in new.items()
             for each in taken
         ]
@@ -112,10 +144,13 @@ class Fixing:
             add_looks(connection, rows)
 
     def fixed(self, analysis: FixedAnalysis, sufficient: Sufficient) -> Fixed:
+        redefined = self.redefined()
         settled = [
             metric.key
             for metric in sufficient.question.metrics
-            if self._study.experiment_id is not None and _is_settled(metric, analysis, sufficient)
+            if self._study.experiment_id is not None
+            and metric.key not in redefined
+            and _is_settled(metric, analysis, sufficient)
         ]
         return Fixed(
             plan=analysis.plan,
@@ -160,10 +195,15 @@ def _has_first_days(sufficient: Sufficient, metric: Metric) -> bool:
 
 def _looks_until(
     connection: Connection, experiment_id: str, question: Question
-) -> dict[LookName, tuple[Look, ...]]:
-    found: dict[LookName, list[Look]] = {}
+) -> dict[LookName, list[_KeptLook]]:
+    found: dict[LookName, list[_KeptLook]] = {}
     for row in looks_of(connection, experiment_id):
-        look = msgspec.json.decode(row.document, type=Look)
+        look = msgspec.json.decode(row.document, type=_KeptLook)
         if closes_of([look.day], 0, question.as_of_ms, question.time_zone):
             found.setdefault((row.metric_key, row.variant_key), []).append(look)
-    return {name: tuple(each) for name, each in found.items()}
+    return found
+
+
+def _plain(looks: Iterable[_KeptLook]) -> tuple[Look, ...]:
+    names = Look.__struct_fields__
+    return tuple(Look(**{name: getattr(each, name) for name in names}) for each in looks)

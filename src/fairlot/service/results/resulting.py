@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fairlot.service.doctor import NOTHING_KNOWN, Circumstances, examine
+from fairlot.service.results.changes import changes
 from fairlot.service.results.errors import ResultFailed, UnusableMetric
 from fairlot.service.results.fixing import FixedAnalysis, Fixing
 from fairlot.service.results.questions import Moment, Study, study_of
@@ -73,7 +74,8 @@ def result_of(
     gone = tuple(vanished(sufficient, fixing.looks()))
     analysis = _analysed(fixing, fixed, sufficient)
     left_out = _unreadable(source.unreadable)
-    findings = (*observe(sufficient, analysis), *gone, *found, *left_out, *source.notes)
+    changed = changes(study, fixed, fixing.redefined())
+    findings = (*observe(sufficient, analysis), *changed, *gone, *found, *left_out, *source.notes)
     return _assembled(tenant, study, fixed, sufficient, analysis, findings, source.engine.dialect)
 
 

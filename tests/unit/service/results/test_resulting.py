@@ -21,7 +21,7 @@ from fairlot.service.results.fixing import Fixing
 from fairlot.service.results.questions import Moment, study_of
 from fairlot.service.results.resulting import result_of
 from fairlot.service.results.sharing import Results, open_lake_source
-from fairlot.stats.findings import FindingCode
+from fairlot.stats.findings import FindingCode, Severity
 from fairlot.stats.results import ExperimentResult, Interval, Look, VerdictKind
 from fairlot.stats.sufficient import View
 from fairlot.store import Store
@@ -161,6 +161,51 @@ def test_result__analysis_changed_after_it_was_seen__stays_as_it_was(bench: Benc
     again = bench.result()
     assert again.alpha == 0.05
     assert [each.role for each in again.metrics] == ["primary", "secondary"]
+    (noted,) = again.findings
+    assert (noted.code, noted.severity) == (FindingCode.PLAN_CHANGED, Severity.NOTES)
+    assert "the analysis and the primary metrics" in noted.summary
+    assert again.verdict.kind is VerdictKind.WINNER
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("bought, kind: conversion, eventName: order", "bought, kind: conversion, eventName: pay"),
+        ("bought, kind: conversion,", "bought, kind: count,"),
+        ("bought, kind: conversion,", "bought, kind: conversion, direction: decrease,"),
+        ("order, window: 1d}\n  - {key: revenue", "order, window: 2d}\n  - {key: revenue"),
+    ],
+)
+def test_result__primary_defined_anew_after_looks__is_blocked_without_them(
+    bench: Bench, before: str, after: str
+) -> None:
+    bench.arms((300, 120), (300, 180))  # From the fourth day on there are 100 in each arm.
+    assert bench.result().findings == ()
+    apply_texts(bench.store, HERO.replace(before, after), now_ms=NOW_MS + 1)
+    again = bench.result()
+    assert "metric_changed" in again.verdict.reasons
+    assert again.metrics[0].comparisons == () or again.metrics[0].comparisons[0].looks == ()
+    assert FindingCode.EVENTS_GONE not in codes(again)
+    apply_texts(bench.store, HERO, now_ms=NOW_MS + 2)
+    back = bench.result()
+    assert (back.findings, len(back.metrics[0].comparisons[0].looks)) == ((), 7)
+
+
+def test_result__metric_of_another_name_and_limit__keeps_its_looks(bench: Bench) -> None:
+    bench.arms((300, 120), (300, 180))
+    bench.result()
+    named = HERO.replace("{key: bought,", "{key: bought, name: Buyers, minimumEffect: 0.05,")
+    apply_texts(bench.store, named, now_ms=NOW_MS + 1)
+    again = bench.result()
+    assert (again.findings, len(again.metrics[0].comparisons[0].looks)) == ((), 7)
+
+
+def test_result__primary_with_another_key__is_blocked(bench: Bench) -> None:
+    bench.arms((300, 120), (300, 180))
+    bench.result()
+    renamed = HERO.replace("key: bought", "key: buyers")
+    apply_texts(bench.store, renamed, now_ms=NOW_MS + 1)
+    assert bench.result().verdict.reasons == ("primary_gone",)
 
 
 def test_cap__of_the_first_seven_days__is_final_when_they_have_matured(bench: Bench) -> None:
