@@ -46,10 +46,14 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """`new_looks` are to be stored; what stands there then counts."""
+    """What `taken` has of new looks is to be stored; what stands there then counts."""
 
     metrics: tuple[MetricResult, ...]
-    new_looks: Mapping[LookName, tuple[Look, ...]]
+    taken: Mapping[LookName, Taken]
+
+    @property
+    def new_looks(self) -> dict[LookName, tuple[Look, ...]]:
+        return {name: each.new for name, each in self.taken.items() if each.new}
 
     @property
     def comparisons(self) -> list[Comparison]:
@@ -66,13 +70,13 @@ def analyse(sufficient: Sufficient, fixed: Fixed) -> Analysis:
 
     Of no subjects, or where nothing varies, a variant is among the `uncompared`.
     """
-    new_looks: dict[LookName, tuple[Look, ...]] = {}
+    taken: dict[LookName, Taken] = {}
     results = []
     for metric in sufficient.question.metrics:
         level = _level(metric, fixed, sufficient.question)
-        results.append(_metric_result(sufficient, level, fixed, new_looks))
+        results.append(_metric_result(sufficient, level, fixed, taken))
     is_split = sufficient.question.segment_by is not None
-    return Analysis(_corrected(results, fixed.plan.alpha, is_split=is_split), new_looks)
+    return Analysis(_corrected(results, fixed.plan.alpha, is_split=is_split), taken)
 
 
 def matured_enough(sufficient: Sufficient) -> bool:
@@ -109,7 +113,7 @@ def _metric_result(
     sufficient: Sufficient,
     level: Level,
     fixed: Fixed,
-    new_looks: dict[LookName, tuple[Look, ...]],
+    all_taken: dict[LookName, Taken],
 ) -> MetricResult:
     metric = level.metric
     variants = [arm.variant_key for arm in arms_of(sufficient.question.phases)]
@@ -122,8 +126,8 @@ def _metric_result(
             if control is None or variant == control:
                 continue
             taken = _looks(sufficient, level, fixed, table, (control, variant))
-            if taken.new:
-                new_looks[metric.key, variant] = taken.new
+            if taken.looks:
+                all_taken[metric.key, variant] = taken
             gate = None if sufficient.question.view is View.MATURED else SO_FAR
             compared = compare(level, table, (control, variant), taken, gate=gate)
             if isinstance(compared, NoEffect):

@@ -37,6 +37,7 @@ class FindingCode(StrEnum):
     ONE_SUBJECT_DOMINATES = "one_subject_dominates"
     PRELIMINARY = "preliminary"
     INTERVALS_DISAGREE = "intervals_disagree"
+    LOOKS_OUTDATED = "looks_outdated"
     METRIC_CHANGED = "metric_changed"
     PRIMARY_GONE = "primary_gone"
     PLAN_CHANGED = "plan_changed"

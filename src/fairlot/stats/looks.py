@@ -16,12 +16,21 @@ from fairlot.stats.tables import Table, effect_of_pairs
 
 
 @dataclass(frozen=True, slots=True)
+class Recomputed:
+    """A stored look, and what is computed for its close now."""
+
+    look: Look
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """All looks, the new ones too, and the effect that the last one saw, as far as it is known."""
 
     looks: tuple[Look, ...]
     new: tuple[Look, ...]
     last_effect: Effect | None
+    recomputed: tuple[Recomputed, ...] = ()
 
 
 def take_looks(
@@ -34,12 +43,15 @@ def take_looks(
     """Looks at the closes after the last of those that are `stored`; a stored look stays."""
     looks, new = list(stored), []
     last_effect = None
+    by_day, recomputed = {look.day: look for look in stored}, []
     last_day = stored[-1].day if stored else date.min
     for close, effect in _effects_by_close(level, table, question, arms):
         if isinstance(effect, NoEffect):
             continue
         if close <= last_day:
             last_effect = effect
+            if close in by_day:
+                recomputed.append(Recomputed(by_day[close], effect))
             continue
         sizes = [look.n for look in looks]
         if level.is_due(effect, sizes):
@@ -47,7 +59,7 @@ def take_looks(
             looks.append(look)
             new.append(look)
             last_effect = effect
-    return Taken(_with_running(looks), tuple(new), last_effect)
+    return Taken(_with_running(looks), tuple(new), last_effect, tuple(recomputed))
 
 
 def _effects_by_close(

@@ -59,6 +59,8 @@ class Fixing:
 
     def __init__(self, store: Store, study: Study, now_ms: int, *, keeps: bool = True) -> None:
         self.keeps = keeps
+        self.keeps_new = keeps
+        """Of what is incomplete nothing is to be kept that would stay."""
         self._store = store
         self._study = study
         self._now_ms = now_ms
@@ -89,7 +91,7 @@ class Fixing:
         experiment_id = self._study.experiment_id
         if not new or experiment_id is None:
             return analysis
-        if not self.keeps:
+        if not self.keeps_new:
             return msgspec.structs.replace(analysis, caps=new | analysis.caps)
         with self._store.writing() as connection:
             found = _decoded(read_analysis(connection, experiment_id, to_change=True))
@@ -124,7 +126,7 @@ class Fixing:
 
     def keep(self, new: Mapping[LookName, Iterable[Look]]) -> None:
         experiment_id = self._study.experiment_id
-        if experiment_id is None:
+        if experiment_id is None or not self.keeps_new:
             return
         digests = {metric.key: metric.digest for metric in self._study.question.metrics}
         rows = [

@@ -14,6 +14,7 @@ from fairlot.stats.analysis import Analysis, analyse, matured_enough
 from fairlot.stats.exposed import control_of, sample_ratio, summaries_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.observations import observe
+from fairlot.stats.outdated import outdated
 from fairlot.stats.results import ExperimentResult
 from fairlot.stats.sufficient import Question, Sufficient, View
 from fairlot.stats.vanished import vanished
@@ -49,7 +50,7 @@ def result_of(
     keeps: bool = True,
 ) -> ExperimentResult:
     """Fixes what is to be fixed of the analysis, and keeps new looks; of events elsewhere, which
-    are not to be mixed with ours, it keeps nothing but the plan.
+    are not to be mixed with ours, and while a file is unreadable, it keeps nothing but the plan.
 
     Raises UnknownExperiment, NotStarted, InvalidSegment, ResultFailed or UnusableMetric.
     """
@@ -59,10 +60,13 @@ def result_of(
     fixed = fixing.analysis()
     question = replace(study.question, caps=fixed.caps)
     with open_source(tenant.id) as source:
+        fixing.keeps_new = keeps and not source.unreadable
         try:
             sufficient = _answered(source.engine, question)
             fixed = fixing.with_caps(fixed, sufficient)
-            if keeps and fixed.caps != question.caps:  # by the query that whoever asks later gets
+            if (
+                fixing.keeps_new and fixed.caps != question.caps
+            ):  # by the query that whoever asks later gets
                 question = replace(question, caps=fixed.caps)
                 sufficient = _answered(source.engine, question)
             beside = source.circumstances(question)
@@ -73,6 +77,7 @@ def result_of(
             raise UnusableMetric(str(error)) from error
     gone = tuple(vanished(sufficient, fixing.looks()))
     analysis = _analysed(fixing, fixed, sufficient)
+    gone += tuple(outdated(analysis))
     left_out = _unreadable(source.unreadable)
     changed = changes(study, fixed, fixing.redefined())
     findings = (*observe(sufficient, analysis), *changed, *gone, *found, *left_out, *source.notes)
@@ -90,7 +95,7 @@ def _answered(engine: Engine, question: Question) -> Sufficient:
 def _analysed(fixing: Fixing, fixed: FixedAnalysis, sufficient: Sufficient) -> Analysis:
     """By the looks that are stored, whoever was first to take them."""
     analysis = analyse(sufficient, fixing.fixed(fixed, sufficient))
-    if not analysis.new_looks or not fixing.keeps:
+    if not analysis.new_looks or not fixing.keeps_new:
         return analysis
     fixing.keep(analysis.new_looks)
     return analyse(sufficient, fixing.fixed(fixed, sufficient))

@@ -294,6 +294,9 @@ def test_result__unreadable_file__is_named_and_left_out(bench: Bench) -> None:
     (found,) = [each for each in result.findings if each.code is FindingCode.UNREADABLE_FILE]
     assert broken.name in found.summary
     assert 0 < sum(each.exposed for each in result.arms) < 600
+    # What is incomplete has looks and caps, and none of them stays.
+    assert result.metrics[0].comparisons[0].looks != ()
+    assert (bench.fixing().looks(), bench.fixing().analysis().caps) == ({}, {})
 
 
 def test_result__first_days_deleted_by_retention__is_blocked_and_says_what_is_gone(
