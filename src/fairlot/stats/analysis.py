@@ -33,9 +33,9 @@ _UNCOMPARED: Final[Mapping[NoEffect, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """What was fixed of an analysis before its numbers were seen: the plan, the metrics that the
-    verdict rests on, how many comparisons those make, and the metrics whose cap is final: only of
-    those are there looks. `looks` are those that are stored."""
+    """What was fixed of an analysis when its first result was asked for: the plan, the metrics that
+    the verdict rests on and how many comparisons those make; and the metrics whose cap is final:
+    only of those are there looks. `looks` are those that are stored."""
 
     plan: AnalysisPlan
     primaries: tuple[str, ...]
@@ -97,7 +97,7 @@ def _matured(sufficient: Sufficient, metric: Metric, variant: str) -> int:
 
 
 def _level(metric: Metric, fixed: Fixed, question: Question) -> Level:
-    """A metric that became primary after the numbers were seen is a secondary one; a variant that
+    """A metric that became primary after the first result is a secondary one; a variant that
     came later is one comparison more."""
     variants = sum(not arm.is_control for arm in arms_of(question.phases))
     comparisons = max(fixed.comparisons, len(fixed.primaries) * variants, 1)

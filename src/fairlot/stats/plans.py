@@ -1,4 +1,4 @@
-"""How an experiment is to be analysed: what is fixed before its numbers are seen."""
+"""How an experiment is to be analysed: fixed when its first result is asked for."""
 
 from dataclasses import dataclass
 from typing import Final
