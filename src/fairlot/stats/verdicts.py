@@ -148,7 +148,9 @@ class Verdicts:
         if not judged:
             sentence = f"No difference yet: {self._uncompared()}."
         else:
-            sentence = f"No difference yet: {self._told(judged[0])}{_ruled_out(judged[0])}"
+            first = judged[0]
+            told = f"{self._name(first)}: {self._told(first)}"
+            sentence = f"No difference yet for {told}{_gate_text(first)}{self._ruled_out(judged)}"
         return Verdict(kind=VerdictKind.NO_DIFFERENCE, sentence=sentence)
 
     def _uncompared(self) -> str:
@@ -157,6 +159,25 @@ class Verdicts:
             if metric.role is Role.PRIMARY and metric.uncompared:
                 return f"{metric.name} is {metric.uncompared[0].sentence}"
         return "there is nothing to compare"
+
+    def _ruled_out(self, judged: Sequence[Judged]) -> str:
+        """Of which metrics, and for whom, the smallest effect that matters can be ruled out."""
+        told = ""
+        for metric in dict.fromkeys(each.metric.key for each in judged):
+            of_metric = [each for each in judged if each.metric.key == metric]
+            ruled_out = [each for each in of_metric if _is_ruled_out(each)]
+            if not ruled_out:
+                continue
+            first = ruled_out[0].metric
+            text = change_text(first.minimum_effect or 0.0, first.kind)
+            where = f" in {first.name}" if len(of_metric) < len(judged) else ""
+            names = [self._name(each) for each in ruled_out]
+            whom = f" for {listed(names)}" if len(judged) > 1 else ""
+            told += (
+                f" A difference as large as {text}, the smallest that matters{where}, is ruled"
+                f" out{whom}."
+            )
+        return told
 
     def _harmed(self, variant: str) -> list[str]:
         return [
@@ -210,14 +231,15 @@ def _intervals_text(judged: Judged) -> str:
     return f"{now}; of all looks {text(judged.interval)}"
 
 
-def _ruled_out(judged: Judged) -> str:
-    """Whether the smallest effect that matters can be ruled out."""
-    smallest = judged.metric.minimum_effect
-    if smallest is None or judged.comparison.is_gated:
-        gate = judged.comparison.gate
-        return f" Too early to tell: {gate}." if gate else ""
-    interval = judged.comparison.running or judged.comparison.interval
-    if -smallest < interval.low and interval.high < smallest:
-        text = change_text(smallest, judged.metric.kind)
-        return f" A difference as large as {text}, the smallest that matters, is ruled out."
-    return ""
+def _gate_text(judged: Judged) -> str:
+    gate = judged.comparison.gate
+    return f" Too early to tell: {gate}." if gate else ""
+
+
+def _is_ruled_out(judged: Judged) -> bool:
+    """Whether the smallest effect that matters is, both ways."""
+    smallest, comparison = judged.metric.minimum_effect, judged.comparison
+    if smallest is None or comparison.is_gated:
+        return False
+    interval = comparison.running or comparison.interval
+    return -smallest < interval.low and interval.high < smallest

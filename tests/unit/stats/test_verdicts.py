@@ -93,6 +93,28 @@ def test_verdict__no_difference__says_what_is_ruled_out() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("c", "whom"), [(2_500, " for New and Third."), (2_400, " for New."), (2_600, " for New.")]
+)
+def test_verdict__no_difference_of_three_arms__names_the_one_and_for_whom_it_is_ruled_out(
+    c: int, whom: str
+) -> None:
+    asked = question(
+        replace(BOUGHT, minimum_effect=0.04), phases=(phase(*HALVES, Arm("c", False, 0.5)),)
+    )
+    rows = [*two_arms(2_500, 2_500).rows, *conversions("c", (5_000, c))]
+    sentence = told(sufficient(rows, asked)).sentence
+    assert sentence.startswith("No difference yet for New: Bought is 50.00 % against 50.00 %,")
+    assert sentence.endswith("+4.00 points, the smallest that matters, is ruled out" + whom)
+
+
+def test_verdict__no_difference_of_two_primaries__says_in_which_it_is_ruled_out() -> None:
+    limited = replace(BOUGHT, minimum_effect=0.05)
+    other = replace(BOUGHT, key="kept", name="Kept")
+    sentence = told(of_metrics((limited, other), (2_500, 2_500), (2_500, 2_500))).sentence
+    assert sentence.endswith("the smallest that matters in Bought, is ruled out for New.")
+
+
 def test_verdict__gated__says_what_it_waits_for() -> None:
     verdict = told(two_arms(5, 50, n=500))
     assert verdict.kind is VerdictKind.NO_DIFFERENCE
