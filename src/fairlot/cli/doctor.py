@@ -9,6 +9,7 @@ from fairlot.cli.control import ControlClient, controlled, project_path
 from fairlot.cli.errors import CommandFailed
 from fairlot.cli.options import json_option, org_option, project_option
 from fairlot.cli.output import print_json
+from fairlot.manifest.problems import printable
 
 _SIGNS: Final = {"blocks": "BLOCKS", "warns": "warns ", "notes": "notes "}
 
@@ -41,10 +42,13 @@ def doctor(client: ControlClient, experiment: str, org: str, project: str, as_js
 
 
 def _print_diagnosis(found: Mapping[str, Any]) -> None:
+    """Senders have written some of it."""
     subjects = ", ".join(f"{key} {count}" for key, count in sorted(found["exposed"].items()))
-    click.echo(f"{found['project']} {found['experiment']}: {subjects or 'nobody was exposed'}")
+    whose = f"{found['project']} {found['experiment']}"
+    click.echo(printable(f"{whose}: {subjects or 'nobody was exposed'}"))
     for each in found["findings"]:
-        click.echo(f"\n{_SIGNS[each['severity']]} {each['code']}: {each['summary']}")
-        click.echo(f"       {each['advice']}")
+        click.echo()
+        click.echo(printable(f"{_SIGNS[each['severity']]} {each['code']}: {each['summary']}"))
+        click.echo(printable(f"       {each['advice']}"))
     if not found["findings"]:
         click.echo("Nothing is found.")

@@ -75,7 +75,8 @@ def replay(
 
 def _print_report(found: Mapping[str, Any]) -> None:
     click.echo(
-        f"{found['project']} {found['experiment']}: {found['exposures']} exposure(s) of"
+        f"{printable(found['project'])} {printable(found['experiment'])}:"
+        f" {found['exposures']} exposure(s) of"
         f" {found['units']} unit(s): {found['agreed']} agree, {found['disagreed']} disagree,"
         f" {sum(found['notChecked'].values())} cannot be checked."
     )
@@ -86,7 +87,7 @@ def _print_report(found: Mapping[str, Any]) -> None:
         print_table(VERSION_COLUMNS, [_version_row(each) for each in found["versions"]])
     for each in found["versions"]:
         if each["problem"] is not None:
-            print_note(f"version {each['version']}: {each['problem']}")
+            print_note(printable(f"version {each['version']}: {each['problem']}"))
     _print_explanations(found["disagreements"], found["disagreed"])
 
 
