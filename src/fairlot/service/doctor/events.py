@@ -12,24 +12,25 @@ from fairlot.service.doctor.case import Case
 from fairlot.service.doctor.circumstances import until_ms
 from fairlot.warehouse.queries.dialects import Dialect, dialect_named
 from fairlot.warehouse.queries.sources import of_experiment
+from fairlot.warehouse.queries.totals import LARGEST_VALUE
 
 HOUR_MS: Final = 3_600_000
 SKEW_MS: Final = 5_000
 HISTORY_MS: Final = 14 * 24 * HOUR_MS
 LATE_MS: Final = 24 * HOUR_MS
-_LARGEST: Final = "1.7e308"
 _SAMPLED: Final = 200_000
 """So many subjects are enough to see in which order things happen."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Of one event name: how many conversions came, and how many of them are odd. `late` came a day
-    after they happened, or later."""
+    """Of one event name: how many conversions came, and how many of them are odd. The values of
+    `uncounted` are infinite, or beyond LARGEST_VALUE. `late` came a day after they happened, or
+    later."""
 
     events: int
     valueless: int
-    infinite: int
+    uncounted: int
     negative: int
     public: int
     late: int
@@ -72,7 +73,7 @@ def received_by_name(case: Case) -> Mapping[str, Received]:
     late = f"{to.millis('received_at')} - {to.millis('occurred_at')} >= {LATE_MS}"
     rows = case.engine.fetch(
         f"SELECT event_name, COUNT(*), {_how_many('value IS NULL')},"  # noqa: S608 - bound by `string`
-        f" {_how_many(f'NOT (value <= {_LARGEST} AND value >= -{_LARGEST})')},"
+        f" {_how_many(f'NOT (value <= {LARGEST_VALUE} AND value >= -{LARGEST_VALUE})')},"
         f" {_how_many('value < 0')}, {_how_many(_PUBLIC)}, {_how_many(late)}"
         f" FROM conversions WHERE {_own(case, to)} AND event_name IN ({_listed(names, to)})"
         " GROUP BY event_name"

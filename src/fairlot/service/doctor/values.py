@@ -7,9 +7,11 @@ from fairlot.service.doctor.case import Case, percent
 from fairlot.service.doctor.events import Received, public_exposures, received_by_name
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.metrics import Aggregate, Metric
+from fairlot.warehouse.queries.totals import LARGEST_VALUE
 
 _SOME: Final = 0.01
 _MANY: Final = 0.05
+_UNCOUNTED: Final = f"beyond {LARGEST_VALUE:g} or no number"
 
 
 def check_received(case: Case) -> Iterator[Finding]:
@@ -33,7 +35,7 @@ def _odd_values(case: Case, received: Mapping[str, Received]) -> Iterator[Findin
             continue
         odd = {
             "without a value": found.valueless,
-            "no finite number": found.infinite,
+            _UNCOUNTED: found.uncounted,
             "negative": found.negative,
         }
         told = {what: count for what, count in odd.items() if _is_odd(what, count, found)}
@@ -42,8 +44,8 @@ def _odd_values(case: Case, received: Mapping[str, Received]) -> Iterator[Findin
             yield Finding(
                 code=FindingCode.INVALID_VALUES,
                 severity=Severity.WARNS,
-                summary=f"Of {found.events} {name} events: {spelled}. Without a finite value they"
-                " count as 0, negative values count as they are.",
+                summary=f"Of {found.events} {name} events: {spelled}. Such values and absent"
+                " ones count as 0, negative ones as they are.",
                 advice="Send a number as the value of each event, in one unit; returns as an event"
                 " of their own.",
                 evidence={"event": name, "events": found.events, **told},
@@ -52,8 +54,8 @@ def _odd_values(case: Case, received: Mapping[str, Received]) -> Iterator[Findin
 
 
 def _is_odd(what: str, count: int, found: Received) -> bool:
-    """A single infinite value is one too many; some without a value are usual."""
-    return count > 0 if what == "no finite number" else count > _SOME * found.events
+    """A single one that does not count is one too many; some without a value are usual."""
+    return count > 0 if what == _UNCOUNTED else count > _SOME * found.events
 
 
 def _summed(metric: Metric) -> str | None:

@@ -172,6 +172,17 @@ def test_clocks__other_senders_are_two_seconds_behind__warns() -> None:
     assert told(examined(found)) == {("clock_skew", "warns")}
 
 
+def test_values__finite_but_too_large_to_count__warns() -> None:
+    """They count as 0 (decision 0032), so nobody would see them otherwise."""
+    found = patients(32)
+    buyers = [each for each in found if each.bought_at_ms]
+    for each, value in zip(buyers, (1e308, -1e61, 1e60), strict=False):
+        each.bought = {"value": value}
+    told_of = one_of(examined(found), FindingCode.INVALID_VALUES)
+    assert told_of.evidence["beyond 1e+60 or no number"] == 2
+    assert "2 beyond 1e+60 or no number" in told_of.summary
+
+
 def test_values__some_are_absent__warns() -> None:
     found = patients(32)
     buyers = [each for each in found if each.bought_at_ms]
