@@ -43,11 +43,11 @@ quantile: 0.5
 """
 
 
-def plant(directory: Path, patients: list[Patient]) -> Path:
+def plant(directory: Path, patients: list[Patient], text: str = EXPERIMENT) -> Path:
     """Publish the experiment as if it had started when the first of them came."""
     files, data = directory / "files", directory / "data"
     files.mkdir()
-    (files / "e.yaml").write_text(EXPERIMENT, "utf-8")
+    (files / "e.yaml").write_text(text, "utf-8")
     for number, text in enumerate(METRICS.split("---\n")):
         (files / f"metric{number}.yaml").write_text(text, "utf-8")
     assert main(["init", "--data-only", "--data", str(data)]) == 0

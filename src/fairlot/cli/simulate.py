@@ -11,11 +11,14 @@ from fairlot.cli.commands import SuggestingGroup
 from fairlot.cli.options import NumberRange, data_option, json_option, org_option, project_option
 
 if TYPE_CHECKING:
+    from fairlot.stats.plans import AnalysisPlan
     from fairlot.stats.simulation import Rules, Watched
+    from fairlot.stats.sufficient import Question
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _POPULATIONS: Final = ("normal", "binary", "lognormal", "buyers")
+_EVEN: Final = 0.5
 _METHODS: Final = ("sequential", "group_sequential", "fixed")
 
 _open_share = NumberRange(0, 1, min_open=True, max_open=True)
@@ -44,9 +47,8 @@ _OPTIONS: Final = (
         "--share",
         "treated_share",
         type=_open_share,
-        default=0.5,
-        show_default=True,
-        help="Of the subjects, in the treatment.",
+        help="Of the subjects, in the treatment.  [default: all but the experiment's control, or"
+        " 0.5]",
     ),
     click.option("--alpha", type=_open_share, help="[default: the experiment's, or 0.05]"),
     click.option(
@@ -146,7 +148,7 @@ def _made_up(given: dict[str, Any], lift: float) -> Subject:
     if given["metric"] is not None:
         raise InvalidArgument("--metric: name the experiment whose metric it is")
     population = POPULATIONS[given["population"]]
-    rules = _rules(given, AnalysisPlan(cuped=False), population.is_conversion, 1)
+    rules = _rules(given, AnalysisPlan(cuped=False), population.is_conversion, 1, _EVEN)
     scenario = Scenario(population, given["per_day"], rules, given["days"], lift)
     title = (
         f"made-up subjects ({population.title}), {given['per_day']:,} a day for"
@@ -170,7 +172,8 @@ def _recorded(given: dict[str, Any], lift: float) -> Subject:
     )
     responses = found.metric.responses
     is_conversion = found.metric.kind is MetricKind.CONVERSION
-    rules = _rules(given, study.plan, is_conversion, responses)
+    treated = _treated_share(study.question)
+    rules = _rules(given, study.plan, is_conversion, responses, treated)
     columns = found.columns if rules.cuped else found.columns[:, :responses]
     subjects = recorded(found.days, columns)
     title = (
@@ -182,7 +185,20 @@ def _recorded(given: dict[str, Any], lift: float) -> Subject:
     )
 
 
-def _rules(given: dict[str, Any], plan: Any, is_conversion: bool, responses: int) -> "Rules":
+def _treated_share(question: "Question") -> float:
+    """Of the last phase: all but the control, which all that is treated is compared with."""
+    arms = question.phases[-1].arms
+    treated = 1 - sum(arm.share for arm in arms if arm.is_control)
+    return treated if 0 < treated < 1 else _EVEN
+
+
+def _rules(
+    given: dict[str, Any],
+    plan: "AnalysisPlan",
+    is_conversion: bool,
+    responses: int,
+    treated_share: float,
+) -> "Rules":
     from fairlot.stats.results import Method
     from fairlot.stats.simulation import Rules
 
@@ -194,5 +210,5 @@ def _rules(given: dict[str, Any], plan: Any, is_conversion: bool, responses: int
         is_conversion=is_conversion,
         responses=responses,
         cuped=plan.cuped if given["cuped"] is None else given["cuped"],
-        treated_share=given["treated_share"],
+        treated_share=given["treated_share"] or treated_share,
     )

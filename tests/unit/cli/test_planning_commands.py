@@ -10,7 +10,7 @@ import pytest
 
 from fairlot.cli import main
 from support.patients import patients
-from support.planned import plant
+from support.planned import EXPERIMENT, plant
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +131,20 @@ def test_simulate__aa_on_recorded_subjects__keeps_the_experiments_rules(
     assert found["falsePositives"]["share"] <= 0.05 + 3 * (0.05 * 0.95 / 40) ** 0.5
     assert found["opened"]["count"] == 40
     assert found["uniformityP"] > 0.001
+
+
+def test_simulate__experiment_of_uneven_shares__is_drawn_by_them(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uneven = EXPERIMENT.replace("isControl: true}", "isControl: true, weight: 1000}")
+    uneven = uneven.replace("name: B}", "name: B, weight: 9000}")
+    data = plant(tmp_path, patients(3, 400), uneven)
+    capsys.readouterr()  # of planting
+    words = ("e", "--data", data, "--runs", 1, "--json")
+    assert json.loads(run("simulate", "aa", *words)[1])["treatedShare"] == pytest.approx(0.9)
+    assert json.loads(run("simulate", "aa", *words, "--share", 0.3)[1])["treatedShare"] == 0.3
+    made_up = ("--runs", 1, "--days", 2, "--json")
+    assert json.loads(run("simulate", "aa", *made_up)[1])["treatedShare"] == 0.5
 
 
 def test_simulate__effect_on_recorded_subjects__is_found_and_covered(run: Any, data: Path) -> None:
