@@ -9,15 +9,15 @@ from fairlot.warehouse.lake.gone import GoneExposures, gone_exposures
 from fairlot.warehouse.senders import read_senders
 
 
-def circumstances_of(events_dir: Path, question: Question) -> Circumstances:
-    """Raises UnusableLogFile."""
+def circumstances_of(
+    events_dir: Path, question: Question, *, is_past: bool = False
+) -> Circumstances:
+    """What senders say is of their whole life up to now, so of a past moment it is left out.
+    Raises UnusableLogFile."""
     from_ms, before_ms = question.started_at_ms, until_ms(question)
+    senders = () if is_past else read_senders(events_dir, project_id=question.project_id)
     return Circumstances(
-        senders=tuple(
-            each
-            for each in read_senders(events_dir, project_id=question.project_id)
-            if each.last_seen_ms >= from_ms
-        ),
+        senders=tuple(each for each in senders if each.last_seen_ms >= from_ms),
         assigned=assigned_units(events_dir, question.experiment_id, from_ms, before_ms),
         gone=tuple(
             each

@@ -16,6 +16,7 @@ _MOST_SENDERS: Final = 5
 
 
 def check_lost_events(case: Case) -> Iterator[Finding]:
+    """Of the project: which experiments the lost events were of, nobody can tell."""
     senders = case.circumstances.senders
     lost = sum(each.lost_events + each.dropped for each in senders)
     sent = lost + sum(each.events for each in senders)
@@ -25,8 +26,8 @@ def check_lost_events(case: Case) -> Iterator[Finding]:
     yield Finding(
         code=FindingCode.LOST_EVENTS,
         severity=Severity.WARNS,
-        summary=f"{percent(lost, sent)} of the events that senders made ({lost} of {sent}) never"
-        f" arrived, most of {worst[0].source or worst[0].sender_id}.",
+        summary=f"{percent(lost, sent)} of the events that senders of the project have made so far"
+        f" ({lost} of {sent}) never arrived, most of {worst[0].source or worst[0].sender_id}.",
         advice="Look at `fairlot events --senders`: let processes close their client before they"
         " end, and give queues room for as long as the server may be away.",
         evidence={"lost": lost, "sent": sent, "senders": _told(worst)},
@@ -45,8 +46,8 @@ def check_repeated_batches(case: Case) -> Iterator[Finding]:
     yield Finding(
         code=FindingCode.DUPLICATE_BATCHES,
         severity=Severity.WARNS,
-        summary=f"{repeated} batches came again that were known ({batches} in all), most of"
-        f" {worst[0].source or worst[0].sender_id}; each counts once.",
+        summary=f"{repeated} batches of the project came again that were known ({batches} so far),"
+        f" most of {worst[0].source or worst[0].sender_id}; each counts once.",
         advice="Give each process a sender id of its own, and look for a proxy that answers in"
         " place of the server.",
         evidence={"repeated": repeated, "batches": batches, "senders": _told(worst)},

@@ -90,6 +90,10 @@ class Moment:
     now_ms: int
     as_of_ms: int | None = None
 
+    @property
+    def is_past(self) -> bool:
+        return self.as_of_ms is not None and self.as_of_ms < self.now_ms
+
     def since(self, started_at_ms: int) -> int:
         """The moment to answer as of. Raises AsOfBeforeStart."""
         if self.as_of_ms is not None and self.as_of_ms <= started_at_ms:

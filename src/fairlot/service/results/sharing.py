@@ -72,7 +72,7 @@ class Results:
         """As `result_of`, with the errors of that; and NoWarehouse or WarehouseUnusable."""
         from fairlot.service.results.resulting import result_of
 
-        opening, keeps = self._opening(engine, events_dir), engine is ResultEngine.DUCKDB
+        opening, keeps = self._opening(engine, events_dir, moment), engine is ResultEngine.DUCKDB
         name = (tenant.id, key, moment.as_of_ms, segment_by, engine)
         with self._lock:
             making = self._making.setdefault(name, Lock())
@@ -93,9 +93,9 @@ class Results:
             self._keep(name, result)
             return result
 
-    def _opening(self, engine: ResultEngine, events_dir: Path) -> "OpenSource":
+    def _opening(self, engine: ResultEngine, events_dir: Path, moment: Moment) -> "OpenSource":
         if engine is ResultEngine.DUCKDB:
-            return partial(open_lake_source, events_dir)
+            return partial(open_lake_source, events_dir, is_past=moment.is_past)
         if self._warehouse_url is None:
             raise NoWarehouse(engine)
         try:
@@ -128,7 +128,9 @@ class Results:
 
 
 @contextmanager
-def open_lake_source(events_dir: Path, project_id: str) -> "Iterator[Source]":
+def open_lake_source(
+    events_dir: Path, project_id: str, *, is_past: bool = False
+) -> "Iterator[Source]":
     """All that the server has recorded, read by a DuckDB of its own."""
     from fairlot.service.doctor.circumstances import circumstances_of
     from fairlot.service.results.resulting import Source
@@ -137,5 +139,5 @@ def open_lake_source(events_dir: Path, project_id: str) -> "Iterator[Source]":
 
     with open_lake(events_dir, project_id, threads=_THREADS, memory_limit=_MEMORY) as lake:
         unreadable = [(each.path, each.problem) for each in lake.unreadable]
-        beside = partial(circumstances_of, events_dir)
+        beside = partial(circumstances_of, events_dir, is_past=is_past)
         yield Source(DuckDbEngine(lake.connection), unreadable, beside)

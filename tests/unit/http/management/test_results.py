@@ -13,11 +13,13 @@ from fairlot.stats.metrics import MetricKind
 from fairlot.stats.results import ArmValue
 from fairlot.store.experiments import find_experiment
 from fairlot.warehouse.lake import write_events
+from fairlot.warehouse.log_file import LogFile
 from support.applying import apply_texts, tenant_of
 from support.control import ControlBench, control_bench
 from support.results import a_metric
 from support.serving import NOW_MS
 from support.two_arms import DAY_MS, Place, arm
+from unit.warehouse.records import received
 
 HERO = """key: hero
 name: Hero
@@ -96,6 +98,31 @@ def test_doctor__of_an_experiment__has_all_findings_of_its_result(bench: Control
     found = bench.get(f"{PATH}/doctor", "reader").json
     assert (found["experiment"], found["exposed"]) == ("hero", {"a": 500, "b": 500})
     assert found["findings"] == result(bench)["findings"]
+
+
+@pytest.mark.parametrize(("query", "is_told"), [("", True), ("?as_of=2023-12-10", False)])
+def test_results__batches_were_lost__is_told_of_the_project_and_of_now(
+    tmp_path: Path, query: str, is_told: bool
+) -> None:
+    """Senders count over their whole life, so what they say is of no moment before."""
+    with control_bench(tmp_path, None, events_dir=tmp_path / "events") as bench:
+        apply_texts(bench.store, HERO, now_ms=NOW_MS)
+        _plant(bench, tmp_path / "events")
+        bench.clock.now_ms = NOW_MS + 30 * DAY_MS
+        with bench.store.reading() as connection:
+            tenant = tenant_of(connection)
+        lost = received(
+            batch_seq=9,
+            events_before=9_000,
+            project_id=tenant.id,
+            received_at_ms=bench.clock.now_ms,
+        )
+        file = LogFile(tmp_path / "events" / "worker-9.sqlite")
+        file.append([], [], [lost])
+        file.close()
+        found = result(bench, query)["findings"]
+    told = [each["summary"] for each in found if each["code"] == "lost_events"]
+    assert ["senders of the project" in each for each in told] == [True] * is_told
 
 
 def test_aggregate__of_counts__is_whole() -> None:
