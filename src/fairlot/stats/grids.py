@@ -27,6 +27,12 @@ def lower_edge(upper: float) -> float:
     return upper / width if upper > 0 else upper * width
 
 
+def center(upper: float) -> float:
+    """Of the cell with this upper edge: by powers, so that powers of two are their own."""
+    width = exp2(0.5 / CELLS_A_DOUBLING)
+    return upper / width if upper > 0 else upper * width
+
+
 def merged_grids(grids: Iterable[Grid]) -> Grid:
     """All subjects together, of grids in any order."""
     counts: Counter[float] = Counter()

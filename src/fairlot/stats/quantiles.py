@@ -8,7 +8,7 @@ from typing import Final
 
 from fairlot.stats.cuped import NoCuped
 from fairlot.stats.effects import Effect, NoEffect, stratified, welch_degrees
-from fairlot.stats.grids import lower_edge
+from fairlot.stats.grids import center, lower_edge
 from fairlot.stats.sufficient import Grid
 
 # Woodruff's interval is this many binomial standard errors to either side.
@@ -23,14 +23,20 @@ class _Arm:
     not_zero: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    edge: float
+    value: float
+
+
 def quantile_of(grid: Grid, quantile: float) -> float | None:
     """The smallest value that a share `quantile` of the subjects does not exceed.
 
-    Within a cell subjects are taken as evenly spread, so it is off by less than 1.1 % of itself.
-    None of nobody.
+    It is off by less than 1.1 % of itself: as `quantile_effect_over_phases` places it within its
+    cell. None of nobody.
     """
-    n = sum(grid.counts.values())
-    return _at(grid, quantile * n) if n else None
+    arm = _arm(grid, quantile)
+    return None if arm is None else arm.value
 
 
 def quantile_effect_over_phases(
@@ -41,8 +47,11 @@ def quantile_effect_over_phases(
 
     Woodruff (1952, JASA 47, 635): a quantile's standard error is half the distance of the order
     statistics two binomial standard errors of rank to either side, over two. No density is
-    estimated. Needs two subjects an arm, and some for whom the value near the quantile
-    differs. The skewness is that of being above the quantile, which is what its error is made of.
+    estimated. Within a cell subjects are taken as evenly spread. Where all of these order
+    statistics are in one cell, perhaps all with one value, the grid cannot tell: then it is the
+    cell's centre, give or take half the cell. Needs two subjects an arm, and some that are not 0
+    near the quantile. The skewness is that of being above the quantile, which is what its error is
+    made of.
     """
     known: list[tuple[Effect, float]] = []
     unknown = NoEffect.NO_SUBJECTS
@@ -89,18 +98,25 @@ def _arm(grid: Grid, quantile: float) -> _Arm | None:
     if n == 0:
         return None
     reach = _REACH * sqrt(n * quantile * (1 - quantile))
-    low, value, high = (_at(grid, quantile * n + step) for step in (-reach, 0.0, reach))
-    error = (high - low) / (2 * _REACH)
+    low, at, high = (_place_at(grid, quantile * n + step) for step in (-reach, 0.0, reach))
+    width = at.edge - lower_edge(at.edge)
+    if low.edge == high.edge:
+        value, error = center(at.edge), width / 2
+    else:
+        # The deviation of what is evenly spread over a cell is what the grid leaves open.
+        value = at.value
+        error = max((high.value - low.value) / (2 * _REACH), width / sqrt(12))
     return _Arm(n, value, error**2, n - grid.counts.get(0.0, 0))
 
 
-def _at(grid: Grid, rank: float) -> float:
-    """The value at a rank from 0 to n, in between by the cell's edges."""
+def _place_at(grid: Grid, rank: float) -> _Place:
+    """The cell of a rank from 0 to n, and the value in it by the cell's edges."""
     edges = sorted(edge for edge, count in grid.counts.items() if count)
     below = 0
     for edge, through in zip(edges, accumulate(grid.counts[edge] for edge in edges), strict=True):
         if rank <= through:
             low = lower_edge(edge)
-            return low + (edge - low) * max(rank - below, 0.0) / (through - below)
+            share = max(rank - below, 0.0) / (through - below)
+            return _Place(edge, low + (edge - low) * share)
         below = through
-    return edges[-1]
+    return _Place(edges[-1], edges[-1])

@@ -68,6 +68,28 @@ def test_quantile_effect__many_experiments_without_effect__errs_as_often_as_it_s
     assert wrong <= 15 + 3 * sqrt(300 * 0.05 * 0.95)
 
 
+@pytest.mark.parametrize("value", [1.0, 9.99, -3.0])
+@pytest.mark.parametrize("quantile", [0.75, 0.9])
+def test_quantile_effect__equal_quantiles_of_ties__is_none(quantile: float, value: float) -> None:
+    """Of 5,000 each half and three fifths have the value, or less of it: the quantile is it."""
+    low = value - 100
+    arms = [_grid([low] * (5_000 - n) + [value] * n) for n in (2_500, 3_000)]
+    effect = quantile_effect_over_phases([(arms[0], arms[1])], quantile)
+    assert isinstance(effect, Effect)
+    assert effect.difference == 0
+    assert effect.value_control == pytest.approx(value, rel=0.0055)
+    # Half a cell in each arm: 2^(1/64) is 1.0109.
+    assert effect.standard_error == pytest.approx(abs(value) * 0.0109 / sqrt(2), rel=0.02)
+
+
+def test_quantile_effect__ties_on_both_sides_of_an_edge__are_not_significant() -> None:
+    edge = upper_edge(1, 212)
+    arms = [_grid([0.0] * 100 + [value] * 9_900) for value in (edge * 0.9999, edge * 1.0001)]
+    effect = quantile_effect_over_phases([(arms[0], arms[1])], 0.5)
+    assert isinstance(effect, Effect)
+    assert 0 < effect.difference < 1.5 * effect.standard_error
+
+
 @pytest.mark.parametrize(
     ("control", "treatment", "reason"),
     [
