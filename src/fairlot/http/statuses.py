@@ -30,7 +30,12 @@ from fairlot.service.refusals import (
 from fairlot.service.refusals import Refused as ApplyRefused
 from fairlot.service.results import AsOfBeforeStart, InvalidSegment, NotStarted
 from fairlot.service.results.engines import NoWarehouse, UnusableEngine, WarehouseUnusable
-from fairlot.service.results.errors import ResultFailed, UnknownMetric, UnusableMetric
+from fairlot.service.results.errors import (
+    ResultFailed,
+    TooManySegments,
+    UnknownMetric,
+    UnusableMetric,
+)
 from fairlot.service.tokens import UnknownToken
 from fairlot.service.versions import UnknownVersion
 from fairlot.store import StoreFailed
@@ -82,6 +87,7 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     AsOfBeforeStart: 400,
     ResultFailed: 503,
     UnusableMetric: 409,
+    TooManySegments: 400,
     UnknownMetric: 404,
     UnusableEngine: 400,
     NoWarehouse: 409,

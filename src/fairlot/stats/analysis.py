@@ -16,7 +16,7 @@ from fairlot.stats.multiplicity import benjamini_hochberg, holm
 from fairlot.stats.plans import AnalysisPlan
 from fairlot.stats.results import Comparison, Interval, Look, MetricResult, Uncompared
 from fairlot.stats.sufficient import Question, Sufficient, View
-from fairlot.stats.tables import Table, segments_of
+from fairlot.stats.tables import Table, sizes_of, tables_of
 
 LookName = tuple[str, str]
 """A metric and a variant."""
@@ -84,16 +84,8 @@ def matured_enough(sufficient: Sufficient) -> bool:
     question = sufficient.question
     drawn = [arm.variant_key for arm in question.phases[-1].arms if arm.share > 0]
     keys = primaries_of(question.metrics)
-    metrics = [each for each in question.metrics if each.key in keys]
-    counts = (_matured(sufficient, metric, variant) for metric in metrics for variant in drawn)
-    return all(count >= SMALLEST_ARM for count in counts)
-
-
-def _matured(sufficient: Sufficient, metric: Metric, variant: str) -> int:
-    return sum(
-        Table(sufficient, metric, segment).arm_value(variant).n
-        for segment in segments_of(sufficient)
-    )
+    sizes = [sizes_of(sufficient, each) for each in question.metrics if each.key in keys]
+    return all(of_metric[variant] >= SMALLEST_ARM for of_metric in sizes for variant in drawn)
 
 
 def _level(metric: Metric, fixed: Fixed, question: Question) -> Level:
@@ -118,7 +110,7 @@ def _metric_result(
     metric = level.metric
     variants = [arm.variant_key for arm in arms_of(sufficient.question.phases)]
     control = control_of(sufficient.question.phases)
-    tables = [Table(sufficient, metric, each) for each in segments_of(sufficient)]
+    tables = tables_of(sufficient, metric)
     comparisons: list[Comparison] = []
     uncompared: list[Uncompared] = []
     for table in tables:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import date
+from math import isfinite
 from typing import Final
 
 from fairlot.stats.results import ArmSummary, SrmResult
@@ -59,7 +60,7 @@ def sample_ratio(sufficient: Sufficient) -> SrmResult | None:
     after = _over_phases(phases, exposed)
     return SrmResult(
         p=after.p,
-        chi_square=after.chi_square,
+        chi_square=after.chi_square if isfinite(after.chi_square) else None,
         chi_square_p=after.chi_square_p,
         p_before_exclusions=_over_phases(phases, before).p,
     )

@@ -141,12 +141,14 @@ class Uncompared(_Part, frozen=True, kw_only=True):
 
 
 class ArmValue(_Part, frozen=True, kw_only=True):
-    """Of one arm, in one metric: `value` is the mean, the rate, the ratio or the quantile."""
+    """Of one arm, in one metric: `value` is the mean, the rate, the ratio or the quantile; `total`
+    what its subjects did in all, where that is what is measured."""
 
     variant: str
     segment: str | None = None
     n: int
     value: float | None
+    total: float | None = None
     converted: int
     capped: int
 
@@ -182,10 +184,12 @@ class ArmSummary(_Part, frozen=True, kw_only=True):
 
 
 class SrmResult(_Part, frozen=True, kw_only=True):
-    """Whether the arms have the sizes that they should: `p` is valid at every look."""
+    """Whether the arms have the sizes that they should: `p` is valid at every look. `chi_square` is
+    null, and both p are 0, where subjects are in an arm that has no share: no number is so large.
+    """
 
     p: float
-    chi_square: float
+    chi_square: float | None
     chi_square_p: float
     p_before_exclusions: float
 

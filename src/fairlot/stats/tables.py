@@ -1,10 +1,10 @@
 """The rows of sufficient statistics, found by metric, segment, arm and phase."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from fairlot.stats.effects import Effect, NoEffect, effect_over_phases, merged_days
 from fairlot.stats.grids import merged_grids
@@ -17,6 +17,7 @@ from fairlot.stats.sufficient import ArmDay, Grid, MetricDay, Phase, Sufficient
 
 NO_SUBJECTS = MetricDay(NOTHING, 0, 0)
 NO_TOTALS = Grid({})
+_ADD_UP = frozenset({MetricKind.CONVERSION, MetricKind.COUNT, MetricKind.SUM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +37,28 @@ Pair = tuple[Measured, Measured]
 
 
 class Table:
-    """Of one metric and one segment value."""
+    """Of one metric and one segment value, whose `rows` these are; `days` are those of all."""
 
-    def __init__(self, sufficient: Sufficient, metric: Metric, segment: str | None = None) -> None:
+    def __init__(
+        self,
+        metric: Metric,
+        phases: Sequence[Phase],
+        days: Sequence[date],
+        rows: Iterable[ArmDay],
+        segment: str | None = None,
+    ) -> None:
         self.metric = metric
         self.segment = segment
-        self.phases = sufficient.question.phases
-        self.days = sorted({row.day for row in sufficient.rows})
-        self._rows: dict[tuple[int, str], list[ArmDay]] = {}
-        for row in sufficient.rows:
-            if row.segment == segment:
-                self._rows.setdefault((row.phase, row.variant_key), []).append(row)
+        self.phases = phases
+        self.days = days
+        self._rows: defaultdict[tuple[int, str], defaultdict[date, list[ArmDay]]]
+        self._rows = defaultdict(lambda: defaultdict(list))
+        for row in rows:
+            self._rows[row.phase, row.variant_key][row.day].append(row)
 
     def measured(self, phase: int, variant: str) -> Measured:
         """Of all days."""
-        return _together(self.metric, self._rows.get((phase, variant), ()))
+        return _together(self.metric, chain.from_iterable(self._rows[phase, variant].values()))
 
     def pairs(self, control: str, variant: str) -> list[Pair]:
         """Of the phases in which both are arms."""
@@ -65,7 +73,7 @@ class Table:
         running = {(phase, arm): Measured() for phase in shared for arm in (control, variant)}
         for day in self.days:
             for (phase, arm), before in running.items():
-                rows = [row for row in self._rows.get((phase, arm), ()) if row.day == day]
+                rows = self._rows[phase, arm].get(day)
                 if rows:
                     running[phase, arm] = _added(before, _together(self.metric, rows))
             yield day, [(running[phase, control], running[phase, variant]) for phase in shared]
@@ -75,14 +83,15 @@ class Table:
         sizes: Counter[date] = Counter()
         for phase in _shared(self.phases, control, variant):
             for arm in (control, variant):
-                for row in self._rows.get((phase.number, arm), ()):
-                    sizes[row.day] += _together(self.metric, [row]).n
+                for day, rows in self._rows[phase.number, arm].items():
+                    sizes[day] += _together(self.metric, rows).n
         yield from zip(self.days, accumulate(sizes[day] for day in self.days), strict=True)
 
     def arm_value(self, variant: str) -> ArmValue:
         """Phases are weighted by all of their subjects, so that they add up as effects do."""
         weighted: list[tuple[float, int]] = []
         n = converted = capped = 0
+        total = 0.0
         for phase in self.phases:
             found = self.measured(phase.number, variant)
             value = value_of(self.metric, found)
@@ -90,12 +99,14 @@ class Table:
             capped += found.day.capped
             if value is not None:
                 weighted.append((value, self._subjects(phase)))
+                total += value * found.n
         whole = sum(weight for _, weight in weighted)
         return ArmValue(
             variant=variant,
             segment=self.segment,
             n=n,
             value=sum(value * (weight / whole) for value, weight in weighted) if whole else None,
+            total=total if weighted and self.metric.kind in _ADD_UP else None,
             converted=converted,
             capped=capped,
         )
@@ -132,10 +143,24 @@ def effect_of_pairs(metric: Metric, pairs: Sequence[Pair], *, cuped: bool) -> Ef
     return found if isinstance(found, NoEffect) else replace(found, no_cuped=effect.no_cuped)
 
 
-def segments_of(sufficient: Sufficient) -> list[str | None]:
-    """The values there are, the missing one first; one of all subjects without segments."""
-    found = {row.segment for row in sufficient.rows}
-    return sorted(found, key=lambda each: (each is not None, each or "")) or [None]
+def tables_of(sufficient: Sufficient, metric: Metric) -> list[Table]:
+    """One for each value of the segment that there is, the missing one first; one of all subjects
+    without segments."""
+    rows: defaultdict[str | None, list[ArmDay]] = defaultdict(list)
+    for row in sufficient.rows:
+        rows[row.segment].append(row)
+    days = sorted({row.day for row in sufficient.rows})
+    segments = sorted(rows, key=lambda each: (each is not None, each or "")) or [None]
+    phases = sufficient.question.phases
+    return [Table(metric, phases, days, rows[each], each) for each in segments]
+
+
+def sizes_of(sufficient: Sufficient, metric: Metric) -> Counter[str]:
+    """How many subjects each arm has, of all segments."""
+    sizes: Counter[str] = Counter()
+    for row in sufficient.rows:
+        sizes[row.variant_key] += _together(metric, [row]).n
+    return sizes
 
 
 def _together(metric: Metric, rows: Iterable[ArmDay]) -> Measured:

@@ -10,7 +10,7 @@ from fairlot.stats.exposed import control_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.results import Look
 from fairlot.stats.sufficient import Sufficient
-from fairlot.stats.tables import Table
+from fairlot.stats.tables import tables_of
 
 _FEWEST: Final = 10
 _SOME: Final = 0.05
@@ -75,7 +75,7 @@ def _losses(
     if control is None or question.segment_by is not None:
         return
     for metric in question.metrics:
-        table = Table(sufficient, metric)
+        (table,) = tables_of(sufficient, metric)
         closes = closes_of(table.days, metric.window_ms, question.as_of_ms, question.time_zone)
         for (key, variant), taken in looks.items():
             if key != metric.key or not taken:

@@ -1,8 +1,10 @@
 """The arms of an experiment, and whether they have the sizes that they should."""
 
+import msgspec
 import pytest
 
 from fairlot.stats.exposed import sample_ratio, summaries_of
+from fairlot.stats.results import SrmResult
 from fairlot.stats.sufficient import Arm, Excluded, Exclusion
 from support.sufficient import START, conversions, phase, question, sufficient
 
@@ -43,6 +45,16 @@ def test_sample_ratio__of_phases__is_each_against_its_shares() -> None:
     assert (control.exposed, other.exposed, other.name) == (1_200, 2_800, "New")
     assert (control.is_control, other.is_control) == (True, False)
     assert other.daily == {START: 2_800}
+
+
+def test_sample_ratio__subjects_in_an_arm_without_a_share__is_impossible_and_valid_json() -> None:
+    """JSON has no infinity: what reads the result would refuse a null that is not announced."""
+    phases = (phase(Arm("control", True, 1.0), Arm("b", False, 0.0)),)
+    rows = [*conversions("control", (600, 60)), *conversions("b", (1, 0))]
+    found = sample_ratio(sufficient(rows, question(phases=phases)))
+    assert found is not None
+    assert (found.p, found.chi_square, found.chi_square_p) == (0.0, None, 0.0)
+    assert msgspec.json.decode(msgspec.json.encode(found), type=SrmResult) == found
 
 
 def test_sample_ratio__of_nobody_or_one_arm__is_none() -> None:

@@ -22,7 +22,6 @@ from fairlot.stats.results import ArmValue, ExperimentResult, MetricResult
 
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}/experiments/{key}"
 _NO_LOG: Final = Path("no-event-log")  # is not there, so it holds nothing
-_SUMMED: Final = frozenset({MetricKind.CONVERSION, MetricKind.COUNT, MetricKind.SUM})
 AsOf = Annotated[
     str,
     msgspec.Meta(
@@ -73,7 +72,6 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     name: str
     kind: MetricKind
     as_of_ms: int
-    computed_at_ms: int
     variants: tuple[AggregateRow, ...]
 
 
@@ -96,7 +94,6 @@ def aggregate(call: Call[AggregateQuery]) -> Outcome:
             name=metric.name,
             kind=metric.kind,
             as_of_ms=result.as_of_ms,
-            computed_at_ms=call.now_ms,
             variants=_rows(result, metric),
         )
     )
@@ -167,11 +164,8 @@ def _rows(result: ExperimentResult, metric: MetricResult) -> tuple[AggregateRow,
 
 def total_of(arm: ArmValue, metric: MetricResult) -> float | None:
     """What is counted is whole, but for a cap that is not."""
-    if arm.value is None or metric.kind not in _SUMMED:
-        return None
-    total = arm.value * arm.n
     is_counted = metric.kind is not MetricKind.SUM and float(metric.cap or 0).is_integer()
-    return float(round(total)) if is_counted else total
+    return arm.total if arm.total is None or not is_counted else float(round(arm.total))
 
 
 ROUTES: Final[tuple[Route, ...]] = (

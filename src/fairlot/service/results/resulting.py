@@ -7,7 +7,12 @@ from pathlib import Path
 
 from fairlot.service.doctor import NOTHING_KNOWN, Circumstances, examine
 from fairlot.service.results.changes import changes
-from fairlot.service.results.errors import ResultFailed, UnusableMetric
+from fairlot.service.results.errors import (
+    MOST_SEGMENTS,
+    ResultFailed,
+    TooManySegments,
+    UnusableMetric,
+)
 from fairlot.service.results.fixing import FixedAnalysis, Fixing
 from fairlot.service.results.questions import Moment, Study, study_of
 from fairlot.stats.analysis import Analysis, analyse, matured_enough
@@ -52,7 +57,8 @@ def result_of(
     """Fixes what is to be fixed of the analysis, and keeps new looks; of events elsewhere, which
     are not to be mixed with ours, and while a file is unreadable, it keeps nothing but the plan.
 
-    Raises UnknownExperiment, NotStarted, InvalidSegment, ResultFailed or UnusableMetric.
+    Raises UnknownExperiment, NotStarted, AsOfBeforeStart, InvalidSegment, TooManySegments,
+    ResultFailed or UnusableMetric.
     """
     with store.reading() as connection:
         study = study_of(connection, tenant, key, moment, segment_by=segment_by)
@@ -87,6 +93,9 @@ def result_of(
 def _answered(engine: Engine, question: Question) -> Sufficient:
     """Of all so far, while too few have matured."""
     matured = answer(engine, question)
+    values = len({row.segment for row in matured.rows})
+    if question.segment_by is not None and values > MOST_SEGMENTS:
+        raise TooManySegments(question.segment_by, values)
     if matured_enough(matured) or not matured.rows:
         return matured
     return answer(engine, replace(question, view=View.SO_FAR))
@@ -141,6 +150,15 @@ def _assembled(
     )
 
 
+def _place(path: Path) -> str:
+    """Within the folder of a project: where the server keeps it is nobody's business."""
+    return "/".join(path.parts[-3:])
+
+
+def _said(path: Path, problem: str) -> str:
+    return problem.replace(str(path), path.name)
+
+
 def _unreadable(files: Sequence[tuple[Path, str]]) -> list[Finding]:
     if not files:
         return []
@@ -151,6 +169,8 @@ def _unreadable(files: Sequence[tuple[Path, str]]) -> list[Finding]:
             severity=Severity.WARNS,
             summary=f"{len(files)} files of events cannot be read and are left out: {names}.",
             advice="Put them back from a backup, or delete them if what they held may be missing.",
-            evidence={str(path): problem for path, problem in files},
+            evidence={
+                _place(path): problem.replace(str(path), path.name) for path, problem in files
+            },
         )
     ]

@@ -127,10 +127,11 @@ def test_results__batches_were_lost__is_told_of_the_project_and_of_now(
 
 def test_aggregate__of_counts__is_whole() -> None:
     """1 / 49 * 49 is 0.9999999999999999."""
-    arm = ArmValue(variant="a", n=49, value=1 / 49, converted=1, capped=0)
+    total = 1 / 49 * 49
+    arm = ArmValue(variant="a", n=49, value=1 / 49, total=total, converted=1, capped=0)
     metric = a_metric(kind=MetricKind.COUNT)
     assert total_of(arm, metric) == 1
-    assert total_of(arm, a_metric(kind=MetricKind.SUM)) == 1 / 49 * 49
+    assert total_of(arm, a_metric(kind=MetricKind.SUM)) == total
 
 
 def test_aggregate__of_a_metric__is_a_row_a_variant(bench: ControlBench) -> None:

@@ -17,6 +17,7 @@ from fairlot.manifest.instants import write_instant
 from fairlot.service.actions import Asked, act
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.lifecycle import Action
+from fairlot.service.results.errors import MOST_SEGMENTS, TooManySegments
 from fairlot.service.results.fixing import Fixing
 from fairlot.service.results.questions import Moment, study_of
 from fairlot.service.results.resulting import result_of
@@ -286,6 +287,16 @@ def test_result__by_segment__has_a_row_each_and_no_verdict(bench: Bench) -> None
     assert ("bought", "b") not in bench.fixing().looks()
 
 
+def test_result__by_a_segment_of_many_values__is_refused(bench: Bench) -> None:
+    bench.plant(
+        exposed(f"a-{number}", "a", FIRST_DAY_MS, bench.place, device=f"device-{number}")
+        for number in range(MOST_SEGMENTS + 1)
+    )
+    with pytest.raises(TooManySegments, match=r"'device': has 201 values; at most 200"):
+        bench.result(segment_by="device")
+    assert bench.result(segment_by="source").segment_by == "source"
+
+
 def test_result__unreadable_file__is_named_and_left_out(bench: Bench) -> None:
     bench.arms((300, 120), (300, 180))
     broken = next(bench.events_dir.rglob("exposures/*/*.parquet"))
@@ -293,6 +304,9 @@ def test_result__unreadable_file__is_named_and_left_out(bench: Bench) -> None:
     result = bench.result()
     (found,) = [each for each in result.findings if each.code is FindingCode.UNREADABLE_FILE]
     assert broken.name in found.summary
+    place = broken.relative_to(bench.events_dir).parts[1:]
+    assert list(found.evidence) == ["/".join(place)]
+    assert str(bench.events_dir) not in msgspec.json.encode(result).decode()
     assert 0 < sum(each.exposed for each in result.arms) < 600
     # What is incomplete has looks and caps, and none of them stays.
     assert result.metrics[0].comparisons[0].looks != ()
