@@ -247,6 +247,8 @@ def srm_text(srm: SrmResult | None) -> str:
     """Whether the sizes of the arms are as they should be."""
     if srm is None:
         return "Nobody was seen, so there is no split to check."
+    if srm.chi_square is None:
+        return "The split is not what was drawn: subjects are in an arm that nobody is drawn into."
     figures = f"p {probability(srm.p)}, by chi-square {probability(srm.chi_square_p)}"
     if srm.p < SRM_BLOCKS:
         return f"The split is not what was drawn: {figures}."

@@ -171,6 +171,12 @@ def test_report_text__a_split_of_p_0_009__asks_to_look_at_it() -> None:
     assert f"{told} look p is 0.960." in text
 
 
+def test_report_text__a_subject_in_an_arm_of_weight_0__says_that_nobody_is_drawn_into_it() -> None:
+    srm = SrmResult(p=0.0, chi_square=None, chi_square_p=0.0, p_before_exclusions=0.0)
+    text = report_text(replace(a_winner(), srm=srm), PLAIN)
+    assert "not what was drawn: subjects are in an arm that nobody is drawn into." in text
+
+
 def test_report_text__a_name_with_an_escape_sequence__is_shown_and_not_obeyed() -> None:
     text = report_text(replace(a_winner(), experiment_name="\x1b[2Jgone"), PLAIN)
     assert "\x1b" not in text
