@@ -1,4 +1,7 @@
-"""What experiments did."""
+"""What experiments did.
+
+Asking fixes the plan, and keeps caps and looks: the GETs of a key that may only read write these.
+"""
 
 from datetime import date, datetime
 from pathlib import Path
