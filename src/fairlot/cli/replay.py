@@ -12,10 +12,12 @@ from fairlot.cli.options import json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_note, print_table
 from fairlot.manifest.instants import write_instant
 from fairlot.manifest.problems import printable
+from fairlot.service.replay.report import CAUSES, NOT_CHECKED
 
 VERSION_COLUMNS: Final = ("version", "exposures", "disagreed", "stored as signed", "revoked")
 LISTED_COLUMNS: Final = ("event", "at", "unit", "version", "reason", "recorded", "drawn")
 EXAMPLES: Final = 3
+_WHY: Final = {str(code): why for code, why in (*CAUSES.items(), *NOT_CHECKED.items())}
 
 
 class ReplayDisagrees(CommandFailed):
@@ -81,7 +83,8 @@ def _print_report(found: Mapping[str, Any]) -> None:
         f" {sum(found['notChecked'].values())} cannot be checked."
     )
     for name, count in {**found["causes"], **found["notChecked"]}.items():
-        click.echo(f"  {count} {name}")
+        why = _WHY.get(name)
+        click.echo(f"  {count} {printable(name)}{'' if why is None else f': {why}'}")
     if found["versions"]:
         click.echo()
         print_table(VERSION_COLUMNS, [_version_row(each) for each in found["versions"]])

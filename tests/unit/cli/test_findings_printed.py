@@ -48,4 +48,7 @@ def test_command__strangers_wrote_what_a_terminal_obeys__is_escaped(
     printed = ran.out + ran.err
     assert ran.code == 0, printed
     assert "\x1b" not in printed and "\a" not in printed
+    assert ("1 version_unreadable: the stored version cannot be read" in printed) is (
+        command == "replay"
+    )
     assert printed.count(r"\x1b]0;PWN\x07") == times
