@@ -103,9 +103,9 @@ class Verdicts:
             return self._harmful(better[0], harmed[better[0].comparison.variant])
         if not unharmed:
             return None
-        best = max(unharmed, key=_gain)
-        others = [self._name(each) for each in unharmed if each.metric.key == best.metric.key]
-        others = [name for name in others if name != self._name(best)]
+        best = _foremost(unharmed)
+        names = dict.fromkeys(self._name(each) for each in unharmed)
+        others = [name for name in names if name != self._name(best)]
         also = f" {listed(others)} beat the control too." if others else ""
         return Verdict(
             kind=VerdictKind.WINNER,
@@ -128,7 +128,7 @@ class Verdicts:
         worse = [each for each in judged if each.is_worse]
         if not worse:
             return None
-        worst = min(worse, key=_gain)
+        worst = _foremost(worse)
         undecided = {each.comparison.variant for each in judged} - {
             each.comparison.variant for each in worse
         }
@@ -212,9 +212,18 @@ def _blocked(blocking: Sequence[Finding]) -> Verdict:
     return Verdict(kind=VerdictKind.BLOCKED, sentence=f"No verdict: {summaries}", reasons=codes)
 
 
-def _gain(judged: Judged) -> float:
-    sign = 1 if judged.metric.direction is Direction.INCREASE else -1
-    return sign * judged.comparison.estimate
+def _foremost(judged: Sequence[Judged]) -> Judged:
+    """The largest difference in the metric in which one is the clearest: differences of two metrics
+    have no common unit."""
+    clearest = max(judged, key=_clearness).metric.key
+    of_metric = (each for each in judged if each.metric.key == clearest)
+    return max(of_metric, key=lambda each: abs(each.comparison.estimate))
+
+
+def _clearness(judged: Judged) -> float:
+    """The difference in widths of its interval."""
+    interval = judged.comparison.interval
+    return abs(judged.comparison.estimate) / (interval.high - interval.low)
 
 
 def _intervals_text(judged: Judged) -> str:

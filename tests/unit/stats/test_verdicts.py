@@ -17,7 +17,9 @@ from support.sufficient import (
     BOUGHT,
     HALVES,
     START,
+    arm_day,
     conversions,
+    converted,
     fixed,
     phase,
     question,
@@ -176,6 +178,21 @@ def test_verdict__three_arms__tells_of_the_others(
     verdict = told(sufficient(rows, asked))
     assert verdict.kind is kind
     assert words in verdict.sentence
+
+
+def test_verdict__winners_in_two_metrics__is_the_clearer_one_and_names_the_other() -> None:
+    """+2 points of 1 % are 7 standard errors, +5.5 points of 50 % are 5.5."""
+    kept = replace(BOUGHT, key="kept", name="Kept")
+    counts = {"control": (50, 2_500), "b": (150, 2_500), "c": (50, 2_775)}
+    rows = [
+        arm_day(arm, 0, {"bought": converted(5_000, few), "kept": converted(5_000, many)})
+        for arm, (few, many) in counts.items()
+    ]
+    asked = question(BOUGHT, kept, phases=(phase(*HALVES, Arm("c", False, 0.5)),))
+    verdict = told(sufficient(rows, asked))
+    assert (verdict.kind, verdict.variant, verdict.metric) == (VerdictKind.WINNER, "b", "bought")
+    assert verdict.sentence.startswith("New wins: Bought is 3.00 % against 1.00 %")
+    assert verdict.sentence.endswith(" Third beat the control too.")
 
 
 def test_verdict__empty_intersection__is_blocked() -> None:
