@@ -44,10 +44,7 @@ def scale_of(metric: MetricResult) -> Scale:
 def round_up(value: float) -> float:
     """To 1, 1.5, 2, 3, 4, 5, 6 or 8 times a power of ten."""
     power = 10.0 ** floor(log10(value))
-    return (
-        next(step for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value * 0.999999)
-        * power
-    )
+    return next(step for step in _ROUND if step * power >= value * 0.999999) * power
 
 
 def ticks_of(low: float, high: float, most: int) -> list[float]:
