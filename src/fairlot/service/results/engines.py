@@ -65,6 +65,6 @@ def engine_named(name: str) -> ResultEngine:
         fix = "is asked from Python, with a session of yours: answer(SparkEngine(session), ...)"
         raise UnusableEngine(name, f"{fix}, as in docs/how-to/warehouse.md")
     if name in _WRITTEN_ONLY:
-        fix = f"run what `fairlot sql --engine {name}` prints; results are made by"
+        fix = f"run what `fairlot sql` prints by --engine {name}; results are made by"
         raise UnusableEngine(name, f"{fix} {' or '.join(engines)}")
     raise UnusableEngine(name, suggestion(name, engines))
