@@ -209,7 +209,10 @@ def test_result__no_warehouse_is_set__names_the_setting(bench: Bench) -> None:
         ("postgre", "engine: 'postgre': did you mean postgres?"),
         ("mysql", "engine: 'mysql': known: duckdb, postgres"),
         ("spark", "is asked from Python, with a session of yours: answer(SparkEngine(session)"),
-        ("bigquery", "run what `fairlot sql --engine bigquery` prints; results are made by duckdb"),
+        (
+            "bigquery",
+            "run what `fairlot sql` prints by --engine bigquery; results are made by duckdb",
+        ),
     ],
 )
 def test_engine_named__one_that_makes_no_results__says_what_to_do(name: str, told: str) -> None:
