@@ -15,12 +15,12 @@ from fairlot.stats.metrics import Metric, Role
 from fairlot.stats.multiplicity import benjamini_hochberg, holm
 from fairlot.stats.plans import AnalysisPlan
 from fairlot.stats.results import Comparison, Interval, Look, MetricResult, Uncompared
+from fairlot.stats.sequences import SMALLEST_ARM
 from fairlot.stats.sufficient import Question, Sufficient, View
 from fairlot.stats.tables import Table, sizes_of, tables_of
 
 LookName = tuple[str, str]
 """A metric and a variant."""
-SMALLEST_ARM: Final = 100
 SO_FAR: Final = "preliminary: subjects whose window is not over yet count too"
 _UNCOMPARED: Final[Mapping[NoEffect, str]] = {
     NoEffect.NO_SUBJECTS: "not compared: one of the two has no subjects that count",

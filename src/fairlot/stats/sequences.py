@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from fairlot.stats.effects import Effect
 from fairlot.stats.results import Estimate, Interval
 
-DEFAULT_PLANNED_SIZE: Final = 10_000
 SMALLEST_ARM: Final = 100
 SUBJECTS_A_SQUARED_SKEWNESS: Final = 355
 SMALLEST_CELL: Final = 10
