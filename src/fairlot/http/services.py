@@ -64,6 +64,11 @@ class Services:
     control_threads: Executor = field(default_factory=_control_threads)
     results: Results = field(default_factory=Results)
 
+    @property
+    def log_folder(self) -> Path:
+        """Without an event log one that is not there, so it holds nothing."""
+        return self.events_dir or Path("no-event-log")
+
     async def in_control_thread(
         self, function: Callable[P, R], *arguments: P.args, **keywords: P.kwargs
     ) -> R:

@@ -1,6 +1,5 @@
 """What could make the result of an experiment wrong."""
 
-from pathlib import Path
 from typing import Final
 
 from fairlot.http.management import Call, Outcome, read
@@ -11,7 +10,6 @@ from fairlot.service.results.questions import Moment
 from fairlot.store.experiments import find_experiment
 
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}/experiments/{key}/doctor"
-_NO_LOG: Final = Path("no-event-log")  # is not there, so it holds nothing
 
 
 def show(call: Call[None]) -> Outcome:
@@ -20,7 +18,7 @@ def show(call: Call[None]) -> Outcome:
         services.store,
         tenant,
         key,
-        services.events_dir or _NO_LOG,
+        services.log_folder,
         Moment(call.now_ms),
         None,
     )

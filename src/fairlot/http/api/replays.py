@@ -1,6 +1,5 @@
 """Whether what was recorded of an experiment is what its manifests draw."""
 
-from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -11,7 +10,6 @@ from fairlot.service.actors import Scope
 from fairlot.service.replay.report import Replay
 
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}/experiments/{key}/replay"
-_NO_LOG: Final = Path("no-event-log")  # is not there, so it holds nothing
 
 
 class ReplayQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,7 +26,7 @@ def show(call: Call[ReplayQuery]) -> Outcome:
         call.services.store,
         call.tenant,
         call.path["key"],
-        call.services.events_dir or _NO_LOG,
+        call.services.log_folder,
         listed=call.asked.listed,
     )
     return Outcome(found)

@@ -4,7 +4,6 @@ Asking fixes the plan, and keeps caps and looks: the GETs of a key that may only
 """
 
 from datetime import date, datetime
-from pathlib import Path
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -24,7 +23,6 @@ from fairlot.stats.metrics import MetricKind
 from fairlot.stats.results import ArmValue, ExperimentResult, MetricResult
 
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}/experiments/{key}"
-_NO_LOG: Final = Path("no-event-log")  # is not there, so it holds nothing
 AsOf = Annotated[
     str,
     msgspec.Meta(
@@ -115,7 +113,7 @@ def _result(
         services.store,
         call.tenant,
         call.path["key"],
-        services.events_dir or _NO_LOG,
+        services.log_folder,
         moment,
         segment,
         engine,
