@@ -38,11 +38,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             log = EventLog.open(directory / "events")
             decisions = Decisions(lambda _before: load_snapshot(store), store.generation, log)
 
-            started_ms = time.time_ns() // 1_000_000
-
             async def visit() -> None:
                 for number in range(SUBJECTS):
-                    context = Context(now_ms=started_ms + number)
+                    context = Context(now_ms=time.time_ns() // 1_000_000)
                     await decisions.decide_and_record(
                         project, KEY, f"visitor-{number}", context, track=True
                     )
