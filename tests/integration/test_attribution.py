@@ -197,6 +197,7 @@ def test_variants__several__left_out_and_counted_in_each(plant: Plant) -> None:
         ("blue", "several_variants", 1),
         ("", "unknown_variant", 1),
     }
+    assert found.left_out == {"several_variants": 1, "unknown_variant": 1}
     assert [(row.variant_key, row.exposed) for row in found.rows] == [("blue", 1)]
 
 

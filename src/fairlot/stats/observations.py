@@ -25,7 +25,7 @@ def observe(sufficient: Sufficient, analysis: Analysis) -> tuple[Finding, ...]:
 
 
 def _no_exposures(sufficient: Sufficient) -> Finding:
-    excluded = sum(each.subjects for each in sufficient.excluded) + sufficient.not_human
+    excluded = sum(sufficient.left_out.values()) + sufficient.not_human
     left_out = f"; {excluded:,} subjects were exposed and are left out" if excluded else ""
     return Finding(
         code=FindingCode.NO_EXPOSURES,

@@ -1,7 +1,7 @@
 """The seam between the warehouse and the statistics: what was asked, and the table that answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -124,7 +124,8 @@ class Excluded:
 @dataclass(frozen=True, slots=True)
 class Sufficient:
     """`skewed`: conversions up to 5 s before the exposure that count as at it. `not_human`:
-    subjects left out because only bots and staff acted. `query_sha256` is of the SQL."""
+    subjects left out because only bots and staff acted. `query_sha256` is of the SQL. `left_out`
+    are the subjects that are `excluded`, each counted once."""
 
     question: Question
     rows: tuple[ArmDay, ...]
@@ -133,3 +134,4 @@ class Sufficient:
     skewed: int
     not_human: int
     query_sha256: str
+    left_out: Mapping[Exclusion, int] = field(default_factory=dict)

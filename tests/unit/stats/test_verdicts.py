@@ -277,7 +277,8 @@ def test_secondary__looks_that_this_moment_contradicts__blocks_nothing() -> None
 
 def test_verdict__nobody_exposed__says_who_is_left_out() -> None:
     staff = (Excluded(1, "b", Exclusion.OTHER_REASON, 12),)
-    verdict = told(sufficient([], excluded=staff, not_human=3))
+    asked = sufficient([], excluded=staff, not_human=3, left_out={Exclusion.OTHER_REASON: 12})
+    verdict = told(asked)
     assert verdict.reasons == ("no_exposures",)
     assert verdict.sentence == (
         "No verdict: Nobody was exposed who counts; 15 subjects were exposed and are left out."

@@ -74,23 +74,15 @@ def check_exclusions(case: Case) -> Iterator[Finding]:
 
 
 def check_several_variants(case: Case) -> Iterator[Finding]:
-    seen = case.excluded_for(Exclusion.SEVERAL_VARIANTS)
-    subjects = sum(seen.values()) // 2  # each is counted in two variants, or more
-    share = subjects / (case.analysed + subjects) if subjects else 0.0
-    if share > _MANY:
-        yield _told(case, Exclusion.SEVERAL_VARIANTS, FindingCode.SEVERAL_VARIANTS, subjects)
+    yield from _if_many(case, Exclusion.SEVERAL_VARIANTS, FindingCode.SEVERAL_VARIANTS)
 
 
 def check_switched(case: Case) -> Iterator[Finding]:
-    subjects = sum(case.excluded_for(Exclusion.SWITCHED).values())
-    if subjects > _MANY * (case.analysed + subjects):
-        yield _told(case, Exclusion.SWITCHED, FindingCode.SWITCHED, subjects)
+    yield from _if_many(case, Exclusion.SWITCHED, FindingCode.SWITCHED)
 
 
 def check_unknown_variants(case: Case) -> Iterator[Finding]:
-    subjects = sum(case.excluded_for(Exclusion.UNKNOWN_VARIANT).values())
-    if subjects > _MANY * (case.analysed + subjects):
-        yield _told(case, Exclusion.UNKNOWN_VARIANT, FindingCode.EXCLUSIONS_DIFFER, subjects)
+    yield from _if_many(case, Exclusion.UNKNOWN_VARIANT, FindingCode.EXCLUSIONS_DIFFER)
 
 
 def loss_of(case: Case, exclusion: Exclusion) -> Loss:
@@ -118,8 +110,12 @@ def _survival(chi_square: float, freedom: int) -> float:
     return float(chdtrc(freedom, chi_square)) if freedom else 1.0
 
 
-def _told(case: Case, exclusion: Exclusion, code: FindingCode, subjects: int) -> Finding:
-    return Finding(
+def _if_many(case: Case, exclusion: Exclusion, code: FindingCode) -> Iterator[Finding]:
+    """Of subjects, each of whom counts once, however many variants it was seen in."""
+    subjects = case.sufficient.left_out.get(exclusion, 0)
+    if subjects <= _MANY * (case.analysed + subjects):
+        return
+    yield Finding(
         code=code,
         severity=Severity.WARNS,
         summary=f"{percent(subjects, case.analysed + subjects)} of the subjects ({subjects})"

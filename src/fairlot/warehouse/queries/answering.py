@@ -64,6 +64,7 @@ def answer(engine: Engine, question: Question) -> Sufficient:
         skewed=sum(int(row.get("skewed") or 0) for row in rows),
         not_human=reader.not_human,
         query_sha256=hashlib.sha256(_text(statements).encode()).hexdigest(),
+        left_out=dict(reader.left_out),
     )
 
 
@@ -117,6 +118,7 @@ class _Reader:
         self.measures = measures_of(question)
         self.arm_days: list[ArmDay] = []
         self.not_human = 0
+        self.left_out: Counter[Exclusion] = Counter()
         self._question = question
         self._variants: Variants = variants_of(question)
         self._excluded: Counter[tuple[int, str, Exclusion]] = Counter()
@@ -131,12 +133,18 @@ class _Reader:
         if status == NOT_HUMAN:
             self.not_human += exposed
         elif status != ANALYSED:
-            for seen in self._seen(row, variant):
-                self._excluded[phase, seen, STATUSES[status]] += exposed
+            self._leave_out(STATUSES[status], phase, self._seen(row, variant), exposed)
         elif variant not in self._arms[phase]:
-            self._excluded[phase, variant, Exclusion.UNKNOWN_VARIANT] += exposed
+            self._leave_out(Exclusion.UNKNOWN_VARIANT, phase, (variant,), exposed)
         else:
             self.arm_days.append(self._arm_day(row, phase, variant, exposed))
+
+    def _leave_out(
+        self, why: Exclusion, phase: int, variants: Iterable[str], subjects: int
+    ) -> None:
+        self.left_out[why] += subjects
+        for variant in variants:
+            self._excluded[phase, variant, why] += subjects
 
     def _seen(self, row: _Row, first: str) -> Iterable[str]:
         if STATUSES[int(row["status"])] is Exclusion.PUBLIC:

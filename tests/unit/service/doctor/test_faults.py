@@ -85,6 +85,25 @@ def test_several_variants__two_in_a_hundred__warns() -> None:
     assert findings[0].evidence["subjects"] == 60
 
 
+@pytest.mark.parametrize(("count", "found"), [(25, set()), (60, {("several_variants", "warns")})])
+def test_several_variants__subjects_seen_in_three__count_once(
+    count: int, found: set[tuple[str, str]]
+) -> None:
+    """25 of 3,000 are under 1 %; in all variants together they are counted 75 times."""
+    third = tuple(Arm(key, key == "a", 1 / 3) for key in "abc")
+    asked = patients(32)
+    for number, each in enumerate(asked):
+        each.variant = "abc"[number % 3]
+    for each in asked[:count]:
+        each.also = [(key, each.at_ms + 1_000) for key in "abc" if key != each.variant]
+    findings = examined(asked, phases=(Phase(1, 0, ANY_VERSION, third),))
+    assert told(findings) == found
+    for finding in findings:
+        assert finding.evidence["subjects"] == count
+        assert finding.evidence["byVariant"] == dict.fromkeys("abc", count)
+        assert finding.summary.startswith("2.00 % of the subjects (60) were seen in several")
+
+
 def test_exclusions__one_arm_is_diverted_more__blocks() -> None:
     found = patients(24)
     in_b = [each for each in found if each.variant == "b"]
@@ -100,6 +119,15 @@ def test_switched__many_had_another_variant__warns() -> None:
     for each in found[:90]:
         each.exposed = {"properties": {"fairlot.switched": True}}
     assert told(examined(found)) == {("switched", "warns")}
+
+
+def test_switched__few_who_were_seen_in_both__count_once() -> None:
+    """20 of 3,000 are under 1 %, 40 would be over it."""
+    found = patients(33)
+    for each in found[:20]:
+        each.also = [("b" if each.variant == "a" else "a", each.at_ms + 1_000)]
+        each.exposed = {"properties": {"fairlot.switched": True}}
+    assert examined(found) == ()
 
 
 def test_unknown_variant__a_variant_was_removed__warns() -> None:
