@@ -1,7 +1,7 @@
 """`fairlot projects`: the projects of an organization."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -14,27 +14,44 @@ from fairlot.cli.output import print_json, print_note, print_table
 
 COLUMNS: Final = ("key", "manifest", "review", "gpc", "zone", "tier", "created")
 SERVER_TIER: Final = "default"
-_tier_option = click.option(
-    "--tier",
-    type=click.Choice(["free", "standard", "unlimited", SERVER_TIER]),
-    help="How often who holds a credential of it may ask; `default` is what the server says.",
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+# Each is named as the management API names it.
+_SETTINGS: Final = (
+    click.option(
+        "--private/--public",
+        "private",
+        default=None,
+        help="Whether the manifest needs a credential.",
+    ),
+    click.option(
+        "--review-required/--no-review-required",
+        "reviewRequired",
+        default=None,
+        help="Whether somebody other than the author has to approve what starts.",
+    ),
+    click.option(
+        "--honour-gpc/--ignore-gpc",
+        "honoursGpc",
+        default=None,
+        help="Whether what comes with `Sec-GPC: 1` is recorded without details.",
+    ),
+    click.option(
+        "--time-zone",
+        "timeZone",
+        help="Whose days results are by, as in Europe/Berlin; UTC without.",
+    ),
+    click.option(
+        "--tier",
+        type=click.Choice(["free", "standard", "unlimited", SERVER_TIER]),
+        help="How often who holds a credential of it may ask; `default` is what the server says.",
+    ),
 )
-_private_option = click.option(
-    "--private/--public", default=None, help="Whether the manifest needs a credential."
-)
-_review_option = click.option(
-    "--review-required/--no-review-required",
-    default=None,
-    help="Whether somebody other than the author has to approve what starts.",
-)
-_gpc_option = click.option(
-    "--honour-gpc/--ignore-gpc",
-    default=None,
-    help="Whether what comes with `Sec-GPC: 1` is recorded without details.",
-)
-_zone_option = click.option(
-    "--time-zone", help="Whose days results are by, as in Europe/Berlin; UTC without."
-)
+
+
+def _settings(command: _Command) -> _Command:
+    for option in reversed(_SETTINGS):
+        command = option(command)
+    return command
 
 
 @click.group(cls=SuggestingGroup)
@@ -57,27 +74,15 @@ def show_projects(client: ControlClient, org: str, as_json: bool) -> None:
 
 @projects.command()
 @click.argument("key")
-@_private_option
-@_review_option
-@_gpc_option
-@_zone_option
-@_tier_option
+@_settings
 @org_option
 @controlled
 @json_option
 def create(
-    client: ControlClient,
-    key: str,
-    private: bool | None,
-    review_required: bool | None,
-    honour_gpc: bool | None,
-    time_zone: str | None,
-    tier: str | None,
-    org: str,
-    as_json: bool,
+    client: ControlClient, /, key: str, org: str, as_json: bool, **settings: str | bool | None
 ) -> None:
     """Make the project KEY, with an empty manifest, and print its experiment token."""
-    asked = {"key": key, **_settings(private, review_required, honour_gpc, time_zone, tier)}
+    asked = {"key": key, **_given(settings)}
     created = client.request("POST", organization_path(org, "projects"), asked).json
     if as_json:
         print_json(created)
@@ -88,27 +93,15 @@ def create(
 
 @projects.command()
 @click.argument("key")
-@_private_option
-@_review_option
-@_gpc_option
-@_zone_option
-@_tier_option
+@_settings
 @org_option
 @controlled
 @json_option
 def update(
-    client: ControlClient,
-    key: str,
-    private: bool | None,
-    review_required: bool | None,
-    honour_gpc: bool | None,
-    time_zone: str | None,
-    tier: str | None,
-    org: str,
-    as_json: bool,
+    client: ControlClient, /, key: str, org: str, as_json: bool, **settings: str | bool | None
 ) -> None:
     """Change the settings of the project KEY; what is not named stays."""
-    asked = _settings(private, review_required, honour_gpc, time_zone, tier)
+    asked = _given(settings)
     if not asked:
         raise InvalidArgument("name at least one setting to change, as in --private")
     changed = client.request("PATCH", project_path(org, key), asked).json
@@ -118,25 +111,13 @@ def update(
         print_table(COLUMNS, [_row(changed)])
 
 
-def _settings(
-    private: bool | None,
-    review_required: bool | None,
-    honour_gpc: bool | None,
-    time_zone: str | None,
-    tier: str | None,
-) -> dict[str, object]:
-    """Those that were given."""
-    given: dict[str, object] = {}
-    if private is not None:
-        given["private"] = private
-    if review_required is not None:
-        given["reviewRequired"] = review_required
-    if honour_gpc is not None:
-        given["honoursGpc"] = honour_gpc
-    if time_zone is not None:
-        given["timeZone"] = time_zone
-    if tier is not None:
-        given["tier"] = None if tier == SERVER_TIER else tier
+def _given(settings: Mapping[str, str | bool | None]) -> dict[str, str | bool | None]:
+    """Those that were named; the API writes the tier of the server as null."""
+    given: dict[str, str | bool | None] = {
+        name: value for name, value in settings.items() if value is not None
+    }
+    if given.get("tier") == SERVER_TIER:
+        given["tier"] = None
     return given
 
 
