@@ -10,6 +10,8 @@ import msgspec
 
 DEFAULT_WINDOW_MS: Final = 7 * 86_400_000
 DEFAULT_CAP_QUANTILE: Final = 0.999
+CAP_DAYS: Final = 7
+"""A cap at a quantile is that of the first so many exposure days."""
 
 
 class MetricKind(StrEnum):

@@ -5,11 +5,9 @@ from itertools import accumulate, repeat
 
 import numpy as np
 
-from fairlot.stats.metrics import DEFAULT_CAP_QUANTILE
+from fairlot.stats.metrics import CAP_DAYS, DEFAULT_CAP_QUANTILE
 from fairlot.stats.populations import Population, with_lift
 from fairlot.stats.simulation import Rules, Watched, cap_of, capped, watch
-
-CAP_LOOKS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ def simulate(scenario: Scenario, seed: int, run: int) -> Watched:
     planted = with_lift(columns[0], scenario.lift, population.is_conversion, generator)
     columns[0] = np.where(treated, planted, columns[0])
     quantile = DEFAULT_CAP_QUANTILE if population.is_winsorised else None
-    cap = cap_of(columns[0][: ends[min(CAP_LOOKS, scenario.looks) - 1]], quantile)
+    cap = cap_of(columns[0][: ends[min(CAP_DAYS, scenario.looks) - 1]], quantile)
     own_rules = replace(rules, is_conversion=population.is_conversion)
     truth = population.effect_of_lift(scenario.lift, cap)
     return watch(capped(columns, cap, 1), ends, treated, own_rules, truth)

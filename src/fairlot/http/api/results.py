@@ -13,7 +13,6 @@ from fairlot.http.management import Call, Outcome, read
 from fairlot.http.problems import invalid_fields
 from fairlot.http.registry import Answer, Route
 from fairlot.manifest.instants import read_instant, write_instant
-from fairlot.manifest.problems import suggestion
 from fairlot.service.actors import Scope
 from fairlot.service.results.engines import ResultEngine, engine_named
 from fairlot.service.results.errors import UnknownMetric
@@ -84,10 +83,9 @@ def show(call: Call[ResultQuery]) -> Outcome:
 def aggregate(call: Call[AggregateQuery]) -> Outcome:
     result = _result(call, call.asked.as_of, None)
     found = {metric.key: metric for metric in result.metrics}
-    asked = call.asked.metric or next(iter(found), "")
-    metric = found.get(asked)
+    metric = found.get(call.asked.metric or next(iter(found), ""))
     if metric is None:
-        raise UnknownMetric(asked or "metric", suggestion(asked, found) if found else "it has none")
+        raise UnknownMetric(result.experiment, call.asked.metric, found)
     return Outcome(
         Aggregate(
             experiment=result.experiment,

@@ -3,7 +3,6 @@
 from fairlot.service.planning.observed import (
     NothingRecorded,
     Observed,
-    UnknownMetric,
     UnsuitedMetric,
     arrivals_of_log,
     observe,
@@ -28,7 +27,6 @@ __all__ = [
     "Observed",
     "Prospect",
     "Traffic",
-    "UnknownMetric",
     "UnsuitedMetric",
     "arrivals_of_log",
     "baseline_of",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from fairlot.engine.errors import FairlotError
-from fairlot.manifest.problems import suggestion
+from fairlot.service.results.errors import UnknownMetric
 from fairlot.service.results.questions import Study
 from fairlot.stats.metrics import Metric, MetricKind, Role
 from fairlot.warehouse.lake import Lake, open_lake
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
 LOG_DAYS: Final = 28
 _DAY_MS: Final = 86_400_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC).toordinal()
-
-
-class UnknownMetric(FairlotError):
-    code = "unknown_metric"
-
-    def __init__(self, experiment: str, key: str, known: Iterable[str]) -> None:
-        self.key = key
-        found = sorted(known)
-        hint = suggestion(key, found) if found else "it has none; add one to the experiment"
-        super().__init__(f"{experiment}: no metric {key!r}; {hint}")
 
 
 class UnsuitedMetric(FairlotError):
@@ -132,7 +122,7 @@ def _metric_of(study: Study, key: str | None) -> Metric:
     else:
         found = metrics.get(key)
     if found is None:
-        raise UnknownMetric(study.question.experiment_key, key or "", metrics)
+        raise UnknownMetric(study.question.experiment_key, key, metrics)
     if found.kind is MetricKind.QUANTILE:
         raise UnsuitedMetric(found.key)
     return found

@@ -1,8 +1,10 @@
 """Why there is no result."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from fairlot.engine.errors import FairlotError
+from fairlot.manifest.problems import suggestion
 
 MOST_SEGMENTS: Final = 200
 
@@ -33,8 +35,13 @@ class TooManySegments(FairlotError):
 
 
 class UnknownMetric(FairlotError):
+    """`key` is None where the first one was meant, and there is none."""
+
     code = "unknown_metric"
 
-    def __init__(self, metric: str, meant: str) -> None:
-        self.metric = metric
-        super().__init__(f"{metric}: no metric of this experiment; {meant}")
+    def __init__(self, experiment: str, key: str | None, known: Iterable[str]) -> None:
+        self.key = key
+        found = sorted(known)
+        which = "no metric" if key is None else f"no metric {key!r}"
+        hint = suggestion(key or "", found) if found else "it has none; add one to the experiment"
+        super().__init__(f"{experiment}: {which}; {hint}")

@@ -4,6 +4,7 @@ First write wins: whoever comes later reads what stands there, and goes by that.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 
 import msgspec
 from sqlalchemy import Connection
@@ -12,7 +13,7 @@ from fairlot.service.results.questions import Study
 from fairlot.stats.analysis import Fixed, LookName, primaries_of
 from fairlot.stats.closes import closes_of
 from fairlot.stats.exposed import arms_of
-from fairlot.stats.metrics import Metric
+from fairlot.stats.metrics import CAP_DAYS, Metric
 from fairlot.stats.plans import AnalysisPlan
 from fairlot.stats.results import Look
 from fairlot.stats.sufficient import Question, Sufficient, View
@@ -28,7 +29,16 @@ from fairlot.store.analyses import (
 from fairlot.store.experiments import find_experiment
 from fairlot.store.tenants import ProjectRow
 
-_CAP_DAYS = 7
+
+class Keeping(Enum):
+    """What becomes of looks and caps; the plan is kept in any case."""
+
+    ALL = "all"
+    """Those that are stored count, and new ones are stored."""
+    NOTHING_NEW = "nothing_new"
+    """Of what is incomplete: those that are stored count, and nothing is added that would stay."""
+    NOTHING = "nothing"
+    """Of other events than ours: stored looks do not count either; caps stand."""
 
 
 class FixedAnalysis(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -54,13 +64,10 @@ def fixed_caps(connection: Connection, tenant: ProjectRow, key: str) -> dict[str
 
 
 class Fixing:
-    """Of one study; what is not stored (the holdout's) is made anew each time. Unless it `keeps`
-    what it finds, caps and looks are made anew too; those caps that are stored stand."""
+    """Of one study; what is not stored (the holdout's) is made anew each time."""
 
-    def __init__(self, store: Store, study: Study, now_ms: int, *, keeps: bool = True) -> None:
-        self.keeps = keeps
-        self.keeps_new = keeps
-        """Of what is incomplete nothing is to be kept that would stay."""
+    def __init__(self, store: Store, study: Study, now_ms: int) -> None:
+        self.keeping = Keeping.ALL
         self._store = store
         self._study = study
         self._now_ms = now_ms
@@ -91,7 +98,7 @@ class Fixing:
         experiment_id = self._study.experiment_id
         if not new or experiment_id is None:
             return analysis
-        if not self.keeps_new:
+        if self.keeping is not Keeping.ALL:
             return msgspec.structs.replace(analysis, caps=new | analysis.caps)
         with self._store.writing() as connection:
             found = _decoded(read_analysis(connection, experiment_id, to_change=True))
@@ -119,14 +126,14 @@ class Fixing:
 
     def _kept(self) -> dict[LookName, list[_KeptLook]]:
         experiment_id = self._study.experiment_id
-        if experiment_id is None or not self.keeps:
+        if experiment_id is None or self.keeping is Keeping.NOTHING:
             return {}
         with self._store.reading() as connection:
             return _looks_until(connection, experiment_id, self._study.question)
 
     def keep(self, new: Mapping[LookName, Iterable[Look]]) -> None:
         experiment_id = self._study.experiment_id
-        if experiment_id is None or not self.keeps_new:
+        if experiment_id is None or self.keeping is not Keeping.ALL:
             return
         digests = {metric.key: metric.digest for metric in self._study.question.metrics}
         rows = [
@@ -191,7 +198,7 @@ def _has_first_days(sufficient: Sufficient, metric: Metric) -> bool:
     days = sorted({row.day for row in sufficient.rows if row.exposed})
     if not days or question.view is not View.MATURED:
         return False
-    last = days[0].fromordinal(days[0].toordinal() + _CAP_DAYS - 1)
+    last = days[0].fromordinal(days[0].toordinal() + CAP_DAYS - 1)
     return bool(closes_of([last], metric.window_ms, question.as_of_ms, question.time_zone))
 
 

@@ -13,7 +13,7 @@ from fairlot.service.results.errors import (
     TooManySegments,
     UnusableMetric,
 )
-from fairlot.service.results.fixing import FixedAnalysis, Fixing
+from fairlot.service.results.fixing import FixedAnalysis, Fixing, Keeping
 from fairlot.service.results.questions import Moment, Study, study_of
 from fairlot.stats.analysis import Analysis, analyse, matured_enough
 from fairlot.stats.exposed import control_of, sample_ratio, summaries_of
@@ -62,17 +62,16 @@ def result_of(
     """
     with store.reading() as connection:
         study = study_of(connection, tenant, key, moment, segment_by=segment_by)
-    fixing = Fixing(store, study, moment.now_ms, keeps=keeps)
+    fixing = Fixing(store, study, moment.now_ms)
     fixed = fixing.analysis()
     question = replace(study.question, caps=fixed.caps)
     with open_source(tenant.id) as source:
-        fixing.keeps_new = keeps and not source.unreadable
+        fixing.keeping = _keeping(source, keeps=keeps)
         try:
             sufficient = _answered(source.engine, question)
             fixed = fixing.with_caps(fixed, sufficient)
-            if (
-                fixing.keeps_new and fixed.caps != question.caps
-            ):  # by the query that whoever asks later gets
+            if fixing.keeping is Keeping.ALL and fixed.caps != question.caps:
+                # By the query that whoever asks later gets.
                 question = replace(question, caps=fixed.caps)
                 sufficient = _answered(source.engine, question)
             beside = source.circumstances(question)
@@ -90,6 +89,12 @@ def result_of(
     return _assembled(tenant, study, fixed, sufficient, analysis, findings, source.engine.dialect)
 
 
+def _keeping(source: Source, *, keeps: bool) -> Keeping:
+    if not keeps:
+        return Keeping.NOTHING
+    return Keeping.NOTHING_NEW if source.unreadable else Keeping.ALL
+
+
 def _answered(engine: Engine, question: Question) -> Sufficient:
     """Of all so far, while too few have matured."""
     matured = answer(engine, question)
@@ -104,7 +109,7 @@ def _answered(engine: Engine, question: Question) -> Sufficient:
 def _analysed(fixing: Fixing, fixed: FixedAnalysis, sufficient: Sufficient) -> Analysis:
     """By the looks that are stored, whoever was first to take them."""
     analysis = analyse(sufficient, fixing.fixed(fixed, sufficient))
-    if not analysis.new_looks or not fixing.keeps_new:
+    if not analysis.new_looks or fixing.keeping is not Keeping.ALL:
         return analysis
     fixing.keep(analysis.new_looks)
     return analyse(sufficient, fixing.fixed(fixed, sufficient))

@@ -14,7 +14,7 @@ import ibis
 from ibis.expr.types import BooleanValue, IntegerValue, NumericValue, StringValue, Table
 
 from fairlot.stats.grids import CELLS_A_DOUBLING
-from fairlot.stats.metrics import Metric, MetricKind
+from fairlot.stats.metrics import CAP_DAYS, Metric, MetricKind
 from fairlot.stats.sufficient import Question, View
 from fairlot.warehouse.queries.days import DAY_MS, offsets_in
 from fairlot.warehouse.queries.measures import Measures, Response
@@ -22,7 +22,6 @@ from fairlot.warehouse.queries.steps import Steps, without
 from fairlot.warehouse.queries.subjects import ANALYSED, NOT_HUMAN, decoded, status_of
 
 NO_HISTORY: Final = "f"
-_CAP_DAYS: Final = 7
 _MILLIONTHS: Final = 1_000_000
 _KEYS: Final = ("phase", "variant", "segment", "day")
 _NO_DAY: Final = -1
@@ -135,7 +134,7 @@ class Grouping:
         n = f"n{self._measures.windows.index(response.window_ms)}"
         analysed = counts.filter(counts.status == ANALYSED)
         first = analysed.agg(first_day=analysed.day.min())
-        early = joined_all(analysed, first).filter(lambda row: row.day < row.first_day + _CAP_DAYS)
+        early = joined_all(analysed, first).filter(lambda row: row.day < row.first_day + CAP_DAYS)
         size = early.agg(first_day=early.first_day.min(), size=early[n].sum())
         above = round((1 - quantile) * _MILLIONTHS)
         scaled = size.size * above
@@ -148,7 +147,7 @@ class Grouping:
         rows = joined_all(rows, bounds)
         rows = rows.filter(
             (rows.total > 0)
-            & (rows.day < rows.first_day + _CAP_DAYS)
+            & (rows.day < rows.first_day + CAP_DAYS)
             & self._is_matured(rows.rel, response.window_ms)
         )
         ranked = rows.mutate(nth=ibis.row_number().over(order_by=rows.total.desc()) + 1)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import ibis
 from ibis.expr.types import Table
 
+from fairlot.stats.metrics import CAP_DAYS
 from fairlot.stats.sufficient import Question, View
 from fairlot.warehouse.queries.dialects import dialect_named
 from fairlot.warehouse.queries.engines import Engine, Row
@@ -19,8 +20,6 @@ from fairlot.warehouse.queries.subjects import ANALYSED, decoded, status_of, var
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-_CAP_DAYS: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ def _cap(
         return float("inf")
     if cap.value is not None:
         return cap.value
-    early = np.sort(totals[matured & (days < days.min() + _CAP_DAYS)])
+    early = np.sort(totals[matured & (days < days.min() + CAP_DAYS)])
     above = round((1 - (cap.quantile or 0.0)) * 1_000_000)
     at = len(early) - 1 - len(early) * above // 1_000_000
     return float(early[at]) if at >= 0 and early[at] > 0 else float("inf")

@@ -171,7 +171,12 @@ def test_aggregate__of_a_metric__is_a_row_a_variant(bench: ControlBench) -> None
         ("hero/results?segment=url", 400, "invalid_segment", "write device, source"),
         ("heros/results", 404, "unknown_experiment", "did you mean hero?"),
         ("draft/results", 409, "not_started", "start it first"),
-        ("hero/aggregate?metric=revenu", 404, "unknown_metric", "did you mean revenue?"),
+        (
+            "hero/aggregate?metric=revenu",
+            404,
+            "unknown_metric",
+            "hero: no metric 'revenu'; did you",
+        ),
     ],
 )
 def test_results__that_cannot_be__are_refused(
