@@ -16,7 +16,7 @@ from fairlot.stats.multiplicity import benjamini_hochberg, holm
 from fairlot.stats.plans import AnalysisPlan
 from fairlot.stats.results import Comparison, Interval, Look, MetricResult, Uncompared
 from fairlot.stats.sequences import SMALLEST_ARM
-from fairlot.stats.sufficient import Question, Sufficient, View
+from fairlot.stats.sufficient import Phase, Question, Sufficient, View
 from fairlot.stats.tables import Table, sizes_of, tables_of
 
 LookName = tuple[str, str]
@@ -64,6 +64,11 @@ def primaries_of(metrics: Sequence[Metric]) -> tuple[str, ...]:
     return tuple(each.key for each in metrics if each.role is Role.PRIMARY)
 
 
+def comparisons_of(primaries: Sequence[str], phases: tuple[Phase, ...]) -> int:
+    """How many share alpha: each primary metric, of each variant that there has been."""
+    return len(primaries) * sum(not arm.is_control for arm in arms_of(phases))
+
+
 def analyse(sufficient: Sufficient, fixed: Fixed) -> Analysis:
     """Primary metrics: Bonferroni over arms and primaries, in intervals and conclusions alike.
     Others, and all of segments: Benjamini-Hochberg over their p-values. Guardrails: no correction.
@@ -91,8 +96,7 @@ def matured_enough(sufficient: Sufficient) -> bool:
 def _level(metric: Metric, fixed: Fixed, question: Question) -> Level:
     """A metric that became primary after the first result is a secondary one; a variant that
     came later is one comparison more."""
-    variants = sum(not arm.is_control for arm in arms_of(question.phases))
-    comparisons = max(fixed.comparisons, len(fixed.primaries) * variants, 1)
+    comparisons = max(fixed.comparisons, comparisons_of(fixed.primaries, question.phases), 1)
     is_primary = metric.key in fixed.primaries
     role = metric.role
     if role is not Role.GUARDRAIL:

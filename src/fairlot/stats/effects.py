@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import sqrt
+from typing import Protocol
 
 from fairlot.stats.cuped import Adjustment, NoCuped, adjustment_of
 from fairlot.stats.moments import merged
@@ -18,6 +19,19 @@ class NoEffect(StrEnum):
     ONE_SUBJECT = "one_subject"
     NO_DENOMINATOR = "no_denominator"
     NO_VARIANCE = "no_variance"
+
+
+class Difference(Protocol):
+    """All that an interval is made from: treatment minus control, of `n` subjects of both arms."""
+
+    @property
+    def difference(self) -> float: ...
+    @property
+    def standard_error(self) -> float: ...
+    @property
+    def degrees_of_freedom(self) -> float: ...
+    @property
+    def n(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +60,11 @@ class Effect:
     converted_treatment: int
     variance_reduction: float | None = None
     no_cuped: NoCuped | None = None
+
+    @property
+    def n(self) -> int:
+        """Of both arms."""
+        return self.n_control + self.n_treatment
 
 
 def merged_days(days: Iterable[MetricDay]) -> MetricDay:
@@ -87,7 +106,7 @@ def effect_over_phases(
         if isinstance(effect, NoEffect):
             unknown = effect
         else:
-            known.append((effect, effect.n_control + effect.n_treatment))
+            known.append((effect, effect.n))
     return _if_it_varies(stratified(known)) if known else unknown
 
 

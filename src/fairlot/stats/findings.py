@@ -41,6 +41,7 @@ class FindingCode(StrEnum):
     METRIC_CHANGED = "metric_changed"
     PRIMARY_GONE = "primary_gone"
     PLAN_CHANGED = "plan_changed"
+    VARIANTS_ADDED = "variants_added"
     UNREADABLE_FILE = "unreadable_file"
     INVALID_VALUES = "invalid_values"
     PUBLIC_EVENTS = "public_events"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from fairlot.stats.effects import Effect
+from fairlot.stats.effects import Difference
 from fairlot.stats.results import Estimate, Interval
 
 Floats = NDArray[np.float64]
@@ -87,7 +87,7 @@ def crossing(
     return tuple(by_look)
 
 
-def group_sequential(effect: Effect, fractions: Sequence[float], alpha: float) -> Estimate:
+def group_sequential(effect: Difference, fractions: Sequence[float], alpha: float) -> Estimate:
     """The difference at the last of the looks so far, with its repeated confidence interval.
 
     `fractions` are of the information that was planned, one for each look so far, ascending, the
@@ -105,7 +105,7 @@ def group_sequential(effect: Effect, fractions: Sequence[float], alpha: float) -
     )
 
 
-def repeated_interval(effect: Effect, fractions: Sequence[float], alpha: float) -> Interval:
+def repeated_interval(effect: Difference, fractions: Sequence[float], alpha: float) -> Interval:
     """That of `group_sequential`, without its p, which takes longer."""
     bound = _remembered_boundaries(looks_apart(fractions), alpha)[-1]
     half = min(bound, _FARTHEST_BOUND) * effect.standard_error

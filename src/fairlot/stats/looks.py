@@ -8,7 +8,7 @@ import msgspec
 
 from fairlot.stats.closes import closes_of
 from fairlot.stats.effects import Effect, NoEffect
-from fairlot.stats.methods import Level, size_of
+from fairlot.stats.methods import Level
 from fairlot.stats.results import Look
 from fairlot.stats.sequences import running_intersections
 from fairlot.stats.sufficient import Question
@@ -33,6 +33,16 @@ class Taken:
     recomputed: tuple[Recomputed, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A `Difference`: what a look has kept of it."""
+
+    difference: float
+    standard_error: float
+    degrees_of_freedom: float
+    n: int
+
+
 def take_looks(
     level: Level,
     table: Table,
@@ -40,11 +50,12 @@ def take_looks(
     arms: tuple[str, str],
     stored: Sequence[Look],
 ) -> Taken:
-    """Looks at the closes after the last of those that are `stored`; a stored look stays."""
-    looks, new = list(stored), []
+    """Looks at the closes after the last of those that are `stored`; what a stored look saw stays,
+    and is told at the level of now."""
+    looks, new = _at_level(level, stored), []
     last_effect = None
-    by_day, recomputed = {look.day: look for look in stored}, []
-    last_day = stored[-1].day if stored else date.min
+    by_day, recomputed = {look.day: look for look in looks}, []
+    last_day = looks[-1].day if looks else date.min
     for close, effect in _effects_by_close(level, table, question, arms):
         if isinstance(effect, NoEffect):
             continue
@@ -79,10 +90,30 @@ def _look(level: Level, close: date, effect: Effect, sizes: Sequence[int]) -> Lo
     estimate = level.estimate(effect, sizes)
     return Look(
         day=close,
-        n=size_of(effect),
+        n=effect.n,
         estimate=estimate.estimate,
         interval=estimate.interval,
         p=estimate.p,
+        alpha=level.alpha,
+        standard_error=effect.standard_error,
+        degrees_of_freedom=effect.degrees_of_freedom,
+    )
+
+
+def _at_level(level: Level, looks: Sequence[Look]) -> list[Look]:
+    """A comparison that comes later leaves each of the others less alpha: at the looks that were
+    taken before as well, or all of them together would err oftener than alpha."""
+    sizes = [look.n for look in looks]
+    return [_told(level, look, sizes[:number]) for number, look in enumerate(looks)]
+
+
+def _told(level: Level, look: Look, sizes: Sequence[int]) -> Look:
+    if look.alpha == level.alpha or look.standard_error is None or look.degrees_of_freedom is None:
+        return look
+    seen = _Seen(look.estimate, look.standard_error, look.degrees_of_freedom, look.n)
+    estimate = level.estimate(seen, sizes)
+    return msgspec.structs.replace(
+        look, interval=estimate.interval, p=estimate.p, alpha=level.alpha
     )
 
 

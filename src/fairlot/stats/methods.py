@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fairlot.stats.effects import Effect
+from fairlot.stats.effects import Difference, Effect
 from fairlot.stats.group_sequential import fraction_of, group_sequential, is_due
 from fairlot.stats.metrics import Metric, MetricKind
 from fairlot.stats.plans import AnalysisPlan
@@ -47,47 +47,43 @@ class Level:
         if self.is_daily:
             return True
         last = fraction_of(sizes[-1], self.plan.planned_size) if sizes else 0.0
-        return is_due(size_of(effect), self.plan.planned_size, self.looks, last)
+        return is_due(effect.n, self.plan.planned_size, self.looks, last)
 
-    def estimate(self, effect: Effect, sizes: Sequence[int]) -> Estimate:
+    def estimate(self, effect: Difference, sizes: Sequence[int]) -> Estimate:
         """After looks at `sizes` of both arms, this one not among them."""
         return _ESTIMATES[self.plan.method](self, effect, sizes)
 
-    def at_once(self, effect: Effect) -> Estimate:
+    def at_once(self, effect: Difference) -> Estimate:
         """As if nobody had looked before."""
         if self.metric.kind is not MetricKind.CONVERSION:
             return welch(effect, self.alpha)
         return unpooled(effect, self.alpha)
 
-    def next_look(self, effect: Effect, sizes: Sequence[int]) -> str:
+    def next_look(self, effect: Difference, sizes: Sequence[int]) -> str:
         """Of a plan with looks: what there is to wait for."""
         done = fraction_of(sizes[-1], self.plan.planned_size) if sizes else 0.0
         number = int(done * self.looks + 1e-9) + 1
         needed = -(-self.plan.planned_size * number // self.looks)
-        return f"{size_of(effect):,} of the {needed:,} subjects that the next planned look needs"
+        return f"{effect.n:,} of the {needed:,} subjects that the next planned look needs"
 
 
-def size_of(effect: Effect) -> int:
-    return effect.n_control + effect.n_treatment
-
-
-def _sequence(level: Level, effect: Effect, sizes: Sequence[int]) -> Estimate:
+def _sequence(level: Level, effect: Difference, sizes: Sequence[int]) -> Estimate:
     return confidence_sequence(effect, level.plan.planned_size, level.alpha)
 
 
-def _boundary(level: Level, effect: Effect, sizes: Sequence[int]) -> Estimate:
+def _boundary(level: Level, effect: Difference, sizes: Sequence[int]) -> Estimate:
     planned = level.plan.planned_size
-    present = fraction_of(size_of(effect), planned)
+    present = fraction_of(effect.n, planned)
     # Where events are gone there are fewer than at an earlier look; then that one does not count.
     earlier = {each for each in (fraction_of(size, planned) for size in sizes) if each < present}
     return group_sequential(effect, [*sorted(earlier), present], level.alpha)
 
 
-def _once(level: Level, effect: Effect, sizes: Sequence[int]) -> Estimate:
+def _once(level: Level, effect: Difference, sizes: Sequence[int]) -> Estimate:
     return level.at_once(effect)
 
 
-_ESTIMATES: Final[Mapping[Method, Callable[[Level, Effect, Sequence[int]], Estimate]]] = {
+_ESTIMATES: Final[Mapping[Method, Callable[[Level, Difference, Sequence[int]], Estimate]]] = {
     Method.SEQUENTIAL: _sequence,
     Method.GROUP_SEQUENTIAL: _boundary,
     Method.FIXED: _once,

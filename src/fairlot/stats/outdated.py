@@ -6,7 +6,6 @@ from typing import Final
 from fairlot.stats.analysis import Analysis
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.looks import Recomputed
-from fairlot.stats.methods import size_of
 
 _FEWEST: Final = 100
 _MORE: Final = 1.25
@@ -22,7 +21,7 @@ def outdated(analysis: Analysis) -> Iterator[Finding]:
 
 
 def _is_far_off(each: Recomputed) -> bool:
-    look, n = each.look, size_of(each.effect)
+    look, n = each.look, each.effect.n
     has_many_more = n > look.n * _MORE and n - look.n >= _FEWEST
     return has_many_more or not look.interval.low <= each.effect.difference <= look.interval.high
 
@@ -33,7 +32,7 @@ def _finding(metric: str, variant: str, each: Recomputed) -> Finding:
         code=FindingCode.LOOKS_OUTDATED,
         severity=Severity.WARNS,
         summary=f"The look of {look.day} at {variant} in {metric} saw {look.estimate:.4g} of"
-        f" {look.n:,} subjects; for the same day {effect.difference:.4g} of {size_of(effect):,} is"
+        f" {look.n:,} subjects; for the same day {effect.difference:.4g} of {effect.n:,} is"
         " computed now.",
         advice="Events came after that look, which stays as it is: read the interval of this moment"
         " and what it rests on. Import history before a result is first asked for.",
@@ -42,7 +41,7 @@ def _finding(metric: str, variant: str, each: Recomputed) -> Finding:
             "estimateThen": look.estimate,
             "estimateNow": effect.difference,
             "subjectsThen": look.n,
-            "subjectsNow": size_of(effect),
+            "subjectsNow": effect.n,
         },
         metric=metric,
         variant=variant,

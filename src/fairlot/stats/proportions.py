@@ -8,7 +8,7 @@ from typing import Final
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from fairlot.stats.effects import Effect, NoEffect, welch_degrees
+from fairlot.stats.effects import Difference, Effect, NoEffect, welch_degrees
 from fairlot.stats.results import Estimate, Interval
 from fairlot.stats.sufficient import MetricDay
 
@@ -103,7 +103,7 @@ def conversion(totals: Conversions, alpha: float) -> Estimate | None:
     return unpooled(effect, alpha)
 
 
-def unpooled(effect: Effect, alpha: float) -> Estimate:
+def unpooled(effect: Difference, alpha: float) -> Estimate:
     """Wald's z test and interval with the effect's own standard error, fixed horizon.
 
     The same standard error for both, so that they never disagree. Wants 10 subjects a cell.

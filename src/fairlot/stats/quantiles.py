@@ -60,7 +60,7 @@ def quantile_effect_over_phases(
         if isinstance(effect, NoEffect):
             unknown = effect
         else:
-            known.append((effect, effect.n_control + effect.n_treatment))
+            known.append((effect, effect.n))
     if not known:
         return unknown
     whole = stratified(known)

@@ -47,13 +47,21 @@ class Lift(_Part, frozen=True, kw_only=True):
 
 class Look(_Part, frozen=True, kw_only=True):
     """What the daily close of `day` saw; `running` is the intersection of all looks so far, and
-    is absent when that is empty."""
+    is absent when that is empty.
+
+    `interval` and `p` are at `alpha`, from the estimate, its `standard_error` and its
+    `degrees_of_freedom`, so that they can be told at another level. Looks that older versions have
+    stored lack these, and are told as they were.
+    """
 
     day: date
     n: int
     estimate: float
     interval: Interval
     p: float
+    alpha: float | None = None
+    standard_error: float | None = None
+    degrees_of_freedom: float | None = None
     running: Interval | None = None
 
 

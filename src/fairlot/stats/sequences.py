@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fairlot.stats.effects import Effect
+from fairlot.stats.effects import Difference, Effect
 from fairlot.stats.results import Estimate, Interval
 
 SMALLEST_ARM: Final = 100
@@ -17,7 +17,7 @@ SMALLEST_CELL: Final = 10
 Floats = NDArray[np.float64]
 
 
-def confidence_sequence(effect: Effect, planned_size: float, alpha: float) -> Estimate:
+def confidence_sequence(effect: Difference, planned_size: float, alpha: float) -> Estimate:
     """The difference with an interval that covers it at all looks with probability 1 - `alpha`.
 
     Estimand: treatment minus control. Assumes independent subjects and a standard error that has
@@ -26,7 +26,7 @@ def confidence_sequence(effect: Effect, planned_size: float, alpha: float) -> Es
     `planned_size` subjects, which has to be fixed before the first look. `p` is the smallest alpha
     whose interval, with that rho, leaves out 0.
     """
-    n = float(effect.n_control + effect.n_treatment)
+    n = float(effect.n)
     error = np.float64(effect.standard_error)
     half = float(half_width(error, np.float64(n), planned_size, alpha))
     return Estimate(

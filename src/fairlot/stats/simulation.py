@@ -133,7 +133,7 @@ def _by_sequence(_fractions: list[float], effect: Effect, rules: Rules) -> Inter
 
 def _by_plan(fractions: list[float], effect: Effect, rules: Rules) -> Interval | None:
     """None between the planned looks, and after the last one."""
-    n = effect.n_control + effect.n_treatment
+    n = effect.n
     if not is_due(n, rules.planned_size, rules.looks, fractions[-1] if fractions else 0.0):
         return None
     fractions.append(fraction_of(n, rules.planned_size))

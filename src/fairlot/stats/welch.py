@@ -2,11 +2,11 @@
 
 from scipy.special import stdtr, stdtrit
 
-from fairlot.stats.effects import Effect
+from fairlot.stats.effects import Difference
 from fairlot.stats.results import Estimate, Interval
 
 
-def welch(effect: Effect, alpha: float) -> Estimate:
+def welch(effect: Difference, alpha: float) -> Estimate:
     """Welch's (1947) two-sided test and interval at level 1 - `alpha`, by Student's t.
 
     Valid once, at a size that was fixed before; under peeking it errs far oftener. Means are
@@ -21,11 +21,11 @@ def welch(effect: Effect, alpha: float) -> Estimate:
     )
 
 
-def quantile_of(effect: Effect, alpha: float) -> float:
+def quantile_of(effect: Difference, alpha: float) -> float:
     """How many standard errors the interval reaches to either side."""
     return -float(stdtrit(effect.degrees_of_freedom, alpha / 2))
 
 
-def p_of(effect: Effect) -> float:
+def p_of(effect: Difference) -> float:
     t = abs(effect.difference) / effect.standard_error
     return 2 * float(stdtr(effect.degrees_of_freedom, -t))

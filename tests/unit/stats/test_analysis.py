@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from math import sqrt
 
+import msgspec
 import pytest
 
 from fairlot.stats.analysis import Analysis, analyse, matured_enough
 from fairlot.stats.effects import NoEffect
-from fairlot.stats.metrics import MetricKind, Role
+from fairlot.stats.metrics import Metric, MetricKind, Role
 from fairlot.stats.plans import AnalysisPlan
 from fairlot.stats.results import Comparison, GuardrailState, Interval, Look, Method
 from fairlot.stats.sufficient import Arm, Sufficient, View
 from support.measured import measured
+from support.results import half_width
 from support.sufficient import (
     BOUGHT,
     DAY_MS,
@@ -157,10 +160,7 @@ def test_looks__of_days_that_have_matured__are_the_daily_closes() -> None:
 
 
 def replace_running(looks: tuple[Look, ...]) -> list[Look]:
-    return [
-        Look(day=each.day, n=each.n, estimate=each.estimate, interval=each.interval, p=each.p)
-        for each in looks
-    ]
+    return [msgspec.structs.replace(each, running=None) for each in looks]
 
 
 def test_looks__stored__stay_what_they_were() -> None:
@@ -230,6 +230,60 @@ def test_variant__that_came_later__is_one_comparison_more() -> None:
     rows = [row for arm in ("control", "b", "c") for row in conversions(arm, (900, 90))]
     found = analyse(sufficient(rows, asked), fixed(asked, comparisons=1)).comparisons
     assert [each.alpha for each in found] == [0.025, 0.025]
+
+
+def with_a_third_arm(
+    bought: int, plan: AnalysisPlan, metric: Metric = BOUGHT, control: int = 90
+) -> tuple[Comparison, Comparison, Comparison]:
+    """Of `b`, where so many of 900 have `bought`: before `c` came, after it had
+    come with the looks of before, and as if it had been there from the start."""
+    rows = [*conversions("control", (900, control)), *conversions("b", (900, bought))]
+    asked = question(metric)
+    before = analyse(sufficient(rows, asked), fixed(asked, plan))
+    wider = question(metric, phases=(phase(*HALVES, Arm("c", False, 0.5)),))
+    all_rows = [*rows, *conversions("c", (900, 90))]
+    stored = fixed(wider, plan, comparisons=1, looks=before.new_looks)
+    after = analyse(sufficient(all_rows, wider), stored).comparisons
+    anew = analyse(sufficient(all_rows, wider), fixed(wider, plan)).comparisons
+    return only(before), after[0], anew[0]
+
+
+def test_variant__that_came_later__widens_the_looks_of_before_too() -> None:
+    """The half-widths are those of the formula in the design, at .05 and at .05 / 2."""
+    before, after, _ = with_a_third_arm(139, AnalysisPlan())
+    rates = (90 / 900, 139 / 900)
+    error = sqrt(sum(rate * (1 - rate) / 900 for rate in rates))
+    (look,), (told_again,) = before.looks, after.looks
+    assert (look.n, look.alpha, told_again.alpha) == (1_800, 0.05, 0.025)
+    assert told_again.estimate == look.estimate == pytest.approx(49 / 900)
+    for each, alpha in ((look, 0.05), (told_again, 0.025)):
+        half = half_width(error, 1_800, 10_000, alpha)
+        low, high = each.interval.low, each.interval.high
+        assert (low, high) == pytest.approx((each.estimate - half, each.estimate + half))
+    # Left out by the look of before, and not at the level of now: so nothing is concluded.
+    assert (before.is_significant, look.interval.low > 0, before.p < 0.05) == (True, True, True)
+    assert (after.is_significant, after.p > 0.025) == (False, True)
+    assert after.running == told_again.interval
+
+
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("kind", [MetricKind.CONVERSION, MetricKind.COUNT])
+def test_variant__that_came_later__has_looks_as_if_it_had_been_there(
+    method: Method, kind: MetricKind
+) -> None:
+    plan = AnalysisPlan(method, planned_size=1_800, looks=3)
+    before, after, anew = with_a_third_arm(490, plan, replace(BOUGHT, kind=kind), 450)
+    assert before.looks[0].interval != after.looks[0].interval
+    assert after.looks[0].interval.low == pytest.approx(anew.looks[0].interval.low, rel=1e-12)
+    assert (after.looks[0].p, after.p) == pytest.approx((anew.looks[0].p, anew.p), rel=1e-9)
+    assert after.interval == after.looks[0].interval
+
+
+def test_variant__that_came_later__one_look_has_the_quantile_of_half_of_alpha() -> None:
+    """Upper quantiles of the normal distribution: .025 at 1.959964, .0125 at 2.241403."""
+    before, after, _ = with_a_third_arm(130, AnalysisPlan(Method.FIXED, planned_size=1_800))
+    widths = [look.interval.high - look.interval.low for look in (*before.looks, *after.looks)]
+    assert widths[1] / widths[0] == pytest.approx(2.241403 / 1.959964, rel=1e-6)
 
 
 def test_guardrail__within_its_margin__is_safe() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from fairlot.service.results.fixing import FixedAnalysis
 from fairlot.service.results.questions import Study
-from fairlot.stats.analysis import primaries_of
+from fairlot.stats.analysis import comparisons_of, primaries_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.words import listed
 
@@ -14,6 +14,7 @@ def changes(study: Study, fixed: FixedAnalysis, redefined: Collection[str]) -> I
     yield from _redefined(study, fixed, redefined)
     yield from _gone(study, fixed)
     yield from _replanned(study, fixed)
+    yield from _more_compared(study, fixed)
 
 
 def _redefined(study: Study, fixed: FixedAnalysis, redefined: Collection[str]) -> Iterator[Finding]:
@@ -70,4 +71,20 @@ def _replanned(study: Study, fixed: FixedAnalysis) -> Iterator[Finding]:
                 "cuped": fixed.plan.cuped,
                 "primaries": fixed.primaries,
             },
+        )
+
+
+def _more_compared(study: Study, fixed: FixedAnalysis) -> Iterator[Finding]:
+    then, now = fixed.comparisons, comparisons_of(fixed.primaries, study.question.phases)
+    if now > then > 0:
+        before, after = fixed.plan.alpha / then, fixed.plan.alpha / now
+        yield Finding(
+            code=FindingCode.VARIANTS_ADDED,
+            severity=Severity.NOTES,
+            summary="A variant came after the first result, and shares alpha with the others: of"
+            f" primary metrics all intervals are at {after:.3g} now, those of earlier looks too,"
+            f" which were at {before:.3g}.",
+            advice="Nothing is to be done. Intervals are wider than those that were read before; a"
+            " variant that is not to cost the others anything belongs in an experiment of its own.",
+            evidence={"comparisonsThen": then, "comparisonsNow": now},
         )

@@ -10,9 +10,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from fairlot.service.results.questions import Study
-from fairlot.stats.analysis import Fixed, LookName, primaries_of
+from fairlot.stats.analysis import Fixed, LookName, comparisons_of, primaries_of
 from fairlot.stats.closes import closes_of
-from fairlot.stats.exposed import arms_of
 from fairlot.stats.metrics import CAP_DAYS, Metric
 from fairlot.stats.plans import AnalysisPlan
 from fairlot.stats.results import Look
@@ -172,11 +171,10 @@ class Fixing:
     def _first(self) -> FixedAnalysis:
         question = self._study.question
         primaries = primaries_of(question.metrics)
-        variants = sum(not arm.is_control for arm in arms_of(question.phases))
         return FixedAnalysis(
             plan=self._study.plan,
             primaries=primaries,
-            comparisons=len(primaries) * variants,
+            comparisons=comparisons_of(primaries, question.phases),
         )
 
 

@@ -168,6 +168,30 @@ def test_result__analysis_changed_after_it_was_seen__stays_as_it_was(bench: Benc
     assert again.verdict.kind is VerdictKind.WINNER
 
 
+def test_result__variant_added_after_looks__tells_them_at_the_level_of_now(bench: Bench) -> None:
+    bench.arms((300, 120), (300, 180))
+    then = bench.result().metrics[0].comparisons[0]
+    three = HERO.replace("{key: b, name: New}", "{key: b, name: New}, {key: c, name: Newer}")
+    apply_texts(bench.store, three, now_ms=NOW_MS + 1)
+    bench.plant(arm("c", 300, 150, bench.place, start_ms=FIRST_DAY_MS, days=10))
+    again = bench.result()
+    now = again.metrics[0].comparisons[0]
+    assert [(each.day, each.n, each.estimate) for each in now.looks] == [
+        (each.day, each.n, each.estimate) for each in then.looks
+    ]
+    assert {each.alpha for each in then.looks} == {then.alpha} == {0.05}
+    assert {each.alpha for each in now.looks} == {now.alpha} == {0.025}
+    for look, before in zip(now.looks, then.looks, strict=True):
+        assert look.interval.low < before.interval.low
+        assert look.interval.high > before.interval.high
+    (noted,) = [each for each in again.findings if each.code is FindingCode.VARIANTS_ADDED]
+    assert noted.evidence == {"comparisonsThen": 1, "comparisonsNow": 2}
+    assert "at 0.025 now, those of earlier looks too, which were at 0.05" in noted.summary
+    # What is stored stays: told at its own level, it is as it was.
+    stored = bench.fixing().looks()["bought", "b"]
+    assert stored == tuple(msgspec.structs.replace(each, running=None) for each in then.looks)
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
