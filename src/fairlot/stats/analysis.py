@@ -1,7 +1,8 @@
 """From sufficient statistics to comparisons: every metric, every variant, every segment value."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Final
 
 import msgspec
@@ -35,13 +36,16 @@ _UNCOMPARED: Final[Mapping[NoEffect, str]] = {
 class Fixed:
     """What was fixed of an analysis when its first result was asked for: the plan, the metrics that
     the verdict rests on and how many comparisons those make; and the metrics whose cap is final:
-    only of those are there looks. `looks` are those that are stored."""
+    only of those are there looks. `looks` are those that are stored, of closes until the moment
+    that is asked about; `looked_until` is the newest close of which one is stored, also after it.
+    """
 
     plan: AnalysisPlan
     primaries: tuple[str, ...]
     comparisons: int
     settled: Collection[str]
     looks: Mapping[LookName, Sequence[Look]]
+    looked_until: Mapping[LookName, date] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +161,11 @@ def _looks(
     question = sufficient.question
     if question.segment_by is not None or question.view is not View.MATURED:
         return NO_LOOKS
-    stored = fixed.looks.get((level.metric.key, arms[1]), ())
+    name = (level.metric.key, arms[1])
     if level.metric.key not in fixed.settled:
         return NO_LOOKS
-    return take_looks(level, table, question, arms, stored)
+    stored, until = fixed.looks.get(name, ()), fixed.looked_until.get(name)
+    return take_looks(level, table, question, arms, stored, looked_until=until)
 
 
 def _corrected(

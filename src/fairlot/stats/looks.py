@@ -49,13 +49,16 @@ def take_looks(
     question: Question,
     arms: tuple[str, str],
     stored: Sequence[Look],
+    *,
+    looked_until: date | None = None,
 ) -> Taken:
-    """Looks at the closes after the last of those that are `stored`; what a stored look saw stays,
-    and is told at the level of now."""
+    """Looks at the closes after the last of those that are `stored`, and after `looked_until`; what
+    a stored look saw stays, and is told at the level of now."""
     looks, new = _at_level(level, stored), []
     last_effect = None
     by_day, recomputed = {look.day: look for look in looks}, []
     last_day = looks[-1].day if looks else date.min
+    looked_until = max(last_day, looked_until or date.min)
     for close, effect in _effects_by_close(level, table, question, arms):
         if isinstance(effect, NoEffect):
             continue
@@ -63,6 +66,8 @@ def take_looks(
             last_effect = effect
             if close in by_day:
                 recomputed.append(Recomputed(by_day[close], effect))
+            continue
+        if close <= looked_until:
             continue
         sizes = [look.n for look in looks]
         if level.is_due(effect, sizes):

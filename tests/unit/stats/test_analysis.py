@@ -178,6 +178,21 @@ def test_looks__stored__stay_what_they_were() -> None:
     assert [look.n for look in found.new_looks["bought", "b"]] == [3_000, 4_000]
 
 
+def test_looks__of_a_close_before_one_that_is_stored__are_none() -> None:
+    """As of day 9, where those of days 8 and 12 are stored: the moment sees the first of them."""
+    first, last = (START + timedelta(days=day) for day in (8, 12))
+    stored = Look(day=first, n=700, estimate=0.1, interval=Interval(low=0.0, high=0.2), p=0.06)
+    asked = question(as_of_ms=START_MS + 10 * DAY_MS)
+    rows = [*conversions("control", *[(500, 250)] * 10), *conversions("b", *[(500, 250)] * 10)]
+    name = ("bought", "b")
+    kept = fixed(asked, looks={name: (stored,)}, looked_until={name: last})
+    found = analyse(sufficient(rows, asked), kept)
+    assert [look.day for look in only(found).looks] == [first]
+    assert found.new_looks == {}
+    of_none = analyse(sufficient(rows, asked), fixed(asked, looked_until={name: last}))
+    assert (only(of_none).looks, of_none.new_looks) == ((), {})
+
+
 @pytest.mark.parametrize("fields", [{"view": View.SO_FAR}, {"segment_by": "device"}])
 def test_looks__of_a_part__are_none(fields: dict[str, object]) -> None:
     asked = question(**fields)

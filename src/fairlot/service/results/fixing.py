@@ -107,9 +107,14 @@ class Fixing:
 
     def looks(self) -> dict[LookName, tuple[Look, ...]]:
         """Those of closes until the moment that is asked about, of metrics as they are now."""
-        kept = self._kept()
+        kept, question = self._kept(), self._study.question
         redefined = self._redefined(kept)
-        return {name: _plain(each) for name, each in kept.items() if name[0] not in redefined}
+        found = {
+            name: _plain(_until(each, question))
+            for name, each in kept.items()
+            if name[0] not in redefined
+        }
+        return {name: each for name, each in found.items() if each}
 
     def redefined(self) -> frozenset[str]:
         """The keys of metrics that measured something else when a look of them was taken."""
@@ -128,7 +133,7 @@ class Fixing:
         if experiment_id is None or self.keeping is Keeping.NOTHING:
             return {}
         with self._store.reading() as connection:
-            return _looks_until(connection, experiment_id, self._study.question)
+            return _stored_looks(connection, experiment_id)
 
     def keep(self, new: Mapping[LookName, Iterable[Look]]) -> None:
         experiment_id = self._study.experiment_id
@@ -166,6 +171,7 @@ class Fixing:
             comparisons=analysis.comparisons,
             settled=settled,
             looks=self.looks(),
+            looked_until={name: each[-1].day for name, each in self._kept().items()},
         )
 
     def _first(self) -> FixedAnalysis:
@@ -200,15 +206,18 @@ def _has_first_days(sufficient: Sufficient, metric: Metric) -> bool:
     return bool(closes_of([last], metric.window_ms, question.as_of_ms, question.time_zone))
 
 
-def _looks_until(
-    connection: Connection, experiment_id: str, question: Question
-) -> dict[LookName, list[_KeptLook]]:
+def _stored_looks(connection: Connection, experiment_id: str) -> dict[LookName, list[_KeptLook]]:
+    """Also of closes after the moment that is asked about. Rising."""
     found: dict[LookName, list[_KeptLook]] = {}
     for row in looks_of(connection, experiment_id):
         look = msgspec.json.decode(row.document, type=_KeptLook)
-        if closes_of([look.day], 0, question.as_of_ms, question.time_zone):
-            found.setdefault((row.metric_key, row.variant_key), []).append(look)
+        found.setdefault((row.metric_key, row.variant_key), []).append(look)
     return found
+
+
+def _until(looks: Sequence[_KeptLook], question: Question) -> list[_KeptLook]:
+    closed = closes_of((look.day for look in looks), 0, question.as_of_ms, question.time_zone)
+    return [look for look in looks if look.day in closed]
 
 
 def _plain(looks: Iterable[_KeptLook]) -> tuple[Look, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
@@ -10,6 +10,7 @@ from threading import Thread
 
 import msgspec
 import pytest
+from sqlalchemy import delete
 
 from fairlot.engine import Reason
 from fairlot.events import Event
@@ -27,6 +28,7 @@ from fairlot.stats.results import ExperimentResult, Interval, Look, VerdictKind
 from fairlot.stats.sufficient import View
 from fairlot.store import Store
 from fairlot.store.experiments import find_experiment
+from fairlot.store.tables import looks as look_table
 from fairlot.warehouse.lake import write_events
 from fairlot.warehouse.lake.joining import delete_old_files
 from support.applying import ANNA, apply_texts, tenant_of
@@ -41,6 +43,7 @@ METRICS = """metrics:
 HERO = f"key: hero\nname: Hero\n{METRICS}variants: [{{key: a, name: Old}}, {{key: b, name: New}}]\n"
 FIRST_DAY_MS = NOW_MS - NOW_MS % DAY_MS + DAY_MS
 """The midnight after the start, UTC."""
+FIRST_DAY = datetime.fromtimestamp(FIRST_DAY_MS / 1000, UTC).date()
 
 
 class Bench:
@@ -152,6 +155,37 @@ def test_result__asked_as_of_a_day__sees_only_the_looks_of_then(bench: Bench) ->
     earlier = bench.result(days=5).metrics[0].comparisons[0]
     assert earlier.looks == last[:4]
     assert earlier.n_control == 400
+
+
+def test_result__asked_as_of_before_the_first_look__adds_none(bench: Bench) -> None:
+    """The first closes were gated, and would not be with what came late."""
+    bench.arms((300, 120), (300, 180))
+    then = bench.result().metrics[0].comparisons[0].looks
+    stored = bench.fixing().looks()
+    late = partial(exposed, at_ms=FIRST_DAY_MS + 2_000, place=bench.place)
+    bench.plant(late(f"late-{key}-{number}", key) for key in "ab" for number in range(100))
+    for days in (2.5, 3.5, 5, 9):
+        looks = bench.result(days).metrics[0].comparisons[0].looks
+        assert looks == tuple(each for each in then if (each.day - FIRST_DAY).days + 1 <= days)
+    assert bench.fixing().looks() == stored
+    assert bench.result().metrics[0].comparisons[0].looks == then
+
+
+@pytest.mark.parametrize(
+    "plan", ["", "analysis: {method: group_sequential, plannedSize: 600, looks: 4}\n"]
+)
+def test_result__asked_as_of_the_past_at_first__has_the_looks_that_asking_now_takes(
+    bench: Bench, plan: str
+) -> None:
+    apply_texts(bench.store, HERO + plan, now_ms=NOW_MS + 1)
+    bench.arms((300, 120), (300, 180))
+    for days in (6, 3, 8.5):
+        bench.result(days)
+    asked = bench.result().metrics
+    with bench.store.writing() as connection:
+        connection.execute(delete(look_table))
+    assert bench.result().metrics == asked
+    assert len(asked[0].comparisons[0].looks) > 3
 
 
 def test_result__analysis_changed_after_it_was_seen__stays_as_it_was(bench: Bench) -> None:
