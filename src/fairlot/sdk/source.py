@@ -267,12 +267,16 @@ class ManifestSource:
             self._state = replace(self._state, lineage=replace(lineage, jwks=jwks))
 
     def _update_preview_keys(self) -> None:
+        self._keys_wanted = False  # a wish that comes from here on is for another fetch
+        jwks: JwkSet | None = None
         try:
             jwks = self._documents.keys(self._endpoints.preview_jwks)
         except KeysUnavailable as error:
             self._report(error)
+        finally:
+            self._keys_wanted |= jwks is None
+        if jwks is None:
             return
-        self._keys_wanted = False
         if self._has_preview_jwks:
             self._state = replace(self._state, preview_jwks=jwks)
         else:

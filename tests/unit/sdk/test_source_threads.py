@@ -160,6 +160,22 @@ def test_fetch_keys_soon__again_and_again__fetches_once_an_interval(host: Manife
         wait_for(lambda: host.fetched(jwks) == 3)
 
 
+def test_fetch_keys_soon__while_they_are_fetched__fetches_once_more(host: ManifestHost) -> None:
+    clock = FrozenClock()
+    jwks = host.endpoints.jwks
+    with a_source(host, clock=clock) as source:
+        source.init()
+
+        def want_again(request: HttpRequest) -> None:
+            if request.url == jwks and host.fetched(jwks) == 2:
+                clock.advance(30)
+                source.fetch_keys_soon()
+
+        host.before = want_again
+        source.fetch_keys_soon()
+        wait_for(lambda: host.fetched(jwks) == 3)
+
+
 def test_close__while_the_background_waits_for_an_answer__says_that_it_has_not_ended(
     host: ManifestHost,
 ) -> None:
