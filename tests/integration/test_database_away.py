@@ -64,13 +64,6 @@ class Shop:
         parts = [] if status == 200 else json.loads(body)["unusable"]
         return [part["part"] for part in parts]
 
-    def versions(self) -> list[float]:
-        """Of the manifest that each worker serves, by what it wrote of itself."""
-        directory = self.server.data_dir / "run" / "metrics"
-        files = [directory / f"{pid}.json" for pid in self.server.worker_pids()]
-        rows = [row for file in files if file.exists() for row in json.loads(file.read_bytes())]
-        return [value for name, _, value in rows if name == "fairlot_manifest_version"]
-
 
 def write(experiments: Path, name: str) -> None:
     experiments.mkdir(exist_ok=True)
@@ -91,7 +84,7 @@ def a_shop(tmp_path: Path, url: str, poll_interval_s: float = 0.5) -> Iterator[S
         FAIRLOT_POLL_INTERVAL_S=str(poll_interval_s),
     ) as server:
         shop = Shop(experiments, url, token, key, server)
-        wait_for(lambda: len(shop.versions()) == 2)
+        wait_for(lambda: len(shop.server.manifest_versions()) == 2)
         yield shop
 
 
@@ -146,7 +139,7 @@ def test_serve__database_away_for_ten_seconds__decides_from_memory_and_heals(
         assert set(writes) == {503}
         wait_for(lambda: shop.unusable() == [])
         shop.publish("Second")
-        wait_for(lambda: shop.versions() == [2, 2])
+        wait_for(lambda: shop.server.manifest_versions() == [2, 2])
         assert shop.assigned("visitor") == (200, "Second")
         assert shop.revoke() == 200
         assert shop.server.worker_pids() == workers
@@ -165,7 +158,7 @@ def test_serve__worker_dies_while_the_database_is_away__is_replaced_when_it_is_b
                 time.sleep(0.05)
             assert first not in shop.server.worker_pids()
         shop.publish("Second")
-        wait_for(lambda: shop.versions() == [2, 2], within_s=20)
+        wait_for(lambda: shop.server.manifest_versions() == [2, 2])
         assert second in shop.server.worker_pids()
 
 
@@ -177,5 +170,5 @@ def test_serve__publish__reaches_workers_that_hardly_poll(
         a_shop(tmp_path, url, poll_interval_s=60) as shop,
     ):
         shop.publish("Second")
-        wait_for(lambda: shop.versions() == [2, 2])
+        wait_for(lambda: shop.server.manifest_versions() == [2, 2])
         assert shop.assigned("visitor") == (200, "Second")

@@ -107,6 +107,7 @@ def test_rules__of_files__are_driven_by_posted_events_until_they_are_killed(shop
     assert (shown["variant_key"], shown["payload"]) == ("banner", {"text": "Thanks"})
     shop.buy(4, "bert", 50)
     shop.run("kill", "offer", "--reason", "too dear")
+    wait_for(lambda: shop.server.manifest_versions() == [2, 2])
     wait_for(lambda: tells(shop, "ada", False, 169.75))
     shop.buy(5, "bert", 80)
     wait_for(lambda: tells(shop, "bert", False, 130))

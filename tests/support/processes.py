@@ -12,14 +12,19 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from secrets import choice
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, Final
 
 from support.forked import Forked, fork
 
 FAIRLOT = [sys.executable, "-m", "fairlot.cli"]
-START_WITHIN_S = 30.0
+START_WITHIN_S = 60.0
 ASSIGNMENTS = "/api/v1/experiments/assignments/"
+# Systems give no port below 32768 to whoever asks for any; these are of one worker of a run only.
+_PORTS: Final = set(
+    range(20_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), 32_000, 8)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +38,15 @@ class ServerProcess:
         return f"http://127.0.0.1:{self.port}"
 
     def worker_pids(self) -> list[int]:
-        """The processes of the group that serve: all of it but the first, or that one alone."""
-        members = [pid for pid in group_members(self.process.pid) if pid != self.process.pid]
-        return members or [self.process.pid]
+        """The processes of the group that serve: those that its first has spawned, or that one."""
+        return group_members(self.process.pid, "spawn_main") or [self.process.pid]
+
+    def manifest_versions(self) -> list[float]:
+        """Of what each worker serves, by what it wrote of itself."""
+        directory = self.data_dir / "run" / "metrics"
+        files = [directory / f"{pid}.json" for pid in self.worker_pids()]
+        rows = [row for file in files if file.exists() for row in json.loads(file.read_bytes())]
+        return [value for name, _, value in rows if name == "fairlot_manifest_version"]
 
     def signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -148,16 +159,27 @@ def variant_of(answer: Mapping[str, Any]) -> str | None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Nobody else gets it before it is listened on, and nobody gets it again."""
+    while True:
+        port = choice(tuple(_PORTS))
+        _PORTS.remove(port)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
-def group_members(leader: int) -> list[int]:
-    """The live processes of a process group, by ps, on Linux and macOS."""
+def group_members(leader: int, command: str) -> list[int]:
+    """The live processes of a group in whose command line this is, by ps, on Linux and macOS."""
     output = subprocess.run(
-        ["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True
+        ["ps", "-A", "-ww", "-o", "pid=,pgid=,stat=,args="],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=True,
     ).stdout
-    rows = (line.split() for line in output.splitlines())
-    return [int(pid) for pid, group, state in rows if int(group) == leader and state[0] != "Z"]
+    rows = (line.split(maxsplit=3) for line in output.splitlines())
+    return [
+        int(pid)
+        for pid, group, state, *rest in rows
+        if int(group) == leader and state[0] != "Z" and command in " ".join(rest)
+    ]

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -41,6 +40,7 @@ from fairlot.warehouse.log import count_exposures, read_exposures
 from support.applying import apply_texts
 from support.asgi import AsgiClient, Response
 from support.credentials import create_key
+from support.processes import START_WITHIN_S, free_port, group_members
 from support.waiting import wait_for
 
 HERO = """
@@ -93,7 +93,7 @@ def assign(client: AsgiClient, token: str, visitor_id: str = "v1") -> Response:
 
 
 def until(client: AsgiClient, holds: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + 5
+    give_up_at = time.monotonic() + 30
     while not holds():
         assert time.monotonic() < give_up_at
         client.run(asyncio.sleep(POLL_S))
@@ -263,8 +263,7 @@ class Server:
     """`serve` in a process of its own."""
 
     def __init__(self, data_dir: Path, workers: int) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         values = {"data_dir": data_dir, "port": self.port, "workers": workers}
         environment = os.environ | {
             f"FAIRLOT_{name.upper()}": str(value) for name, value in values.items()
@@ -278,10 +277,11 @@ class Server:
             env=environment,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
 
     def request(self, method: str, path: str, value: Any = None) -> tuple[int, Any]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=15)
         try:
             connection.request(method, path, None if value is None else json.dumps(value))
             answer = connection.getresponse()
@@ -293,7 +293,7 @@ class Server:
             connection.close()
 
     def wait_until_ready(self) -> None:
-        give_up_at = time.monotonic() + 20
+        give_up_at = time.monotonic() + START_WITHIN_S
         while time.monotonic() < give_up_at:
             with contextlib.suppress(OSError, HTTPException):
                 if self.request("GET", "/readyz")[0] == 200:
@@ -303,15 +303,13 @@ class Server:
         raise AssertionError(self.stop())
 
     def workers(self) -> list[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        pids = [int(pid) for pid in children.split()]
-        return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return group_members(self.process.pid, "spawn_main")
 
     def stop(self) -> str:
         """What it logged."""
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.communicate(timeout=15)[1]
+            return self.process.communicate(timeout=30)[1]
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -355,7 +353,7 @@ def test_serve__second_server__exits_naming_the_first(
     first = start(1)
     first.wait_until_ready()
     second = start(1)
-    assert second.process.wait(20) != 0
+    assert second.process.wait(START_WITHIN_S) != 0
     said = second.process.communicate()[1]
     assert "AlreadyServing" in said and str(first.process.pid) in said
     publish(settings, HERO.replace("name: Hero\n", "name: Still works\n"))
@@ -387,10 +385,7 @@ def test_serve__killed_worker__is_restarted_and_figures_are_summed(
     before = server.workers()
     assert len(before) == 2
     os.kill(before[0], signal.SIGKILL)
-    give_up_at = time.monotonic() + 20
-    while set(server.workers()) in ({before[1]}, set(before)) or len(server.workers()) < 2:
-        assert time.monotonic() < give_up_at
-        time.sleep(0.1)
+    wait_for(lambda: before[0] not in server.workers() and len(server.workers()) == 2)
     server.wait_until_ready()
     assert "fairlot_impressions_total 20.0\n" in server.request("GET", "/metrics")[1]
 

@@ -1,7 +1,6 @@
 """Commands over a network, and over the data directory: the same answers, clear errors."""
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from fairlot.settings import Settings
 from support.canned_server import certificate, saying
 from support.commands import Run
 from support.live import serving
+from support.processes import free_port
 
 SECRET = "s" * 40
 KEY = f"fx_key_12345678.{SECRET}"
@@ -116,8 +116,7 @@ def test_control__options_that_cannot_be__are_told(
 
 
 def test_control__nobody_listens__is_told(run: Run) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     ran = run("keys", "list", "--url", f"http://127.0.0.1:{port}", "--key", KEY, "--json")
     assert ran.json["error"]["code"] == "server_unreachable"
     assert f"http://127.0.0.1:{port}: no answer" in ran.json["error"]["message"]

@@ -13,6 +13,7 @@ import pytest
 
 from fairlot.sdk.transport import HttpRequest, HttpResponse, ResponseTooLarge, UrllibTransport
 from support.canned_server import Say, certificate, drip, saying
+from support.processes import free_port
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 LONG_S = 30.0
@@ -167,9 +168,7 @@ def test_get__byte_now_and_then__ends_when_the_time_is_over(start: bytes) -> Non
 
 
 def test_get__nobody_there__is_an_oserror() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    assert isinstance(refused(f"http://127.0.0.1:{port}/"), OSError)
+    assert isinstance(refused(f"http://127.0.0.1:{free_port()}/"), OSError)
 
 
 @pytest.mark.parametrize(
@@ -192,9 +191,8 @@ def test_get__request_that_cannot_be_sent__is_an_oserror(url: str, headers: dict
 def test_get__first_address_of_a_name_refuses__takes_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with saying(whole(b"x")) as server, socket.create_server(("127.0.0.1", 0)) as closed:
-        dead = closed.getsockname()[1]
-        closed.close()
+    dead = free_port()
+    with saying(whole(b"x")) as server:
 
         def two_addresses(*_arguments: object) -> list[object]:
             return [
