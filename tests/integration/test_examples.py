@@ -168,7 +168,10 @@ def test_example__visited_twice__variant_kept_and_exposure_recorded(
 ) -> None:
     port, output = free_port(), tmp_path / "output"
     url = f"http://127.0.0.1:{port}"
-    with running(page.name, port, output) as process, httpx.Client(base_url=url) as visitor:
+    with (
+        running(page.name, port, output) as process,
+        httpx.Client(base_url=url, timeout=30) as visitor,
+    ):
         wait_for(lambda: is_answering(url, process, output), START_WITHIN_S)
 
         first = visitor.get("/")

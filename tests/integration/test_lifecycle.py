@@ -59,7 +59,7 @@ def kill(server: ServerProcess, key: str) -> None:
 def test_kill__of_what_is_served__reaches_every_worker(
     tmp_path: Path, variables: dict[str, Any]
 ) -> None:
-    """Within 2 seconds where nothing else runs (benchmarks/publish.py); a busy machine has 10."""
+    """Within 2 seconds where nothing else runs (benchmarks/publish.py); a busy machine has 30."""
     data = tmp_path / "data"
     token = published(data, folder(tmp_path, "running"), **variables)
     key = fairlot("keys", "create", "--scope", "write", "--data", str(data), **variables)["key"]
@@ -68,7 +68,7 @@ def test_kill__of_what_is_served__reaches_every_worker(
         kill(server, key)
         killed_at = time.monotonic()
         while statuses(server, token) != {404}:
-            assert time.monotonic() - killed_at < 10, "a worker still serves it"
+            assert time.monotonic() - killed_at < 30, "a worker still serves it"
 
 
 def test_start__by_two_processes_at_once__succeeds_once(

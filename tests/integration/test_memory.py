@@ -69,8 +69,7 @@ def test_weights_changed_in_mid_run__seen_kept_and_new_follow(tmp_path: Path, wo
             lambda: all(
                 set(variants(server, token, [f"probe-{next(fresh)}"], FREE).values()) == {"cheap"}
                 for _ in range(30)
-            ),
-            within_s=10,
+            )
         )
         assert variants(server, token, SEEN, FREE) == before
         assert set(variants(server, token, NEW, FREE).values()) == {"cheap"}

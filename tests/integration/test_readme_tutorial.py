@@ -129,6 +129,6 @@ def test_readme_tutorial__word_for_word__does_what_it_says(tmp_path: Path) -> No
         assert "the greeting is broken on old phones" in told
         assert "local:ada" in told
         assert "Intact: " in told
-        give_up_at = time.monotonic() + 10  # two seconds, says the README; machines are noisy
+        give_up_at = time.monotonic() + 30  # two seconds, says the README; machines are noisy
         while '"success":true' in (last := run(texts[ASK], tmp_path, port)):
             assert time.monotonic() < give_up_at, last

@@ -235,7 +235,7 @@ def test_client__key_without_the_scope__events_kept_and_told(shop: Shop) -> None
     created = fairlot("keys", "create", "--scope", "read", "--data", str(shop.data_dir))
     with shop.open(), shop.client(api_key=created["key"]) as client:
         client.track("order", "anna")
-        assert not client.flush(2)
+        assert not client.flush(20)
         assert client.stats().queued == 1
         assert "events_refused" in client.stats().faults
         assert client.treatment("hero", "anna").variant_key is not None

@@ -41,7 +41,7 @@ def serving(application: Any, protocol: type[asyncio.Protocol]) -> Iterator[int]
         listener.close()
 
 
-def talk(port: int, *pieces: bytes, pause_s: float = 0.0, timeout_s: float = 5.0) -> bytes:
+def talk(port: int, *pieces: bytes, pause_s: float = 0.0, timeout_s: float = 30.0) -> bytes:
     """Send the pieces, then read until the server closes or says nothing for `timeout_s`."""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
         try:
@@ -63,7 +63,7 @@ def read_all(connection: socket.socket) -> bytes:
     return received
 
 
-def _wait_for(holds: Callable[[], bool], within_s: float = 10.0) -> None:
+def _wait_for(holds: Callable[[], bool], within_s: float = 30.0) -> None:
     give_up_at = time.monotonic() + within_s
     while not holds() and time.monotonic() < give_up_at:
         time.sleep(0.01)

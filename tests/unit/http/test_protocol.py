@@ -11,6 +11,8 @@ from fairlot.http.protocol import HEADER_LIMIT, BoundedHttpProtocol
 from support.live import read_all, serving, talk
 
 QUICK_S = 0.4
+IN_TIME_S = 8.0
+"""Before the limit of every server, which is 10 s; the rest is for a busy machine."""
 CLOSE = b"Connection: close\r\n"
 
 
@@ -40,6 +42,12 @@ async def echo_length(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
+    with serving(echo_length, BoundedHttpProtocol) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def quick_port() -> Iterator[int]:
     with serving(echo_length, QuickProtocol) as port:
         yield port
 
@@ -86,7 +94,7 @@ def test_protocol__headers_under_the_cap_with_a_long_body__are_answered(port: in
 def test_protocol__header_of_50_megabytes__is_cut_off_early(port: int) -> None:
     piece = b"a" * 65536
     sent = 0
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nX: ")
         try:
             while sent < 50_000_000:
@@ -99,29 +107,29 @@ def test_protocol__header_of_50_megabytes__is_cut_off_early(port: int) -> None:
     assert answer == b"" or status_of(answer) == 431
 
 
-def test_protocol__headers_that_trickle__are_answered_408_in_time(port: int) -> None:
+def test_protocol__headers_that_trickle__are_answered_408_in_time(quick_port: int) -> None:
     began = time.monotonic()
-    answer = talk(port, b"GET / HTTP/1.1\r\nX: ", *[b"X"] * 2, pause_s=0.1)
+    answer = talk(quick_port, b"GET / HTTP/1.1\r\nX: ", *[b"X"] * 2, pause_s=0.1)
     assert status_of(answer) == 408
-    assert time.monotonic() - began < QUICK_S + 1
+    assert time.monotonic() - began < IN_TIME_S
 
 
-def test_protocol__nothing_sent__is_closed_in_time(port: int) -> None:
+def test_protocol__nothing_sent__is_closed_in_time(quick_port: int) -> None:
     began = time.monotonic()
-    assert talk(port) == b""
-    assert time.monotonic() - began < QUICK_S + 1
+    assert talk(quick_port) == b""
+    assert time.monotonic() - began < IN_TIME_S
 
 
-def test_protocol__half_a_body__is_answered_408_in_time(port: int) -> None:
+def test_protocol__half_a_body__is_answered_408_in_time(quick_port: int) -> None:
     began = time.monotonic()
-    answer = talk(port, b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc")
+    answer = talk(quick_port, b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc")
     assert status_of(answer) == 408
     assert answer.count(b"HTTP/1.1") == 1
-    assert time.monotonic() - began < QUICK_S + 1
+    assert time.monotonic() - began < IN_TIME_S
 
 
-def test_protocol__trickle_after_a_whole_request__is_cut_off(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+def test_protocol__trickle_after_a_whole_request__is_cut_off(quick_port: int) -> None:
+    with socket.create_connection(("127.0.0.1", quick_port), timeout=30) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nX: ")
         for _ in range(8):
             time.sleep(0.1)
@@ -179,13 +187,13 @@ def test_protocol__upgrade_that_is_noticed_late__answers_once_and_closes(port: i
 
 
 def test_protocol__upgrade_to_websocket__is_an_ordinary_request(port: int) -> None:
-    head = b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-    assert status_of(talk(port, head, timeout_s=0.3)) == 200
+    head = b"GET / HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n"
+    assert status_of(talk(port, head)) == 200
 
 
 def test_read_body__content_length_over_the_cap__is_refused_before_the_body(port: int) -> None:
-    head = b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n"
-    answer = talk(port, head, timeout_s=0.3)
+    head = b"POST / HTTP/1.1\r\n" + CLOSE + b"Expect: 100-continue\r\nContent-Length: 65537\r\n\r\n"
+    answer = talk(port, head)
     assert status_of(answer) == 413
 
 

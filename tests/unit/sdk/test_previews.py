@@ -64,6 +64,7 @@ class Stage:
     keys_wanted: int = 0
     body: bytes = field(default_factory=a_draft)
     status: int = 200
+    timeout_s: float = 0.5
     before_answer: Callable[[], None] = lambda: None
     previews: Previews = field(init=False)
 
@@ -78,7 +79,7 @@ class Stage:
             fetch_keys_soon=self.want_keys,
             transport=self.answer,
             clock=self.clock,
-            timeout_s=0.5,
+            timeout_s=self.timeout_s,
             report=lambda kind, error: self.reports.append((kind, error)),
         )
 
@@ -367,13 +368,14 @@ def test_of__draft_that_is_not_ours__is_refused(
     assert stage.keys_wanted == (reason is RefusalReason.UNKNOWN_KEY)
 
 
-def test_of__asked_by_many_at_once__fetches_the_draft_once(stage: Stage) -> None:
+def test_of__asked_by_many_at_once__fetches_the_draft_once() -> None:
+    stage = Stage(timeout_s=30.0)
     link, asked, go = stage.link(), threading.Barrier(8), threading.Event()
     stage.before_answer = lambda: asked_all(go)
     verdicts: list[PreviewVerdict] = []
 
     def ask() -> None:
-        asked.wait(5)
+        asked.wait(30)
         verdicts.append(stage.of(link, EMPTY))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -381,14 +383,14 @@ def test_of__asked_by_many_at_once__fetches_the_draft_once(stage: Stage) -> None
         thread.start()
     go.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
     assert len(stage.requests) == 1
     assert len(verdicts) == 8
     assert len({id(verdict.draft) for verdict in verdicts}) == 1
 
 
 def asked_all(go: threading.Event) -> None:
-    assert go.wait(5)
+    assert go.wait(30)
 
 
 def test_of__another_fetches_for_too_long__does_not_wait_longer(stage: Stage) -> None:
@@ -401,12 +403,12 @@ def test_of__another_fetches_for_too_long__does_not_wait_longer(stage: Stage) ->
     stage.before_answer = dawdle
     thread = threading.Thread(target=lambda: stage.of(link, EMPTY))
     thread.start()
-    assert begun.wait(5)
+    assert begun.wait(30)
     assert stage.of(link, EMPTY) is NO_PREVIEW
     ((_, error),) = stage.reports
     assert "within timeout_s, 0.5 s" in str(error)
     go.set()
-    thread.join(5)
+    thread.join(30)
     assert stage.of(link, EMPTY).draft is not None
 
 
@@ -420,13 +422,13 @@ def test_of__after_a_fork_while_a_draft_was_fetched__fetches_its_own(stage: Stag
     stage.before_answer = dawdle
     thread = threading.Thread(target=lambda: stage.of(link, EMPTY))
     thread.start()
-    assert begun.wait(5)
+    assert begun.wait(30)
     stage.previews._lock.acquire()  # as another thread may hold it at the moment of the fork
     stage.previews.start_afresh()
     stage.before_answer = lambda: None
     assert stage.of(link, EMPTY).draft is not None
     go.set()
-    thread.join(5)
+    thread.join(30)
 
 
 def test_of__without_a_link__does_not_import_joserfc() -> None:

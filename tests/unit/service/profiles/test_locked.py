@@ -24,7 +24,7 @@ from fairlot.warehouse.log import EventLog
 from support.profile_bench import NOW_MS, ProfileBench, profile_bench
 from support.waiting import wait_for
 
-LOCK_WAIT_S: Final = 1.0
+LOCK_WAIT_S: Final = 2.0
 IN_TIME_S: Final = 3 * LOCK_WAIT_S
 """The wait for the lock that is under way, and one more; the rest is for a busy machine."""
 
