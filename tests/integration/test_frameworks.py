@@ -248,7 +248,7 @@ def test_step_6__bucketing__murmur3_of_salt_purpose_and_subject(
 ) -> None:
     town.publish(an_experiment(red=3000, blue=7000))
     seen = set()
-    for _ in range(12):
+    for _ in range(24):
         visitor = next(visitors)
         variant, reason = visitor.asks(framework)
         assert (variant, reason) == (

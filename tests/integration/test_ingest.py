@@ -140,12 +140,11 @@ def test_events__repeated_batch_at_another_worker__counts_once(tmp_path: Path) -
     body = json.dumps(a_batch(*rows, batch_seq=2, events_before=7)).encode()
     times = 0
     with serving(data_dir, workers=2) as server:
-        while any(b"sender-1" not in _content(path) for path in log_files(data_dir)) or not times:
+        while sum(b"sender-1" in _content(path) for path in log_files(data_dir)) < 2:
             assert times < 500, "one worker got every connection"
             with connected(server) as connection:
                 assert post(connection, key, body) == (200, {"accepted": 3, "rejected": []})
             times += 1
-    assert len(log_files(data_dir)) == 2
     assert len(recorded(data_dir)) == 3
     shown = fairlot("events", "--senders", "--data", str(data_dir))["senders"]
     last_seen = shown[0].pop("last_seen")

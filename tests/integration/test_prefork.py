@@ -145,7 +145,8 @@ class Visitors:
             for pid in pids:
                 answer = self.latest(pid)
                 assert answer is not None
-                if answer.queued > 1 and self.site.acknowledged(pid):
+                # Of those that wait a second for company, and not of a batch that is under way.
+                if 1 < answer.queued < 10 and self.site.acknowledged(pid):
                     os.kill(pid, signal.SIGKILL)
                     return answer
             time.sleep(0.01)

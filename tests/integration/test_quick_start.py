@@ -17,6 +17,7 @@ from support.processes import (
     serving,
     variant_of,
 )
+from support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -48,10 +49,14 @@ def test_quick_start__served__is_what_decide_says_and_events_hold(
     assert set(served.values()) == {None, "control", "benefit"}
     for visitor in VISITORS[:3]:
         assert fairlot("decide", "welcome", visitor, *data)["variant"] == served[visitor]
-    events = fairlot("events", "--experiment", "welcome", *data)["events"]
-    assert {event["subject_id"]: event["variant_key"] for event in events} == {
-        visitor: variant for visitor, variant in served.items() if variant is not None
-    }
+    shown = {visitor: variant for visitor, variant in served.items() if variant is not None}
+
+    def recorded() -> dict[str, str]:
+        events = fairlot("events", "--experiment", "welcome", *data)["events"]
+        return {event["subject_id"]: event["variant_key"] for event in events}
+
+    wait_for(lambda: len(recorded()) == len(shown))
+    assert recorded() == shown
 
 
 def test_quick_start__manifest_and_keys_from_the_server__verify(

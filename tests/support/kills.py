@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from support.processes import ServerProcess
+from support.waiting import wait_for
 
 MOST_STOPS = 200
 # SQLite's WAL-index keeps its locks from byte 120 on; the first one is the writer's.
@@ -35,12 +36,12 @@ def kill_under_load(server: ServerProcess, credential: str, loads: Sequence[Load
     threads = [threading.Thread(target=each.run, args=(server, credential)) for each in loads]
     for thread in threads:
         thread.start()
+    wait_for(lambda: all(each.acknowledged for each in loads))
     time.sleep(0.5)
     hit = kill_in_transaction(server)
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive()
-    assert all(each.acknowledged for each in loads)
     return hit
 
 
