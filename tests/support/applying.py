@@ -11,6 +11,7 @@ from fairlot.store.tenants import ProjectRow, find_project
 
 ANNA = Actor("local:anna", frozenset(Scope))
 BEN = Actor("local:ben", frozenset(Scope))
+CARL = Actor("local:carl", frozenset(Scope))
 
 
 def source_files(*texts: str) -> tuple[SourceFile, ...]:

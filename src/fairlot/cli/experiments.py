@@ -6,13 +6,13 @@ from typing import Any, Final
 import click
 
 from fairlot.cli.commands import SuggestingGroup
-from fairlot.cli.control import ControlClient, controlled
+from fairlot.cli.control import ControlClient, ControlRefused, controlled
 from fairlot.cli.documents import Noun, add_document_commands, reason_option
 from fairlot.cli.errors import InvalidArgument
 from fairlot.cli.moments import to_the_minute
 from fairlot.cli.options import json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_table
-from fairlot.service.lifecycle import Action, State
+from fairlot.service.lifecycle import NEEDS_REASON, Action, State
 
 _KILLED: Final = (
     "The workers of the server leave it out within their poll interval; SDKs when they fetch the"
@@ -31,7 +31,7 @@ _DONE: Final = {
 }
 _HELP: Final = {
     Action.SUBMIT: "Ask for a review of the draft KEY.",
-    Action.APPROVE: "Approve KEY. Whoever wrote it cannot.",
+    Action.APPROVE: "Approve KEY. Whoever wrote in it since it was last approved cannot.",
     Action.REJECT: "Send KEY back to draft, and say why.",
     Action.START: "Start KEY.",
     Action.PAUSE: "Pause KEY: nobody gets a variant, and nobody is forgotten.",
@@ -103,7 +103,8 @@ def show_experiments(
 def _action_command(action: Action, *, name: str | None = None) -> click.Command:
     @click.command(name=name or action.value, help=_HELP[action])
     @click.argument("key")
-    @(_needed_reason if action in (Action.REJECT, Action.KILL) else reason_option)
+    @(_needed_reason if action in NEEDS_REASON else reason_option)
+    @_revision_option
     @org_option
     @project_option
     @controlled
@@ -112,12 +113,13 @@ def _action_command(action: Action, *, name: str | None = None) -> click.Command
         client: ControlClient,
         key: str,
         reason: str | None,
+        revision: int | None,
         org: str,
         project: str,
         as_json: bool,
     ) -> None:
         path = NOUN.path(org, project, key, "actions", action.value)
-        done = client.request("POST", path, {"reason": reason}).json
+        done = _done(client, path, {"reason": reason}, key, revision)
         _print_done(done, f"{key} {_DONE[action]}", as_json)
         if action is Action.KILL and not as_json:
             click.echo(_KILLED)
@@ -125,6 +127,31 @@ def _action_command(action: Action, *, name: str | None = None) -> click.Command
     return command
 
 
+def _done(
+    client: ControlClient,
+    path: str,
+    asked: Mapping[str, Any],
+    key: str,
+    revision: int | None,
+) -> Mapping[str, Any]:
+    """Only while `revision` is the newest, if it is given."""
+    headers = {} if revision is None else {"if-match": f'"{revision}"'}
+    try:
+        done: Mapping[str, Any] = client.request("POST", path, asked, headers).json
+    except ControlRefused as refused:
+        newest = refused.problem.get("current")
+        if newest is None:
+            raise
+        detail = f"{key} is at revision {newest['revision']} by now: look at it first"
+        raise ControlRefused(refused.status, {**refused.problem, "detail": detail}) from refused
+    return done
+
+
+_revision_option = click.option(
+    "--revision",
+    type=click.IntRange(1),
+    help="The revision that you have looked at: when there is a newer one nothing is done.",
+)
 _needed_reason = click.option("--reason", required=True, help="Why; it is shown with it.")
 for _action in _HELP:
     experiments.add_command(_action_command(_action))

@@ -11,6 +11,7 @@ from fairlot.manifest import experiment_from_json, experiment_to_json
 from fairlot.service.actors import SYSTEM, Actor, Scope
 from fairlot.service.assembly import read_stored
 from fairlot.service.audit import record
+from fairlot.service.authorship import authors_since_approval
 from fairlot.service.changes.conflicts import overlaps
 from fairlot.service.changes.experiments import drawn
 from fairlot.service.lifecycle import (
@@ -30,7 +31,7 @@ from fairlot.store.experiments import (
     find_experiment,
     replace_experiments,
 )
-from fairlot.store.revisions import EXPERIMENT, RevisionRow, add_revisions
+from fairlot.store.revisions import EXPERIMENT, RevisionRow, add_revisions, steps_of
 from fairlot.store.tenants import ProjectRow
 
 _FOR_APPROVERS: Final = frozenset({Action.APPROVE, Action.REJECT})
@@ -115,10 +116,11 @@ def _nothing_refused(_case: _Case) -> Refusal | None:
     return None
 
 
-def _by_its_author(case: _Case) -> Refusal | None:
-    if case.row.author != case.actor.name:
+def _by_an_author(case: _Case) -> Refusal | None:
+    steps = steps_of(case.connection, case.tenant.id, EXPERIMENT, case.row.key)
+    if case.actor.name not in authors_since_approval(steps):
         return None
-    return Refusal(f"{case.actor.name} is its author: somebody else has to approve it")
+    return Refusal(f"{case.actor.name} is among its authors: somebody else has to approve it")
 
 
 def _sharing_buckets(case: _Case) -> Refusal | None:
@@ -147,7 +149,7 @@ def _not_to_roll_out(case: _Case) -> Refusal | None:
 
 
 _GUARDS: Final[Mapping[Action, Callable[[_Case], Refusal | None]]] = {
-    Action.APPROVE: _by_its_author,
+    Action.APPROVE: _by_an_author,
     Action.START: _sharing_buckets,
     Action.RESUME: _sharing_buckets,
     Action.ROLLOUT: _not_to_roll_out,

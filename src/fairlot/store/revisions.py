@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
@@ -29,6 +29,14 @@ class RevisionRow:
     source: str
 
 
+class RevisionStep(NamedTuple):
+    """What a revision did, without what stood there after it."""
+
+    author: str
+    action: str
+    status: str | None
+
+
 def add_revisions(connection: Connection, rows: Sequence[RevisionRow]) -> None:
     if rows:
         connection.execute(revisions.insert(), [asdict(row) for row in rows])
@@ -43,6 +51,15 @@ def revisions_of(
         query = query.where(revisions.c.number < before)
     rows = connection.execute(query.order_by(revisions.c.number.desc()).limit(limit))
     return [RevisionRow(**row) for row in rows.mappings()]
+
+
+def steps_of(connection: Connection, project_id: str, kind: str, key: str) -> list[RevisionStep]:
+    """Of all revisions, the newest first."""
+    columns = (revisions.c.author, revisions.c.action, revisions.c.status)
+    rows = connection.execute(
+        select(*columns).where(*_of(project_id, kind, key)).order_by(revisions.c.number.desc())
+    )
+    return [RevisionStep(*row) for row in rows]
 
 
 def find_revision(

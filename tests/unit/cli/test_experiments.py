@@ -77,7 +77,7 @@ def test_experiments__under_review__need_another_person(
     assert (ran.code, "this project asks for a review: submit it first" in ran.err) == (1, True)
     assert hero("experiments", "submit", "hero").out == "hero is in review.\n"
     ran = hero("experiments", "approve", "hero")
-    assert (ran.code, "is its author: somebody else" in ran.err) == (1, True)
+    assert (ran.code, "is among its authors: somebody else" in ran.err) == (1, True)
     monkeypatch.setenv("FAIRLOT_ACTOR", "ben")
     assert hero("experiments", "reject", "hero", "--reason", "too vague").code == 0
     assert hero("experiments", "show", "hero").out.startswith("hero: draft (too vague), revision 3")
@@ -85,6 +85,28 @@ def test_experiments__under_review__need_another_person(
     assert hero("experiments", "approve", "hero").out == "hero is approved.\n"
     assert "approved by local:ben" in hero("experiments", "show", "hero").out
     assert hero("experiments", "start", "hero").code == 0
+
+
+@pytest.mark.parametrize("verdict", [("approve",), ("reject", "--reason", "too vague")])
+def test_review__of_a_revision_that_is_not_the_newest__is_refused(
+    hero: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verdict: tuple[str, ...]
+) -> None:
+    hero("experiments", "submit", "hero")
+    warmer = DRAFT.replace("owner: anna", "owner: ben")
+    (tmp_path / "files" / "hero.yaml").write_text(warmer, "utf-8")
+    hero("apply", tmp_path / "files", "--yes")
+    hero("experiments", "submit", "hero")
+    monkeypatch.setenv("FAIRLOT_ACTOR", "ben")
+    action, *reason = verdict
+    ran = hero("experiments", action, "hero", *reason, "--revision", 2)
+    assert (ran.code, "hero is at revision 4 by now: look at it first" in ran.err) == (1, True)
+    refused = hero("experiments", action, "hero", *reason, "--revision", 2, "--json")
+    assert (refused.json["error"]["code"], refused.json["error"]["current"]["revision"]) == (
+        "stale",
+        4,
+    )
+    assert hero("experiments", "show", "hero").out.startswith("hero: review")
+    assert hero("experiments", action, "hero", *reason, "--revision", 4).code == 0
 
 
 def test_kill__of_what_runs__needs_a_reason_and_says_who_hears_of_it(hero: Run) -> None:

@@ -22,7 +22,7 @@ from fairlot.store.audit import read_audit_records
 from fairlot.store.experiments import ExperimentRow, find_experiment
 from fairlot.store.revisions import revisions_of
 from fairlot.store.tables import experiments
-from support.applying import ANNA, BEN, require_review, tenant_of
+from support.applying import ANNA, BEN, CARL, require_review, tenant_of
 from unit.service.conftest import NOW_MS, Apply
 
 WAYS: dict[State, tuple[Action, ...]] = {
@@ -132,7 +132,7 @@ def test_approve__by_the_author_of_the_newest_content__is_refused(
 ) -> None:
     apply(draft(), actor=ANNA)
     do("submit", actor=ANNA)
-    with pytest.raises(ActionRefused, match="local:anna is its author"):
+    with pytest.raises(ActionRefused, match="local:anna is among its authors"):
         do("approve", actor=ANNA)
     approved = do("approve", actor=BEN).row
     assert (approved.status, approved.approved_by, approved.author) == (
@@ -142,7 +142,7 @@ def test_approve__by_the_author_of_the_newest_content__is_refused(
     )
 
 
-def test_approve__after_an_edit_by_the_approver__needs_another(
+def test_approve__of_what_two_have_written__needs_a_third(
     store: Store, apply: Apply, do: Do
 ) -> None:
     apply(draft(), actor=ANNA)
@@ -150,9 +150,30 @@ def test_approve__after_an_edit_by_the_approver__needs_another(
     apply(draft("hero", "priority: 3"), actor=BEN)
     assert row_of(store).status == "draft"
     do("submit")
-    with pytest.raises(ActionRefused, match="its author"):
+    for author in (ANNA, BEN):
+        with pytest.raises(ActionRefused, match="among its authors: somebody else"):
+            do("approve", actor=author)
+    assert do("approve", actor=CARL).row.approved_by == "local:carl"
+
+
+def test_approve__of_an_edit_of_what_was_approved__asks_who_wrote_the_edit(
+    store: Store, apply: Apply, do: Do
+) -> None:
+    apply(draft(), actor=ANNA)
+    for each in WAYS[State.APPROVED]:
+        do(each, actor=BEN)
+    apply(draft("hero", "priority: 3"), actor=BEN)
+    do("submit")
+    with pytest.raises(ActionRefused, match="local:ben is among its authors"):
         do("approve", actor=BEN)
     assert do("approve", actor=ANNA).row.approved_by == "local:anna"
+
+
+def test_approve__after_a_comment_by_the_approver__is_done(apply: Apply, do: Do) -> None:
+    apply(draft(), actor=ANNA)
+    do("submit", actor=ANNA)
+    apply(draft("hero", "# a comment"), actor=BEN)
+    assert do("approve", actor=BEN).row.approved_by == "local:ben"
 
 
 def test_reject__of_what_was_approved__forgets_the_approval_and_says_why(

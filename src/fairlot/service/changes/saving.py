@@ -7,6 +7,8 @@ from sqlalchemy import Connection
 
 from fairlot.service.actors import Actor
 from fairlot.service.audit import AuditEntry, Json, record_all
+from fairlot.service.authorship import COMMENT
+from fairlot.service.changes.fields import SOURCE
 from fairlot.service.changes.planner import Prepared
 from fairlot.service.changes.steps import AnyStep
 from fairlot.service.plan_document import ChangeAction
@@ -69,6 +71,8 @@ def _verb(step: AnyStep) -> str:
     """A change of nothing but the state is called by the action that led there."""
     if step.change.action is ChangeAction.STATUS:
         return step.actions[-1].value
+    if step.change.fields == (SOURCE,):
+        return COMMENT
     return step.change.action.value
 
 

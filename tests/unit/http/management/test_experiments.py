@@ -189,7 +189,7 @@ def test_approve__by_the_author__is_409(bench: ControlBench) -> None:
     put(bench)
     do(bench, "submit")
     answer = do(bench, "approve")
-    assert (answer.status, "is its author" in answer.json["detail"]) == (409, True)
+    assert (answer.status, "is among its authors" in answer.json["detail"]) == (409, True)
 
 
 def test_action__with_an_etag_of_before__is_412(bench: ControlBench) -> None:
