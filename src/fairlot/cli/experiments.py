@@ -187,6 +187,30 @@ def rollout(
     _print_done(done, f"{key} {what}", as_json)
 
 
+@experiments.command(name="drop-looks")
+@click.argument("key")
+@click.option("--reason", required=True, help="Why; each later result says so.")
+@org_option
+@project_option
+@controlled
+@json_option
+def drop_looks(
+    client: ControlClient, key: str, reason: str, org: str, project: str, as_json: bool
+) -> None:
+    """Drop the stored looks of KEY, and its caps, so that they are made anew.
+
+    For an experiment whose events were incomplete when a result was first asked for. The plan
+    stays, and so does what metrics meant.
+    """
+    dropped = client.request("POST", NOUN.path(org, project, key, "drop-looks"), {"reason": reason})
+    found = dropped.json
+    if as_json:
+        print_json(found)
+        return
+    caps = f", and the caps of {', '.join(found['caps'])}" if found["caps"] else ""
+    click.echo(f"{found['looks']} looks of {key} are dropped{caps}; the next result says so.")
+
+
 def _print_done(done: Mapping[str, Any], sentence: str, as_json: bool) -> None:
     if as_json:
         print_json(done)

@@ -29,6 +29,7 @@ from fairlot.service.refusals import (
 )
 from fairlot.service.refusals import Refused as ApplyRefused
 from fairlot.service.results import AsOfBeforeStart, InvalidSegment, NotStarted
+from fairlot.service.results.dropping import NothingToDrop
 from fairlot.service.results.engines import NoWarehouse, UnusableEngine, WarehouseUnusable
 from fairlot.service.results.errors import (
     ResultFailed,
@@ -87,6 +88,7 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     AsOfBeforeStart: 400,
     ResultFailed: 503,
     UnusableMetric: 409,
+    NothingToDrop: 409,
     TooManySegments: 400,
     UnknownMetric: 404,
     UnusableEngine: 400,

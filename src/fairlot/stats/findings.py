@@ -38,6 +38,7 @@ class FindingCode(StrEnum):
     PRELIMINARY = "preliminary"
     INTERVALS_DISAGREE = "intervals_disagree"
     LOOKS_OUTDATED = "looks_outdated"
+    LOOKS_DROPPED = "looks_dropped"
     METRIC_CHANGED = "metric_changed"
     PRIMARY_GONE = "primary_gone"
     PLAN_CHANGED = "plan_changed"

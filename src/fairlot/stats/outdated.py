@@ -35,7 +35,9 @@ def _finding(metric: str, variant: str, each: Recomputed) -> Finding:
         f" {look.n:,} subjects; for the same day {effect.difference:.4g} of {effect.n:,} is"
         " computed now.",
         advice="Events came after that look, which stays as it is: read the interval of this moment"
-        " and what it rests on. Import history before a result is first asked for.",
+        " and what it rests on. If they were incomplete then, as after half an import, import all"
+        " of them, and have the looks taken anew: `fairlot experiments drop-looks KEY --reason"
+        " TEXT`, which stays on record.",
         evidence={
             "look": look.day.isoformat(),
             "estimateThen": look.estimate,

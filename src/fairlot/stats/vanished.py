@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Final, Protocol
 
 from fairlot.stats.closes import closes_of
 from fairlot.stats.exposed import control_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
-from fairlot.stats.results import Look
 from fairlot.stats.sufficient import Sufficient
 from fairlot.stats.tables import tables_of
 
@@ -38,11 +37,20 @@ class _Loss:
         return self.lost / max(self.whole + self.lost, 1)
 
 
+class Counted(Protocol):
+    """A look, whether it still counts or not."""
+
+    @property
+    def day(self) -> date: ...
+    @property
+    def n(self) -> int: ...
+
+
 def vanished(
-    sufficient: Sufficient, looks: Mapping[tuple[str, str], Sequence[Look]]
+    sufficient: Sufficient, looks: Mapping[tuple[str, str], Sequence[Counted]]
 ) -> Iterator[Finding]:
-    """`looks` are the stored ones, by metric and variant. Of all of them the worst: of a log that
-    loses its oldest days, each look lacks those that were deleted since it was taken."""
+    """`looks` are those that were stored, by metric and variant. Of all of them the worst: of a log
+    that loses its oldest days, each look lacks those that were deleted since it was taken."""
     found = max(_losses(sufficient, looks), key=lambda each: each.lost, default=None)
     if found is None or found.lost < _FEWEST or found.share <= _SOME:
         return
@@ -68,7 +76,7 @@ def vanished(
 
 
 def _losses(
-    sufficient: Sufficient, looks: Mapping[tuple[str, str], Sequence[Look]]
+    sufficient: Sufficient, looks: Mapping[tuple[str, str], Sequence[Counted]]
 ) -> Iterator[_Loss]:
     question = sufficient.question
     control = control_of(question.phases)

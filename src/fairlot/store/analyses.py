@@ -1,10 +1,11 @@
-"""What is fixed of an experiment's analysis, and its looks, as rows. What stands there stays."""
+"""What is fixed of an experiment's analysis, and its looks, as rows. What stands there stays, until
+all looks of an experiment are deleted."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fairlot.store.tables import analyses, looks
@@ -58,6 +59,10 @@ def looks_of(connection: Connection, experiment_id: str) -> list[LookRow]:
 def add_looks(connection: Connection, rows: Iterable[LookRow]) -> None:
     """Those that are there already stay what they are."""
     _insert_new(connection, looks, [asdict(row) for row in rows])
+
+
+def delete_looks(connection: Connection, experiment_id: str) -> None:
+    connection.execute(delete(looks).where(looks.c.experiment_id == experiment_id))
 
 
 def _insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:

@@ -77,6 +77,21 @@ def test_control__refusal__is_the_same_error_here_and_there(run: Run, served: st
     assert run("keys", "revoke", "nosuchid", "--url", served).err.startswith("Error: nosuchid: no")
 
 
+def test_drop_looks__here_and_there__is_refused_alike(
+    run: Run, served: str, tmp_path: Path
+) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "hero.yaml").write_text(
+        "key: hero\nname: Hero\nvariants: [{key: a, name: A}, {key: b, name: B}]\n", "utf-8"
+    )
+    assert run("apply", "files", "--yes", "--data", "here").code == 0
+    words = ("experiments", "drop-looks", "hero", "--reason", "half an import", "--json")
+    here, there = run(*words, "--data", "here"), run(*words, "--url", served)
+    assert (there.code, there.json) == (1, here.json)
+    assert there.json["error"]["code"] == "nothing_to_drop"
+    assert run("experiments", "drop-looks", "hero", "--data", "here").code == 2
+
+
 def test_control__wrong_key__is_told(run: Run, served: str) -> None:
     ran = run("keys", "list", "--url", served, "--key", KEY, "--json")
     assert ran.json["error"]["code"] == "unauthorized"

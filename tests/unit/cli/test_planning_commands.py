@@ -172,3 +172,20 @@ def test_simulate__fixed_method_daily__errs_often(run: Any) -> None:
     found = json.loads(run("simulate", "aa", *words)[1])
     assert found["falsePositives"] == found["fixedDaily"]
     assert found["falsePositives"]["share"] > 0.1
+
+
+def test_drop_looks__of_what_a_report_has_kept__is_told_by_the_doctor(
+    run: Any, tmp_path: Path
+) -> None:
+    data = plant(tmp_path, patients(5, 2_800))
+    run("report", "e", "--data", data)
+    code, out, err = run(
+        "experiments", "drop-looks", "e", "--reason", "half an import", "--data", data
+    )
+    assert code == 0, err
+    assert out.endswith(
+        " looks of e are dropped, and the caps of spent; the next result says so.\n"
+    )
+    _, out, _ = run("doctor", "e", "--data", data)
+    assert "looks_dropped: The stored looks (" in out
+    assert ": half an import\n" in out

@@ -1,4 +1,4 @@
-"""What experiments did.
+"""What experiments did, and the looks that are kept of them.
 
 Asking fixes the plan, and keeps caps and looks: the GETs of a key that may only read write these.
 """
@@ -9,11 +9,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from fairlot.http.management import Call, Outcome, read
+from fairlot.http.api.experiments import NOUN
+from fairlot.http.api.nouns import check, there
+from fairlot.http.management import Call, Outcome, read, write
+from fairlot.http.management.instants import written
+from fairlot.http.management.texts import Sentence
 from fairlot.http.problems import invalid_fields
 from fairlot.http.registry import Answer, Route
 from fairlot.manifest.instants import read_instant, write_instant
 from fairlot.service.actors import Scope
+from fairlot.service.results.dropping import drop_looks
 from fairlot.service.results.engines import ResultEngine, engine_named
 from fairlot.service.results.errors import UnknownMetric
 from fairlot.service.results.questions import Moment
@@ -75,6 +80,21 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     variants: tuple[AggregateRow, ...]
 
 
+class DropLooks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The reason is on record, and in each later result."""
+
+    reason: Sentence
+
+
+class LooksDropped(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How many `looks`, and the metrics whose `caps` were dropped with them."""
+
+    experiment: str
+    looks: int
+    caps: tuple[str, ...]
+    at: str
+
+
 def show(call: Call[ResultQuery]) -> Outcome:
     asked = call.asked
     return Outcome(_result(call, asked.as_of, asked.segment, engine_named(asked.engine)))
@@ -94,6 +114,26 @@ def aggregate(call: Call[AggregateQuery]) -> Outcome:
             kind=metric.kind,
             as_of_ms=result.as_of_ms,
             variants=_rows(result, metric),
+        )
+    )
+
+
+def drop(call: Call[DropLooks]) -> Outcome:
+    check(NOUN, call, there(NOUN, call))
+    dropped = drop_looks(
+        call.connection,
+        call.tenant,
+        call.path["key"],
+        call.asked.reason,
+        actor=call.actor,
+        now_ms=call.now_ms,
+    )
+    return Outcome(
+        LooksDropped(
+            experiment=call.path["key"],
+            looks=dropped.looks,
+            caps=tuple(sorted(dropped.caps)),
+            at=written(dropped.at_ms),
         )
     )
 
@@ -186,6 +226,17 @@ ROUTES: Final[tuple[Route, ...]] = (
         {200: Answer("One row for each variant.", (Aggregate,))},
         query=AggregateQuery,
         apart=True,
+        errors=(409,),
+    ),
+    write(
+        "POST",
+        f"{_PATH}/drop-looks",
+        "Drop the stored looks and caps of an experiment whose data were incomplete",
+        Scope.WRITE,
+        drop,
+        {200: Answer("They are made anew with the next result, which says so.", (LooksDropped,))},
+        request=DropLooks,
+        conditional=True,
         errors=(409,),
     ),
 )

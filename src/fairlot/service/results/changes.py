@@ -2,7 +2,11 @@
 
 from collections.abc import Collection, Iterator
 
-from fairlot.service.results.fixing import FixedAnalysis
+import msgspec
+
+from fairlot.manifest.instants import write_instant
+from fairlot.service.results.fixed import Dropping, FixedAnalysis
+from fairlot.service.results.fixing import Fixing, Keeping
 from fairlot.service.results.questions import Study
 from fairlot.stats.analysis import comparisons_of, primaries_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
@@ -15,6 +19,31 @@ def changes(study: Study, fixed: FixedAnalysis, redefined: Collection[str]) -> I
     yield from _gone(study, fixed)
     yield from _replanned(study, fixed)
     yield from _more_compared(study, fixed)
+
+
+def dropped(fixing: Fixing, alpha: float) -> Iterator[Finding]:
+    """Nothing where stored looks do not count."""
+    if fixing.keeping is Keeping.NOTHING:
+        return
+    for each in fixing.dropped:
+        yield Finding(
+            code=FindingCode.LOOKS_DROPPED,
+            severity=Severity.NOTES,
+            summary=f"{_what(each)} dropped at {write_instant(each.at_ms)} by {each.by}:"
+            f" {each.reason}",
+            advice="Looks and caps are made anew, of the events that there are now. Whoever would"
+            f" have concluded by these or by those of before has {len(fixing.dropped) + 1} chances"
+            f" to err, together up to {min(alpha * (len(fixing.dropped) + 1), 1):.3g} instead of"
+            f" {alpha:.3g}.",
+            evidence=msgspec.to_builtins(each),
+        )
+
+
+def _what(each: Dropping) -> str:
+    if not each.looks:
+        return f"The caps of {listed(sorted(each.caps))} were"
+    newest = max(look.day for look in each.newest)
+    return f"The stored looks ({each.looks}, the newest of {newest}) were"
 
 
 def _redefined(study: Study, fixed: FixedAnalysis, redefined: Collection[str]) -> Iterator[Finding]:

@@ -5,15 +5,23 @@ First write wins: whoever comes later reads what stands there, and goes by that.
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy import Connection
 
+from fairlot.service.results.fixed import (
+    DroppedLook,
+    Dropping,
+    FixedAnalysis,
+    KeptLook,
+    decode_analysis,
+    stored_looks,
+)
 from fairlot.service.results.questions import Study
 from fairlot.stats.analysis import Fixed, LookName, comparisons_of, primaries_of
 from fairlot.stats.closes import closes_of
 from fairlot.stats.metrics import CAP_DAYS, Metric
-from fairlot.stats.plans import AnalysisPlan
 from fairlot.stats.results import Look
 from fairlot.stats.sufficient import Question, Sufficient, View
 from fairlot.store import Store
@@ -21,12 +29,13 @@ from fairlot.store.analyses import (
     LookRow,
     add_analysis,
     add_looks,
-    looks_of,
     read_analysis,
     replace_analysis,
 )
 from fairlot.store.experiments import find_experiment
 from fairlot.store.tenants import ProjectRow
+
+AnyLook = TypeVar("AnyLook", KeptLook, DroppedLook)
 
 
 class Keeping(Enum):
@@ -40,26 +49,11 @@ class Keeping(Enum):
     """Of other events than ours: stored looks do not count either; caps stand."""
 
 
-class FixedAnalysis(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """`comparisons` of the primary metrics; `caps` by metric, those that are final."""
-
-    plan: AnalysisPlan
-    primaries: tuple[str, ...]
-    comparisons: int
-    caps: dict[str, float] = {}
-
-
-class _KeptLook(Look, frozen=True, kw_only=True):
-    """With the digest of the metric that it is of."""
-
-    definition: str = ""
-
-
 def fixed_caps(connection: Connection, tenant: ProjectRow, key: str) -> dict[str, float]:
     """By metric, those of an experiment that are final."""
     row = find_experiment(connection, tenant.id, key)
     found = None if row is None else read_analysis(connection, row.id)
-    return {} if found is None else _decoded(found).caps
+    return {} if found is None else decode_analysis(found).caps
 
 
 class Fixing:
@@ -67,6 +61,8 @@ class Fixing:
 
     def __init__(self, store: Store, study: Study, now_ms: int) -> None:
         self.keeping = Keeping.ALL
+        self.dropped: tuple[Dropping, ...] = ()
+        """What had been dropped when the analysis was read."""
         self._store = store
         self._study = study
         self._now_ms = now_ms
@@ -82,7 +78,9 @@ class Fixing:
             with self._store.writing() as connection:
                 add_analysis(connection, experiment_id, msgspec.json.encode(first), self._now_ms)
                 found = read_analysis(connection, experiment_id)
-        return _decoded(found)
+        analysis = decode_analysis(found)
+        self.dropped = analysis.dropped
+        return analysis
 
     def with_caps(self, analysis: FixedAnalysis, sufficient: Sufficient) -> FixedAnalysis:
         """Caps become final when the seven days that they are of have matured."""
@@ -100,7 +98,9 @@ class Fixing:
         if self.keeping is not Keeping.ALL:
             return msgspec.structs.replace(analysis, caps=new | analysis.caps)
         with self._store.writing() as connection:
-            found = _decoded(read_analysis(connection, experiment_id, to_change=True))
+            found = decode_analysis(read_analysis(connection, experiment_id, to_change=True))
+            if found.dropped != self.dropped:
+                return msgspec.structs.replace(analysis, caps=new | analysis.caps)
             found = msgspec.structs.replace(found, caps=new | found.caps)
             replace_analysis(connection, experiment_id, msgspec.json.encode(found))
         return found
@@ -116,26 +116,43 @@ class Fixing:
         }
         return {name: each for name, each in found.items() if each}
 
+    def counted(self) -> dict[LookName, tuple[Look | DroppedLook, ...]]:
+        """As `looks`, with those that were dropped."""
+        found: dict[LookName, tuple[Look | DroppedLook, ...]] = {**self.looks()}
+        redefined = self.redefined()
+        for look in _until(self._forgotten(), self._study.question):
+            if look.metric not in redefined:
+                name = look.metric, look.variant
+                found[name] = (*found.get(name, ()), look)
+        return found
+
     def redefined(self) -> frozenset[str]:
-        """The keys of metrics that measured something else when a look of them was taken."""
+        """The keys of metrics that measured something else when a look of them was taken, also
+        when that look was dropped: or whoever drops looks could choose what is measured."""
         return self._redefined(self._kept())
 
-    def _redefined(self, kept: Mapping[LookName, Sequence[_KeptLook]]) -> frozenset[str]:
+    def _redefined(self, kept: Mapping[LookName, Sequence[KeptLook]]) -> frozenset[str]:
         digests = {metric.key: metric.digest for metric in self._study.question.metrics}
+        seen = [(key, look.definition) for (key, _), looks in kept.items() for look in looks]
+        seen += [(look.metric, look.definition) for look in self._forgotten()]
         return frozenset(
-            key
-            for (key, _), looks in kept.items()
-            if any(look.definition not in {"", digests.get(key, "")} for look in looks)
+            key for key, definition in seen if definition not in {"", digests.get(key, "")}
         )
 
-    def _kept(self) -> dict[LookName, list[_KeptLook]]:
+    def _forgotten(self) -> list[DroppedLook]:
+        if self.keeping is Keeping.NOTHING:
+            return []
+        return [look for each in self.dropped for look in each.newest]
+
+    def _kept(self) -> dict[LookName, list[KeptLook]]:
         experiment_id = self._study.experiment_id
         if experiment_id is None or self.keeping is Keeping.NOTHING:
             return {}
         with self._store.reading() as connection:
-            return _stored_looks(connection, experiment_id)
+            return stored_looks(connection, experiment_id)
 
     def keep(self, new: Mapping[LookName, Iterable[Look]]) -> None:
+        """Unless looks were dropped meanwhile: these may be of the data that they were of."""
         experiment_id = self._study.experiment_id
         if experiment_id is None or self.keeping is not Keeping.ALL:
             return
@@ -147,14 +164,16 @@ class Fixing:
                 variant,
                 each.day.isoformat(),
                 msgspec.json.encode(
-                    _KeptLook(**msgspec.structs.asdict(each), definition=digests[metric])
+                    KeptLook(**msgspec.structs.asdict(each), definition=digests[metric])
                 ),
             )
             for (metric, variant), taken in new.items()
             for each in taken
         ]
         with self._store.writing() as connection:
-            add_looks(connection, rows)
+            found = decode_analysis(read_analysis(connection, experiment_id, to_change=True))
+            if found.dropped == self.dropped:
+                add_looks(connection, rows)
 
     def fixed(self, analysis: FixedAnalysis, sufficient: Sufficient) -> Fixed:
         redefined = self.redefined()
@@ -184,12 +203,6 @@ class Fixing:
         )
 
 
-def _decoded(document: bytes | None) -> FixedAnalysis:
-    if document is None:
-        raise LookupError("the analysis was deleted while its result was made")
-    return msgspec.json.decode(document, type=FixedAnalysis)
-
-
 def _is_settled(metric: Metric, analysis: FixedAnalysis, sufficient: Sufficient) -> bool:
     """Also a metric whose quantile is 0, which has no cap and needs none."""
     if metric.winsorisation.quantile is None or metric.key in analysis.caps:
@@ -206,20 +219,11 @@ def _has_first_days(sufficient: Sufficient, metric: Metric) -> bool:
     return bool(closes_of([last], metric.window_ms, question.as_of_ms, question.time_zone))
 
 
-def _stored_looks(connection: Connection, experiment_id: str) -> dict[LookName, list[_KeptLook]]:
-    """Also of closes after the moment that is asked about. Rising."""
-    found: dict[LookName, list[_KeptLook]] = {}
-    for row in looks_of(connection, experiment_id):
-        look = msgspec.json.decode(row.document, type=_KeptLook)
-        found.setdefault((row.metric_key, row.variant_key), []).append(look)
-    return found
-
-
-def _until(looks: Sequence[_KeptLook], question: Question) -> list[_KeptLook]:
+def _until(looks: Sequence[AnyLook], question: Question) -> list[AnyLook]:
     closed = closes_of((look.day for look in looks), 0, question.as_of_ms, question.time_zone)
     return [look for look in looks if look.day in closed]
 
 
-def _plain(looks: Iterable[_KeptLook]) -> tuple[Look, ...]:
+def _plain(looks: Iterable[KeptLook]) -> tuple[Look, ...]:
     names = Look.__struct_fields__
     return tuple(Look(**{name: getattr(each, name) for name in names}) for each in looks)

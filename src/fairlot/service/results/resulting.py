@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fairlot.service.doctor import NOTHING_KNOWN, Circumstances, examine
-from fairlot.service.results.changes import changes
+from fairlot.service.results.changes import changes, dropped
 from fairlot.service.results.errors import (
     MOST_SEGMENTS,
     ResultFailed,
     TooManySegments,
     UnusableMetric,
 )
-from fairlot.service.results.fixing import FixedAnalysis, Fixing, Keeping
+from fairlot.service.results.fixed import FixedAnalysis
+from fairlot.service.results.fixing import Fixing, Keeping
 from fairlot.service.results.questions import Moment, Study, study_of
 from fairlot.stats.analysis import Analysis, analyse, matured_enough
 from fairlot.stats.exposed import control_of, sample_ratio, summaries_of
@@ -80,11 +81,11 @@ def result_of(
             raise ResultFailed(str(error)) from error
         except UnusableQuestion as error:
             raise UnusableMetric(str(error)) from error
-    gone = tuple(vanished(sufficient, fixing.looks()))
+    gone = tuple(vanished(sufficient, fixing.counted()))
     analysis = _analysed(fixing, fixed, sufficient)
     gone += tuple(outdated(analysis))
     left_out = _unreadable(source.unreadable)
-    changed = changes(study, fixed, fixing.redefined())
+    changed = (*changes(study, fixed, fixing.redefined()), *dropped(fixing, fixed.plan.alpha))
     findings = (*observe(sufficient, analysis), *changed, *gone, *found, *left_out, *source.notes)
     return _assembled(tenant, study, fixed, sufficient, analysis, findings, source.engine.dialect)
 

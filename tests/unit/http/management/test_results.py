@@ -185,3 +185,33 @@ def test_results__that_cannot_be__are_refused(
     answer = bench.get(f"/api/v1/orgs/default/projects/default/experiments/{path}", "reader")
     assert (answer.status, answer.json["code"]) == (status, code), answer.json
     assert words in answer.json["detail"]
+
+
+def test_drop_looks__by_the_scope_write_with_a_reason__is_in_the_next_result(
+    tmp_path: Path,
+) -> None:
+    with control_bench(tmp_path, None, events_dir=tmp_path / "events") as bench:
+        apply_texts(bench.store, HERO, now_ms=NOW_MS)
+        _plant(bench, tmp_path / "events")
+        bench.clock.now_ms = NOW_MS + 30 * DAY_MS
+        path, body = f"{PATH}/drop-looks", {"reason": "half an import"}
+        nothing = bench.post(path, body)
+        assert (nothing.status, nothing.json["code"]) == (409, "nothing_to_drop")
+        result(bench)
+        assert bench.post(path, body, "reader").status == 403
+        assert [bench.post(path, each).status for each in ({}, {"reason": ""})] == [400, 400]
+        assert bench.post(path.replace("hero", "heros"), body).status == 404
+        assert bench.call("POST", path, body, If_Match='"9"').status == 412
+        dropped = bench.post(path, body)
+        assert (dropped.status, dropped.json) == (
+            200,
+            {
+                "experiment": "hero",
+                "looks": 10,
+                "caps": ["revenue"],
+                "at": "2023-12-14T22:13:20.000Z",
+            },
+        )
+        (noted,) = result(bench, "?as_of=2023-12-13")["findings"]
+        assert (noted["code"], noted["severity"]) == ("looks_dropped", "notes")
+        assert noted["summary"].endswith(": half an import")

@@ -1,0 +1,104 @@
+"""Looks that were taken of incomplete data are dropped, so that they are taken anew."""
+
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from fairlot.engine.errors import FairlotError
+from fairlot.service.actors import SYSTEM, Actor, Scope
+from fairlot.service.audit import record
+from fairlot.service.refusals import MissingScope, NotThere, ReasonMissing
+from fairlot.service.results.fixed import (
+    DroppedLook,
+    Dropping,
+    FixedAnalysis,
+    decode_analysis,
+    stored_looks,
+)
+from fairlot.store.analyses import delete_looks, read_analysis, replace_analysis
+from fairlot.store.experiments import ExperimentRow, find_experiment
+from fairlot.store.revisions import EXPERIMENT
+from fairlot.store.tenants import ProjectRow
+
+_ACTION: Final = "drop-looks"
+
+
+class NothingToDrop(FairlotError):
+    code = "nothing_to_drop"
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"{key}: no looks and no caps of it are stored; ask for its result first")
+
+
+def drop_looks(
+    connection: Connection,
+    tenant: ProjectRow,
+    key: str,
+    reason: str,
+    *,
+    actor: Actor,
+    now_ms: int,
+) -> Dropping:
+    """And the caps that were found with them. The plan, what is primary and what metrics meant
+    stay, and each later result says that looks were dropped.
+
+    Raises MissingScope, NotThere, ReasonMissing or NothingToDrop.
+    """
+    if actor != SYSTEM and Scope.WRITE not in actor.scopes:
+        raise MissingScope(_ACTION, Scope.WRITE)
+    row = find_experiment(connection, tenant.id, key)
+    if row is None or row.deleted_at_ms is not None:
+        raise NotThere(EXPERIMENT, key)
+    if not reason.strip():
+        raise ReasonMissing(key, _ACTION)
+    document = read_analysis(connection, row.id, to_change=True)
+    if document is None:
+        raise NothingToDrop(key)
+    return _dropped(connection, tenant, row, decode_analysis(document), reason, actor, now_ms)
+
+
+def _dropped(
+    connection: Connection,
+    tenant: ProjectRow,
+    row: ExperimentRow,
+    found: FixedAnalysis,
+    reason: str,
+    actor: Actor,
+    now_ms: int,
+) -> Dropping:
+    looks = stored_looks(connection, row.id)
+    if not looks and not found.caps:
+        raise NothingToDrop(row.key)
+    dropping = Dropping(
+        at_ms=now_ms,
+        by=actor.name,
+        reason=reason,
+        looks=sum(map(len, looks.values())),
+        newest=tuple(
+            DroppedLook(
+                metric=metric,
+                variant=variant,
+                day=each[-1].day,
+                n=each[-1].n,
+                definition=each[-1].definition,
+            )
+            for (metric, variant), each in looks.items()
+        ),
+        caps=found.caps,
+    )
+    following = msgspec.structs.replace(found, caps={}, dropped=(*found.dropped, dropping))
+    replace_analysis(connection, row.id, msgspec.json.encode(following))
+    delete_looks(connection, row.id)
+    record(
+        connection,
+        tenant.organization_id,
+        actor,
+        "looks.drop",
+        now_ms=now_ms,
+        project=tenant.key,
+        target=f"{EXPERIMENT}:{row.key}",
+        details={"reason": reason, "looks": dropping.looks, "caps": sorted(found.caps)},
+    )
+    return dropping
