@@ -39,7 +39,7 @@ async function set(domain, provider, context) {
 }
 
 async function until(holds) {
-  for (let tries = 0; tries < 400 && !holds(); tries += 1) await pause(25);
+  for (let tries = 0; tries < 4000 && !holds(); tries += 1) await pause(25);
   return holds();
 }
 

@@ -27,7 +27,7 @@ def play(flags: Flags, scene: str) -> Any:
         input=flags.key,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return json.loads(ran.stdout)

@@ -81,7 +81,7 @@ class Guide:
     def post(self, path: str, body: Any) -> Answer:
         """With no other header than the guide has."""
         text = body if isinstance(body, str) else json.dumps(body)
-        with closing(HTTPConnection("127.0.0.1", self.server.port, timeout=10)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.server.port, timeout=30)) as connection:
             connection.request("POST", path, text, {"Content-Type": "application/json"})
             response = connection.getresponse()
             headers = {name.lower(): value for name, value in response.getheaders()}

@@ -41,7 +41,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProce
 
 def over_http(server: ServerProcess, token: str, subjects: list[str]) -> dict[str, str | None]:
     answers = {}
-    with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
         for subject in subjects:
             status, answer = ask(connection, EXPERIMENT, token, subject)
             assert status == 200

@@ -32,7 +32,7 @@ def publish(folder: Path, **weights: int) -> str:
 
 
 def variants(port: int, token: str, visitors: list[str]) -> dict[str, object]:
-    with closing(HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
         return {each: ask(connection, "hero", token, each)[1]["variant_key"] for each in visitors}
 
 

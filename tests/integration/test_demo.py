@@ -19,7 +19,7 @@ from support.processes import FAIRLOT, environment, fairlot, free_port
 
 pytestmark = pytest.mark.slow
 
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 
 
 def run_demo(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -119,7 +119,7 @@ def test_demo__curl_lines__work_until_it_is_ended(
     assert answers[1]["in_experiment"] is True
     assert set(answers[2]) >= {"payload", "signature"}
     serving_demo.send_signal(ending)
-    _, errors = serving_demo.communicate(timeout=30)
+    _, errors = serving_demo.communicate(timeout=60)
     assert serving_demo.returncode == 0, errors
     with pytest.raises(ConnectionRefusedError):
         ask(shlex.split(lines[2]))

@@ -50,7 +50,7 @@ def post(connection: HTTPConnection, key: str, body: bytes) -> tuple[int, dict[s
 
 @contextmanager
 def connected(server: ServerProcess) -> Iterator[HTTPConnection]:
-    with closing(HTTPConnection("127.0.0.1", server.port, timeout=15)) as connection:
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
         yield connection
 
 

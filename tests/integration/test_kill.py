@@ -42,7 +42,7 @@ class Client:
 
     def run(self, server: ServerProcess, token: str) -> None:
         number = 0
-        connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
         with closing(connection), suppress(OSError, HTTPException):
             while True:
                 number += 1

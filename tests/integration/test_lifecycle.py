@@ -43,7 +43,7 @@ def statuses(server: ServerProcess, token: str) -> set[int]:
     """Of one question over each of many new connections."""
     found = set()
     for _ in range(CONNECTIONS):
-        with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+        with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
             found.add(ask(connection, "hero", token, "visitor")[0])
     return found
 
@@ -79,7 +79,7 @@ def test_start__by_two_processes_at_once__succeeds_once(
     command = [*FAIRLOT, "experiments", "start", "hero", "--data", str(data)]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     both = [subprocess.Popen(command, env=environment(**variables), **pipes) for _ in range(2)]
-    ends = [(each.communicate(timeout=60), each.returncode) for each in both]
+    ends = [(each.communicate(timeout=180), each.returncode) for each in both]
     assert sorted(code for _, code in ends) == [0, 1]
     told = "".join(out + err for (out, err), _ in ends)
     assert "hero runs. Published version 1." in told

@@ -42,7 +42,7 @@ def variants(
     """Asked over a new connection each, so that every worker gets some."""
     answers = {}
     for subject in subjects:
-        with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+        with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
             status, answer = ask(connection, EXPERIMENT, token, subject, context=context)
         assert status == 200
         answers[subject] = variant_of(answer)

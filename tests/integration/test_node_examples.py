@@ -104,7 +104,7 @@ def running(name: str, **variables: str) -> Iterator[Example]:
     finally:
         process.terminate()
         try:
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
         finally:
             with closing(process.stdout or sys.stdout):
                 if process.poll() is None:
@@ -277,7 +277,7 @@ def test_node_example__answer_that_needs_escaping__escaped(
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_node_example__no_answer__control_before_it_comes(name: str) -> None:
     silent = Answer(held=threading.Event())
-    with asking(name, silent, PATIENCE_MS="300") as (example, server):
+    with asking(name, silent, PATIENCE_MS="3000") as (example, server):
         assert example.page("v").variant == "control"
         assert server.asked == 1
 

@@ -63,7 +63,7 @@ class Shop:
 
     def post(self, path: str, body: Any, key: str | None = None) -> Any:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
-        with closing(HTTPConnection("127.0.0.1", self.server.port, timeout=20)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.server.port, timeout=30)) as connection:
             connection.request("POST", path, json.dumps(body), headers)
             response = connection.getresponse()
             content = response.read()

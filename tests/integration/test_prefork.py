@@ -51,7 +51,7 @@ class Site:
     process: subprocess.Popen[bytes]
 
     def ask(self, subject: str) -> Answered:
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             connection.request("GET", f"/?{subject}")
             response = connection.getresponse()
             assert response.status == 200

@@ -85,7 +85,7 @@ def served(site: Site) -> Iterator[ServerProcess]:
 
 def post(server: ServerProcess, path: str, body: Any, key: str | None = None) -> Any:
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
-    with closing(HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection:
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
         connection.request("POST", path, json.dumps(body), headers)
         response = connection.getresponse()
         content = response.read()
@@ -134,7 +134,7 @@ def ask_over_many(site: Site, server: ServerProcess, who: str) -> None:
     body = json.dumps({"token": site.token, "visitor_id": who, "context": context})
     with ExitStack() as stack:
         lines = [
-            stack.enter_context(closing(HTTPConnection("127.0.0.1", server.port, timeout=20)))
+            stack.enter_context(closing(HTTPConnection("127.0.0.1", server.port, timeout=30)))
             for _ in range(16)
         ]
         for line in lines:

@@ -41,7 +41,7 @@ def test_quick_start__served__is_what_decide_says_and_events_hold(
     server, token = started
     data = ("--data", str(server.data_dir))
     served = {}
-    with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
         for visitor in VISITORS:
             status, answer = ask(connection, "welcome", token, visitor)
             assert status == 200

@@ -71,7 +71,7 @@ def test_rotate__killed__has_not_happened_and_the_same_call_goes_on(
     with closing(open_store(folder, SECRET, url)) as store:
         before = states(store), served(store)
     words = [sys.executable, "-c", ROTATE, str(folder), url or "", str(statements)]
-    killed = subprocess.run(words, check=False, timeout=60)
+    killed = subprocess.run(words, check=False, timeout=180)
     assert killed.returncode == -signal.SIGKILL
     with closing(open_store(folder, SECRET, url)) as store:
         assert (states(store), served(store)) == before

@@ -63,7 +63,7 @@ class Shop:
         return Watched(f"http://127.0.0.1:{self.port}/v1/default/manifest.json", self.key, options)
 
     def assigned(self, subject: str) -> Any:
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             _, answer = ask(connection, "hero", self.token, subject, track_impression=False)
             return answer["variant_key"]
 
@@ -179,7 +179,7 @@ def test_server_stopped__client_and_a_new_process__decide_on(shop: Shop, tmp_pat
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=True,
     )
     assert ran.stdout.split() == decided

@@ -48,7 +48,7 @@ def fresh_answers(server: ServerProcess, token: str, experiment: str, count: int
     """Statuses over a new connection each, so that all workers answer some."""
     statuses = []
     for number in range(count):
-        with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+        with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
             statuses.append(ask(connection, experiment, token, f"v{number}")[0])
     return statuses
 
@@ -64,7 +64,7 @@ class Load(threading.Thread):
         self.failed: list[int] = []
 
     def run(self) -> None:
-        with closing(HTTPConnection("127.0.0.1", self.server.port, timeout=10)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.server.port, timeout=30)) as connection:
             while not self.stop.is_set():
                 status, _ = ask(connection, "free-delivery", self.token, f"load-{self.answered}")
                 self.answered += 1
@@ -104,7 +104,7 @@ def test_serve__second_server_on_the_directory__exits_naming_the_first(
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert second.returncode == 1
@@ -159,7 +159,7 @@ def started_output(data_dir: Path) -> str:
                 break
     finally:
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     return printed
 
 
@@ -169,6 +169,6 @@ def test_assignment__token_of_another_directory__refused(
     server, token = shop
     stranger = published(tmp_path / "other", SHOP)
     assert stranger != token
-    with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
         status, answer = ask(connection, "free-delivery", stranger, "v")
         assert (status, answer["success"], variant_of(answer)) == (401, False, None)

@@ -136,7 +136,7 @@ def wait_until_ready(server: ServerProcess) -> None:
 
 
 def get(server: ServerProcess, path: str) -> tuple[int, bytes]:
-    with closing(HTTPConnection("127.0.0.1", server.port, timeout=10)) as connection:
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read()

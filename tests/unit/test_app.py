@@ -281,7 +281,7 @@ class Server:
         )
 
     def request(self, method: str, path: str, value: Any = None) -> tuple[int, Any]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=15)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request(method, path, None if value is None else json.dumps(value))
             answer = connection.getresponse()

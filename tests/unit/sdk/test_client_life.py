@@ -293,7 +293,7 @@ def test_process__ends_without_close__what_is_queued_is_delivered(
     ).format(tests=str(Path(__file__).parents[2]), out=str(tmp_path / "sent"))
     program += textwrap.dedent(ENDINGS[ending])
     ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=180, check=False
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     children = ["bert"] if "child" in ending else []

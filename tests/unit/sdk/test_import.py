@@ -19,7 +19,7 @@ def loaded_by(statement: str) -> list[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
     loaded: list[str] = json.loads(ran.stdout)
     return loaded
@@ -79,4 +79,4 @@ def test_import__fairlot__starts_no_thread_and_opens_nothing() -> None:
         "import threading; from fairlot import Client; Client('https://m.example/v1/a/manifest.json');"
         " assert threading.active_count() == 1"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=180)

@@ -188,7 +188,7 @@ def test_open_store__killed_half_way__has_migrated_nothing_and_does_it_again(
         downgrade(connection, "0003")
         run(connection, *A_PROJECT, A_LAYER, AN_EXPERIMENT)
     words = [str(tmp_path), new_database_url or "", statement]
-    ran = subprocess.run([sys.executable, "-c", KILLED_AT, *words], timeout=60, check=False)
+    ran = subprocess.run([sys.executable, "-c", KILLED_AT, *words], timeout=180, check=False)
     assert ran.returncode == -signal.SIGKILL
     with store_as_it_is(tmp_path, new_database_url) as (_, connection):
         assert revision_of(connection) == "0003"

@@ -81,7 +81,7 @@ def run_suite(folder: Path, conftest: str, suite: str) -> str:
     (folder / "test_shop.py").write_text(suite)
     command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     ran = subprocess.run(
-        [*command, str(folder)], cwd=folder, capture_output=True, text=True, timeout=60
+        [*command, str(folder)], cwd=folder, capture_output=True, text=True, timeout=180
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
@@ -103,6 +103,6 @@ unwanted = {"pytest", "yaml", "sqlalchemy", "structlog", "click", "joserfc", "uv
 print(sorted(unwanted & set(sys.modules)))
 """
     ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=180, check=True
     )
     assert ran.stdout.strip() == "[]"

@@ -375,7 +375,7 @@ def test_backup_and_restore__killed_half_way__leave_what_was_there(
 ) -> None:
     def killed(*words: object) -> None:
         command = [sys.executable, "-c", KILLED, *map(str, words), "--data", str(data)]
-        assert subprocess.run(command, timeout=60, check=False).returncode == -signal.SIGKILL
+        assert subprocess.run(command, timeout=180, check=False).returncode == -signal.SIGKILL
 
     killed("backup", tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
