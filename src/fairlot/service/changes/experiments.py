@@ -19,7 +19,7 @@ from fairlot.service.changes.fields import (
     noted_facts,
     served_facts,
 )
-from fairlot.service.changes.steps import Step, problem_at
+from fairlot.service.changes.steps import Step, problem_at, problem_of
 from fairlot.service.draws import draw_of
 from fairlot.service.lifecycle import NOT_STARTED, STARTED, Action, State
 from fairlot.service.plan_document import ChangeAction, ChangedKind, FieldChange, PlannedChange
@@ -121,10 +121,10 @@ class ExperimentPlanner:
             yield from _unsettled(spec, fields)
             if before is not None:
                 yield from _lowered(spec, before)
-        served = [field.path for field in fields if field.path not in NOTES]
+        served = [field for field in fields if field.path not in NOTES]
         if served and self.review_required and Scope.APPROVE not in self.actor.scopes:
             fix = "it has started, and this project asks for a review: use a key with scope approve"
-            yield problem_at(spec, served[0], spec.experiment.key, fix)
+            yield problem_of(spec, served[0], fix)
 
     def _next_row(
         self,
@@ -221,7 +221,7 @@ def _frozen(
     for field in fields:
         if field.path not in thawed:
             fix = f"it is {state.value}, and {may} may change: {AFRESH}"
-            yield problem_at(spec, field.path, spec.experiment.key, fix)
+            yield problem_of(spec, field, fix)
 
 
 def _unsettled(spec: ExperimentSpec, fields: Sequence[FieldChange]) -> Iterator[SpecProblem]:

@@ -4,13 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar
 
-from fairlot.engine.errors import shorten
+from msgspec import UNSET
+
 from fairlot.manifest.definitions import DocumentKind, WrittenDefinition
 from fairlot.manifest.documents import Documents
+from fairlot.manifest.field_lines import line_of
+from fairlot.manifest.nodes import shortened, shown_value
 from fairlot.manifest.problems import SpecProblem
 from fairlot.manifest.spec import ExperimentSpec
 from fairlot.service.lifecycle import Action
-from fairlot.service.plan_document import ChangeAction, ChangedKind, PlannedChange, PlanWarning
+from fairlot.service.plan_document import (
+    ChangeAction,
+    ChangedKind,
+    FieldChange,
+    PlannedChange,
+    PlanWarning,
+)
 from fairlot.service.project_state import Name
 from fairlot.store.definitions import DefinitionRow
 from fairlot.store.experiments import ExperimentRow
@@ -58,6 +67,14 @@ def places_of(documents: Documents) -> dict[Name, Written]:
 
 def problem_at(written: Written | None, path: str, value: object, message: str) -> SpecProblem:
     """Without a place for what no document says."""
-    text = value if isinstance(value, str) else shorten(value)
-    file, line = ("", 0) if written is None else (written.file, written.line)
-    return SpecProblem(file, line, path, text, message)
+    text = shortened(value) if isinstance(value, str) else shown_value(value)
+    if written is None:
+        return SpecProblem("", 0, path, text, message)
+    line = line_of(written.source, written.line, path)
+    return SpecProblem(written.file, line, path, text, message)
+
+
+def problem_of(written: Written, field: FieldChange, message: str) -> SpecProblem:
+    """About what a field is changed to; its value is empty when it is taken away."""
+    value = "" if field.after is UNSET else field.after
+    return problem_at(written, field.path, value, message)

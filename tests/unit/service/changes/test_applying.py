@@ -222,23 +222,29 @@ def test_apply__statuses_in_turn__lead_to_what_is_served(
 @pytest.mark.parametrize(
     ("life", "refused"),
     [
-        (("running", "draft"), "status"),
-        (("paused", "draft"), "status"),
-        (("running", "completed", "completed\npriority: 2"), "priority"),
-        (("running", "completed", "completed\nhypothesis: It was so"), "hypothesis"),
-        (("running", "running\nsalt: other"), "salt"),
-        (("paused", "paused\nunit: account"), "unit"),
+        (("running", "draft"), (3, "status", "draft")),
+        (("paused", "draft"), (3, "status", "draft")),
+        (("running", "completed", "completed\npriority: 2"), (4, "priority", "2")),
+        (
+            ("running", "completed", "completed\nhypothesis: It was so"),
+            (4, "hypothesis", "It was so"),
+        ),
+        (("running", "completed", "completed\ntags: [a]"), (4, "tags", '["a"]')),
+        (("running", "running\nsalt: other"), (4, "salt", "other")),
+        (("paused", "paused\nunit: account"), (4, "unit", "account")),
     ],
 )
 def test_apply__what_life_does_not_allow__is_refused_whole(
-    store: Store, apply: Apply, life: tuple[str, ...], refused: str
+    store: Store, apply: Apply, life: tuple[str, ...], refused: tuple[int, str, str]
 ) -> None:
     *before, last = [yaml("button", f"status: {status}") for status in life]
     for each in before:
         apply(each)
     version = served(store).version
-    ((path, _),) = refusals(apply, last, yaml("other"))
-    assert path == refused
+    with pytest.raises(Refused) as caught:
+        apply(last, yaml("other"))
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.path, problem.value) == refused
     assert served(store).version == version
     assert "other" not in experiments(store)
 

@@ -136,7 +136,7 @@ def test_apply__new_salt_of_a_layer_in_use__is_refused(apply: Apply, status: str
     mine = yaml(f"status: {status}", "layer: {key: shop, start: 0, end: 5000}")
     apply(LAYER, mine)
     (told,) = problems(apply, f"{LAYER}salt: other\n")
-    assert "file0.yaml:1: salt: other: a new salt deals all buckets of the layer anew" in told
+    assert "file0.yaml:4: salt: other: a new salt deals all buckets of the layer anew" in told
     assert "experiment:hero uses it" in told
 
 
@@ -196,8 +196,10 @@ def test_apply__deletion_of_what_is_in_use__is_refused_at_who_uses_it(
 ) -> None:
     apply(kept, gone)
     (told,) = problems(apply, kept, allow_deletes=True)
-    assert told.startswith("file0.yaml:1: ")
-    assert f": {field}: " in told
+    place, _, rest = told.partition(": ")
+    assert rest.startswith(f"{field}: ")
+    line = kept.splitlines()[int(place.removeprefix("file0.yaml:")) - 1]
+    assert line.startswith(f"{field.partition('.')[0]}: ")
     assert "would be deleted, and" in told
     (left,) = apply(kept).not_in_files
     assert left.status is None

@@ -105,7 +105,7 @@ def test_apply__an_edit_of_what_runs__needs_the_scope_approve(store: Store, appl
     apply(yaml(), actor=WRITER)
     require_review(store)
     (told,) = problems(apply, yaml("sampleRate: 0.5"), actor=WRITER)
-    assert "audience.sampleRate" in told
+    assert told.startswith("file0.yaml:3: audience.sampleRate: 0.5: it has started, and this")
     assert "use a key with scope approve" in told
     apply(yaml("owner: ben"), actor=WRITER)
     apply(yaml("status: paused", "owner: ben"), actor=WRITER)
@@ -183,8 +183,17 @@ def test_apply__an_edit_of_a_killed_one__is_refused(store: Store, apply: Apply) 
     apply(yaml())
     do(store, "kill")
     told = problems(apply, yaml("status: completed", "rollout: a", "priority: 2"))
-    assert [each.partition(":1: ")[2].partition(":")[0] for each in told] == ["rollout", "priority"]
-    assert all("it is killed, and nothing may change" in each for each in told)
+    why = "it is killed, and nothing may change: start afresh under a new key"
+    assert told == [f"file0.yaml:4: rollout: a: {why}", f"file0.yaml:5: priority: 2: {why}"]
+
+
+def test_apply__of_a_killed_one_without_a_field_that_it_had__names_the_field(
+    store: Store, apply: Apply
+) -> None:
+    apply(yaml("priority: 2"))
+    do(store, "kill")
+    (told,) = problems(apply, yaml("status: completed"))
+    assert told.startswith("file0.yaml:1: priority: it is killed, and nothing may change")
 
 
 def test_rollout__where_a_review_is_asked_for__needs_the_scope_approve(
