@@ -4,6 +4,7 @@ They run on DuckDB and on PostgreSQL, and by `make test-spark` on Spark too.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -327,6 +328,81 @@ def test_aliases__one_step_to_the_first_user__of_exposures_and_conversions(plant
     found = answer(plant(events), question(ORDERS))
     assert of_arm(found, "control").exposed == 1 and orders_of(found) == 2
     assert of_arm(found, "blue").exposed == 1 and orders_of(found, "blue") == 1
+
+
+@pytest.mark.parametrize("first", ["old", "young"])
+def test_aliases__second_device_of_a_user__is_one_person_with_it(plant: Plant, first: str) -> None:
+    """Whichever device logs in first. By a merge before any login, too."""
+    events = Events().exposed("old", "control").exposed("young", "control", HOUR)
+    if first == "old":
+        events.linked("old", "anna", DAY).merged("young", "old", 2 * DAY)
+    else:
+        events.linked("young", "anna", DAY).merged("young", "old", 2 * DAY)
+        events.linked("old", "anna", 2 * DAY)
+    events.did("anna", BUY, HOUR * 2).did("old", BUY, DAY).did("young", BUY, DAY)
+    events.exposed("bold", "control").exposed("yonder", "control").merged("yonder", "bold", DAY)
+    events.linked("bold", "ben", 2 * DAY).did("ben", BUY, 3 * DAY)
+    found = answer(plant(events), question(ORDERS))
+    assert of_arm(found, "control").exposed == 2 and orders_of(found) == 4
+    assert found.excluded == ()
+
+
+@pytest.mark.parametrize("first", ["old", "young"])
+def test_aliases__second_device_had_another_variant__the_person_is_left_out_of_both(
+    plant: Plant, first: str
+) -> None:
+    events = Events().exposed("old", "control").exposed("young", "blue", HOUR)
+    events.linked(first, "anna", DAY).merged("young", "old", 2 * DAY)
+    events.linked("old", "anna", 2 * DAY).did("anna", BUY, 3 * DAY)
+    events.exposed("other", "blue").did("other", BUY, DAY)
+    found = answer(plant(events), question(ORDERS))
+    assert exclusions(found) == {
+        ("control", "several_variants", 1),
+        ("blue", "several_variants", 1),
+    }
+    assert of_arm(found, "blue").exposed == 1 and orders_of(found, "blue") == 1
+
+
+def test_aliases__chain_of_merges__ends_at_the_last_and_its_user(plant: Plant) -> None:
+    """As one moment may have them, in any order: d was merged into c, and all into b, then a."""
+    events = Events().exposed("a", "control")
+    for gone, into in (("d", "c"), ("c", "b"), ("d", "b"), ("b", "a"), ("c", "a"), ("d", "a")):
+        events.merged(gone, into, DAY)
+    events.linked("b", "eve", HOUR).merged("eve", "a", DAY).linked("a", "anna", HOUR)
+    for name in ("a", "b", "c", "d", "anna", "eve"):
+        events.did(name, BUY, DAY)
+    assert orders_of(answer(plant(events), question(ORDERS))) == 6
+
+
+def test_logins__experiment_that_excludes__leaves_out_who_was_exposed_before(plant: Plant) -> None:
+    events = (
+        Events()
+        .exposed("anonymous", "control", 0)
+        .exposed("before", "control", 0)
+        .linked("before", "anna", DAY)
+        .exposed("after", "control", 2 * DAY)
+        .linked("after", "ben", DAY)
+        .exposed("young", "blue", 0)  # merged into a user, later into one who logs in
+        .linked("of-cleo", "cleo", HOUR)
+        .merged("young", "of-cleo", DAY)
+        .exposed("younger", "blue", 2 * DAY)
+        .merged("younger", "of-dan", DAY)
+        .linked("of-dan", "dan", 3 * DAY)
+        .exposed("late", "blue", 2 * DAY)
+        .linked("of-fay", "fay", HOUR)
+        .merged("late", "of-fay", DAY)
+    )
+    engine = plant(events)
+    asked = question(ORDERS)
+    assert answer(engine, asked).excluded == ()
+    found = answer(engine, replace(asked, leaves_on_login=True))
+    assert exclusions(found) == {
+        ("control", "excluded_on_login", 1),
+        ("blue", "excluded_on_login", 2),
+    }
+    exposed = {(row.variant_key, row.day.day): row.exposed for row in found.rows}
+    assert set(exposed.values()) == {1}
+    assert Counter(variant for variant, _ in exposed) == {"control": 2, "blue": 1}
 
 
 def test_units__accounts__have_what_their_people_do(plant: Plant) -> None:

@@ -81,6 +81,10 @@ class Events:
     def linked(self, subject: str, user: str, at: int = 0, **columns: Any) -> "Events":
         return self._add("identities", subject, at, {"user_id": user}, columns)
 
+    def merged(self, gone: str, into: str, at: int = 0, **columns: Any) -> "Events":
+        """Two profiles became one."""
+        return self.linked(gone, into, at, properties={"fairlot.merged": True}, **columns)
+
     def _add(
         self, table: str, subject: str, at: int, defaults: dict[str, Any], given: dict[str, Any]
     ) -> "Events":

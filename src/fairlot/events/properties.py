@@ -15,6 +15,8 @@ SWITCHED: Final = "fairlot.switched"
 """The property of exposures of who had another variant before; they are no part of an estimate."""
 EXCLUDED: Final = "fairlot.excluded"
 """Of who left by logging in, where the experiment says so."""
+MERGED: Final = "fairlot.merged"
+"""Of identities: the subject became another for good, with all that it was, not merely a user."""
 _encode = msgspec.json.Encoder().encode
 
 _TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels; flatten them"

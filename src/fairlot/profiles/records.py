@@ -165,6 +165,10 @@ class Profile(_Record, frozen=True):
     consents: Mapping[str, Consent] = {}
     viewed: tuple[Viewed, ...] = ()
 
+    def subject_ids(self) -> list[str]:
+        """All ids by which it is drawn, was, or could have been."""
+        return [each.value for each in self.identifiers if each.kind is IdentifierKind.SUBJECT]
+
     def is_called(self, identifier: Identifier) -> bool:
         """Whether it is drawn or identified by that, so that nobody else may have it."""
         is_subject = identifier.kind is IdentifierKind.SUBJECT

@@ -45,7 +45,8 @@ class Question:
 
     Exposures before `started_at_ms`, exposures at or after `ended_at_ms`, and everything at or
     after `as_of_ms`, do not count. `by_unit`: the units of the exposures (accounts) are what is
-    analysed, and whoever was exposed belongs to the unit of the first exposure.
+    analysed, and whoever was exposed belongs to the unit of the first exposure. `leaves_on_login`:
+    who was exposed before becoming a user is left out.
     `segment_by` splits by a column of the first exposure (`device`, `source`) or a property of it
     (`properties.<name>`). `caps` are by metric, those that are fixed already.
     """
@@ -64,6 +65,7 @@ class Question:
     caps: Mapping[str, float] | None = None
     ended_at_ms: int | None = None
     by_unit: bool = False
+    leaves_on_login: bool = False
 
 
 class Exclusion(StrEnum):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from fairlot.events import Identity, derived_event_id, new_ulid
+from fairlot.events.properties import MERGED
 from fairlot.profiles import Claim, Identifier, Merged, Profile, merged, subject_identifier
 from fairlot.profiles.records import MAX_IDENTIFIERS
 from fairlot.service.profiles.histories import Histories
@@ -87,24 +88,27 @@ class Resolver:
         result = merged(one, other_now)
         self._histories.move(result.gone.id, result.profile.id)
         self._known.replace(result.gone, result.profile)
-        self._record(
-            work,
-            "merge",
-            result.gone.subject_id,
-            result.profile.subject_id,
-            {
-                "switched": [
-                    {
-                        "experiment_id": each.experiment_id,
-                        "experiment_key": each.experiment_key,
-                        "from": each.from_variant,
-                        "to": each.to_variant,
-                    }
-                    for each in result.switched
-                ]
-            },
-        )
+        self._record_merge(work, result)
         return result
+
+    def _record_merge(self, work: Work, result: Merged) -> None:
+        """Whatever the younger one is called leads to the older one, and that one to its user."""
+        gone, into = result.gone, result.profile.subject_id
+        switched = [
+            {
+                "experiment_id": each.experiment_id,
+                "experiment_key": each.experiment_key,
+                "from": each.from_variant,
+                "to": each.to_variant,
+            }
+            for each in result.switched
+        ]
+        self._record(work, "merge", gone.subject_id, into, {MERGED: True, "switched": switched})
+        for subject_id in gone.subject_ids():
+            if subject_id not in (gone.subject_id, result.profile.user_id):
+                self._record(work, "merge", subject_id, into, {MERGED: True})
+        if gone.user_id is not None and gone.user_id == result.profile.user_id:
+            self._record(work, "identify", into, gone.user_id, None)
 
     def _named(self, profile: Profile, claim: Claim, work: Work) -> Profile:
         """With the identifiers of the claim, and its user id."""

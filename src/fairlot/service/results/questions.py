@@ -11,6 +11,7 @@ from fairlot.engine import Experiment, Unit
 from fairlot.engine.errors import FairlotError
 from fairlot.manifest import experiment_from_json
 from fairlot.manifest.definitions import DocumentKind, HoldoutDefinition, definition_from_json
+from fairlot.manifest.experiment_fields import OnLogin
 from fairlot.manifest.instants import write_instant
 from fairlot.service.questions import UnknownExperiment
 from fairlot.service.results.measured import metric_definitions, metric_of, metrics_of
@@ -186,6 +187,7 @@ def _study_of_experiment(
         adapter_is_randomised=experiment.adapter_is_randomised,
         ended_at_ms=ended_ms,
         by_unit=experiment.unit is Unit.ACCOUNT,
+        leaves_on_login=experiment.on_login == OnLogin.EXCLUDE,
     )
     names = {variant.key: variant.name or variant.key for variant in experiment.variants}
     return Study(question, plan_of(row.analysis), experiment.name or row.key, names, row.id)

@@ -10,7 +10,7 @@ from typing import Final
 
 from ibis.expr.types import Table
 
-from fairlot.events.properties import EXCLUDED, SWITCHED
+from fairlot.events.properties import EXCLUDED, MERGED, SWITCHED
 from fairlot.stats.sufficient import Question
 from fairlot.warehouse.queries.dialects import Dialect
 from fairlot.warehouse.queries.errors import UnusableQuestion
@@ -153,6 +153,7 @@ def _identity_columns(to: Dialect) -> dict[str, Column]:
         "user": ("string", "user_id"),
         "event_id": ("string", "event_id"),
         "ms": ("int64", to.millis("occurred_at")),
+        "merged": ("string", to.raw("properties", (MERGED,))),
     }
 
 

@@ -9,16 +9,19 @@ from fairlot.warehouse.queries.dialects import Dialect
 from fairlot.warehouse.queries.errors import UnusableQuestion
 from fairlot.warehouse.queries.groups import Grouping, joined_all, with_group
 from fairlot.warehouse.queries.measures import Measures, measures_of
+from fairlot.warehouse.queries.people import (
+    canonical,
+    leaving_on_login,
+    of_units,
+    people_of,
+    unit_of_people,
+)
 from fairlot.warehouse.queries.sources import sources_of
 from fairlot.warehouse.queries.steps import Statement, Steps
 from fairlot.warehouse.queries.subjects import (
     MAX_PHASES,
     MAX_VARIANTS,
-    canonical,
     exposed_subjects,
-    linked,
-    of_units,
-    unit_of_people,
     variants_of,
 )
 from fairlot.warehouse.queries.totals import attributed, marked, subject_totals, without_repeats
@@ -74,10 +77,13 @@ def subjects_of(
 ) -> Subjects:
     """Raises UnusableQuestion."""
     sources = sources_of(question, measures, steps)
-    links = steps.step("links", linked(sources.identities))
-    exposures = canonical(sources.exposures, links)
+    people = people_of(sources.identities, steps)
+    exposures = sources.exposures
+    if question.leaves_on_login:
+        exposures = leaving_on_login(exposures, people, steps)
+    exposures = canonical(exposures, people.links)
     events = without_repeats(sources.conversions) if may_repeat else sources.conversions
-    events = canonical(marked(events, measures), links)
+    events = canonical(marked(events, measures), people.links)
     if question.by_unit:
         exposures = steps.step("people", exposures)
         events = of_units(events, steps.step("units", unit_of_people(exposures)))

@@ -78,43 +78,6 @@ def variants_of(question: Question) -> Variants:
     return Variants(tuple(dict.fromkeys(arms)))
 
 
-def linked(identities: Table) -> Table:
-    """The one user that each anonymous subject became first; users become nobody else."""
-    first = ibis.row_number().over(
-        group_by=identities.subject, order_by=[identities.ms, identities.event_id]
-    )
-    of_user = identities.select(known="user").distinct()
-    firsts = identities.mutate(nth=first).filter(lambda each: each.nth == 0)
-    return firsts.anti_join(of_user, firsts.subject == of_user.known).select(
-        anonymous="subject", user="user"
-    )
-
-
-def canonical(events: Table, links: Table) -> Table:
-    """The events, of the user where their subject became one."""
-    joined = events.left_join(links, events.subject == links.anonymous)
-    known = joined.mutate(subject=ibis.coalesce(joined.user, joined.subject))
-    return without(known, "anonymous", "user")
-
-
-def unit_of_people(exposures: Table) -> Table:
-    """The unit that each person belongs to: that of the first exposure. Public ones come after all
-    others, so that nobody can move a stranger to another unit."""
-    people = exposures.filter(exposures.actor == "human")
-    is_public = ibis.ifelse(people.trust == "public", 1, 0)
-    nth = ibis.row_number().over(
-        group_by=people.subject, order_by=[is_public, people.ms, people.unit]
-    )
-    firsts = people.mutate(nth=nth).filter(lambda each: each.nth == 0)
-    return firsts.select(person="subject", unit="unit")
-
-
-def of_units(events: Table, units: Table) -> Table:
-    """The events of people who belong to a unit, as the unit's."""
-    joined = events.inner_join(units, events.subject == units.person)
-    return without(joined.mutate(subject=joined.unit), "person", "unit")
-
-
 def exposed_subjects(exposures: Table, question: Question, steps: Steps) -> Table:
     """`subject` and a hash of it, `identity`; of its first exposure `key`, `sender` and, if asked
     for, `segment`; of all of them `mask0`... `decoded` tells what `key` says."""

@@ -83,6 +83,7 @@ def test_keep__second_device_with_another_variant__the_older_wins_and_it_is_mark
     switches = [each.properties for each in bench.identities() if each.properties]
     assert switches == [
         {
+            "fairlot.merged": True,
             "switched": [
                 {
                     "experiment_id": "exp_keep",
@@ -90,7 +91,7 @@ def test_keep__second_device_with_another_variant__the_older_wins_and_it_is_mark
                     "from": "bold",
                     "to": "control",
                 }
-            ]
+            ],
         }
     ]
 

@@ -72,9 +72,10 @@ def test_merge__second_device_with_another_variant__is_switched_counted_and_reco
     (switch,) = [each for each in bench.identities() if each.properties is not None]
     assert (switch.subject_id, switch.user_id) == ("w1", "p1")
     assert switch.properties == {
+        "fairlot.merged": True,
         "switched": [
             {"experiment_id": "exp_1", "experiment_key": "hero", "from": "blue", "to": "red"}
-        ]
+        ],
     }
 
 
