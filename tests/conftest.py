@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support.postgres import (
     DATABASES,
@@ -21,6 +22,9 @@ from support.postgres import (
 
 TESTS = Path(__file__).parent
 IN_CI = os.environ.get("CI") == "true"
+# No example has to be quick: what else runs on the machine is no matter. So it is in CI anyway.
+settings.register_profile("untimed", settings.default, deadline=None)
+settings.load_profile("untimed")
 
 
 # The directory of the cluster that all workers of this run share; they inherit it.
