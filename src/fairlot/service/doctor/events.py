@@ -39,7 +39,8 @@ class Received:
 @dataclass(frozen=True, slots=True)
 class Order:
     """How many conversions of a name lie in the hour before the first exposure of their subject, in
-    the hour after, and in the two weeks before these."""
+    the hour after, and in the two weeks before these. Those that results count at the exposure, up
+    to 5 s before it and of another sender, are after it here too."""
 
     before: int
     after: int
@@ -123,18 +124,22 @@ def order_by_name(case: Case) -> Mapping[str, Order]:
         return {}
     to = dialect_named(case.engine.dialect)
     sample = f"{to.hashed('subject_id')} % {1 + case.analysed // _SAMPLED} = 0"
-    since = "c.ms - f.ms"
+    sent = f"COALESCE(sender_id, '') AS sender, {to.millis('occurred_at')} AS ms"
     rows = case.engine.fetch(
-        f"WITH f AS (SELECT subject_id, MIN({to.millis('occurred_at')}) AS ms FROM exposures"  # noqa: S608
-        f" WHERE {_shown(case, to)} AND {sample} GROUP BY subject_id),"
-        f" c AS (SELECT subject_id, event_name,"
-        f" {to.millis('occurred_at')} AS ms FROM conversions WHERE {_own(case, to, HISTORY_MS)}"
-        f" AND {sample} AND event_name IN ({_listed(names, to)}))"
-        f" SELECT c.event_name,"
-        f" {_how_many(f'{since} < -{SKEW_MS} AND {since} >= -{HOUR_MS}')},"
-        f" {_how_many(f'{since} >= -{SKEW_MS} AND {since} < {HOUR_MS}')},"
-        f" {_how_many(f'{since} < -{HOUR_MS} AND {since} >= -{HISTORY_MS}')}"
-        " FROM c JOIN f ON f.subject_id = c.subject_id GROUP BY c.event_name"
+        f"WITH e AS (SELECT subject_id, {sent},"  # noqa: S608
+        " ROW_NUMBER() OVER (PARTITION BY subject_id ORDER BY occurred_at, event_id) AS nth"
+        f" FROM exposures WHERE {_shown(case, to)} AND {sample}),"
+        f" c AS (SELECT subject_id, event_name, {sent} FROM conversions"
+        f" WHERE {_own(case, to, HISTORY_MS)} AND {sample}"
+        f" AND event_name IN ({_listed(names, to)})),"
+        " p AS (SELECT c.event_name, c.ms - e.ms AS since,"
+        f" CASE WHEN c.sender = e.sender THEN 0 ELSE -{SKEW_MS} END AS starts"
+        " FROM c JOIN e ON e.subject_id = c.subject_id AND e.nth = 1)"
+        " SELECT event_name,"
+        f" {_how_many(f'since < starts AND since >= -{HOUR_MS}')},"
+        f" {_how_many(f'since >= starts AND since < {HOUR_MS}')},"
+        f" {_how_many(f'since < -{HOUR_MS} AND since >= -{HISTORY_MS}')}"
+        " FROM p GROUP BY event_name"
     )
     return {row[0]: Order(*map(int, row[1:])) for row in rows}
 

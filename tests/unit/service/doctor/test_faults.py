@@ -181,10 +181,12 @@ def test_start__one_in_a_hundred_came_before_it__is_how_clocks_are() -> None:
     assert examined(found) == ()
 
 
-def test_order__exposures_are_recorded_after_the_purchase__warns() -> None:
+@pytest.mark.parametrize("late_ms", [60_000, 100])
+def test_order__exposures_are_recorded_after_the_purchase__warns(late_ms: int) -> None:
+    """Also of one request, that writes the exposure last."""
     found = patients(30)
     for each in found[:200]:
-        each.bought_at_ms = [each.at_ms - 60_000]
+        each.bought_at_ms = [each.at_ms - late_ms]
         each.exposed = {"experiment_id": ""}
     findings = examined(found)
     assert told(findings) == {("exposures_after_conversions", "warns")}
