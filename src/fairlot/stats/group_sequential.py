@@ -1,5 +1,6 @@
 """Group sequential plans: a few looks that are planned, and a boundary at each."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -107,7 +108,20 @@ def group_sequential(effect: Difference, fractions: Sequence[float], alpha: floa
 
 def repeated_interval(effect: Difference, fractions: Sequence[float], alpha: float) -> Interval:
     """That of `group_sequential`, without its p, which takes longer."""
-    bound = _remembered_boundaries(looks_apart(fractions), alpha)[-1]
+    return _within(effect, _remembered_boundaries(looks_apart(fractions), alpha)[-1])
+
+
+def repeated_intervals(
+    effects: Sequence[Difference], fractions: Sequence[float], alpha: float
+) -> list[Interval]:
+    """`repeated_interval` of each of the looks, by the boundaries of the last one."""
+    apart = looks_apart(fractions)
+    bounds = _remembered_boundaries(apart, alpha)
+    own = [bounds[bisect_right(apart, fraction) - 1] for fraction in fractions]
+    return [_within(effect, bound) for effect, bound in zip(effects, own, strict=True)]
+
+
+def _within(effect: Difference, bound: float) -> Interval:
     half = min(bound, _FARTHEST_BOUND) * effect.standard_error
     return Interval(low=effect.difference - half, high=effect.difference + half)
 

@@ -9,7 +9,7 @@ import msgspec
 from fairlot.stats.closes import closes_of
 from fairlot.stats.effects import Effect, NoEffect
 from fairlot.stats.methods import Level
-from fairlot.stats.results import Look
+from fairlot.stats.results import Interval, Look
 from fairlot.stats.sequences import running_intersections
 from fairlot.stats.sufficient import Question
 from fairlot.stats.tables import Table, effect_of_pairs
@@ -108,18 +108,22 @@ def _look(level: Level, close: date, effect: Effect, sizes: Sequence[int]) -> Lo
 def _at_level(level: Level, looks: Sequence[Look]) -> list[Look]:
     """A comparison that comes later leaves each of the others less alpha: at the looks that were
     taken before as well, or all of them together would err oftener than alpha."""
-    sizes = [look.n for look in looks]
-    return [_told(level, look, sizes[:number]) for number, look in enumerate(looks)]
+    if all(look.alpha in {level.alpha, None} for look in looks):
+        return list(looks)
+    seen = [
+        _Seen(look.estimate, look.standard_error or 0.0, look.degrees_of_freedom or 1.0, look.n)
+        for look in looks
+    ]
+    return [
+        look if look.alpha in {level.alpha, None} else _told(level, look, each, interval)
+        for look, each, interval in zip(looks, seen, level.intervals(seen), strict=True)
+    ]
 
 
-def _told(level: Level, look: Look, sizes: Sequence[int]) -> Look:
-    if look.alpha == level.alpha or look.standard_error is None or look.degrees_of_freedom is None:
-        return look
-    seen = _Seen(look.estimate, look.standard_error, look.degrees_of_freedom, look.n)
-    estimate = level.estimate(seen, sizes)
-    return msgspec.structs.replace(
-        look, interval=estimate.interval, p=estimate.p, alpha=level.alpha
-    )
+def _told(level: Level, look: Look, seen: _Seen, interval: Interval) -> Look:
+    """Of planned looks p is the smallest alpha whose boundary is crossed, whatever the level."""
+    p = level.estimate(seen, ()).p if level.is_daily else look.p
+    return msgspec.structs.replace(look, interval=interval, p=p, alpha=level.alpha)
 
 
 def _with_running(looks: Sequence[Look]) -> tuple[Look, ...]:

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from fairlot.stats.effects import Difference, Effect
-from fairlot.stats.group_sequential import fraction_of, group_sequential, is_due
+from fairlot.stats.group_sequential import (
+    fraction_of,
+    group_sequential,
+    is_due,
+    repeated_intervals,
+)
 from fairlot.stats.metrics import Metric, MetricKind
 from fairlot.stats.plans import AnalysisPlan
 from fairlot.stats.proportions import unpooled
-from fairlot.stats.results import Estimate, Method
+from fairlot.stats.results import Estimate, Interval, Method
 from fairlot.stats.sequences import confidence_sequence, gate_of
 from fairlot.stats.welch import welch
 
@@ -53,6 +58,10 @@ class Level:
         """After looks at `sizes` of both arms, this one not among them."""
         return _ESTIMATES[self.plan.method](self, effect, sizes)
 
+    def intervals(self, effects: Sequence[Difference]) -> Sequence[Interval]:
+        """Of looks one after the other, without p, which takes longer."""
+        return _INTERVALS[self.plan.method](self, effects)
+
     def at_once(self, effect: Difference) -> Estimate:
         """As if nobody had looked before."""
         if self.metric.kind is not MetricKind.CONVERSION:
@@ -79,6 +88,16 @@ def _boundary(level: Level, effect: Difference, sizes: Sequence[int]) -> Estimat
     return group_sequential(effect, [*sorted(earlier), present], level.alpha)
 
 
+def _boundaries(level: Level, effects: Sequence[Difference]) -> Sequence[Interval]:
+    fractions = [fraction_of(each.n, level.plan.planned_size) for each in effects]
+    return repeated_intervals(effects, fractions, level.alpha)
+
+
+def _each(level: Level, effects: Sequence[Difference]) -> Sequence[Interval]:
+    """By methods at which looks before make no difference."""
+    return [level.estimate(each, ()).interval for each in effects]
+
+
 def _once(level: Level, effect: Difference, sizes: Sequence[int]) -> Estimate:
     return level.at_once(effect)
 
@@ -87,4 +106,9 @@ _ESTIMATES: Final[Mapping[Method, Callable[[Level, Difference, Sequence[int]], E
     Method.SEQUENTIAL: _sequence,
     Method.GROUP_SEQUENTIAL: _boundary,
     Method.FIXED: _once,
+}
+_INTERVALS: Final[Mapping[Method, Callable[[Level, Sequence[Difference]], Sequence[Interval]]]] = {
+    Method.SEQUENTIAL: _each,
+    Method.GROUP_SEQUENTIAL: _boundaries,
+    Method.FIXED: _each,
 }

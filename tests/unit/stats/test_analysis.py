@@ -294,6 +294,25 @@ def test_variant__that_came_later__has_looks_as_if_it_had_been_there(
     assert after.interval == after.looks[0].interval
 
 
+def test_variant__that_came_later__each_planned_look_has_its_own_boundary() -> None:
+    days = {key: [(1_000, count)] * 5 for key, count in (("control", 200), ("b", 215), ("c", 200))}
+    rows = [row for key in ("control", "b") for row in conversions(key, *days[key])]
+    plan = AnalysisPlan(Method.GROUP_SEQUENTIAL, planned_size=10_000, looks=5)
+    asked, wider = question(), question(phases=(phase(*HALVES, Arm("c", False, 0.5)),))
+    before = analyse(sufficient(rows, asked), fixed(asked, plan))
+    all_rows = sufficient([*rows, *conversions("c", *days["c"])], wider)
+    stored = fixed(wider, plan, comparisons=1, looks=before.new_looks)
+    after = analyse(all_rows, stored).comparisons[0]
+    anew = analyse(all_rows, fixed(wider, plan)).comparisons[0]
+    assert [look.interval for look in after.looks] == [look.interval for look in anew.looks]
+    widths = [
+        [look.interval.high - look.interval.low for look in each.looks]
+        for each in (only(before), after)
+    ]
+    assert all(then < now for then, now in zip(*widths, strict=True))
+    assert [look.p for look in after.looks] == [look.p for look in only(before).looks]
+
+
 def test_variant__that_came_later__one_look_has_the_quantile_of_half_of_alpha() -> None:
     """Upper quantiles of the normal distribution: .025 at 1.959964, .0125 at 2.241403."""
     before, after, _ = with_a_third_arm(130, AnalysisPlan(Method.FIXED, planned_size=1_800))
