@@ -200,6 +200,35 @@ def test_deletion__of_who_came_in_by_every_way__leaves_a_hash_on_record_and_noth
         assert choose(site, server, USER, DEVICE)["choices"]  # who comes back begins anew
 
 
+@pytest.mark.parametrize(
+    ("said", "kept", "asked"),
+    [
+        (
+            {"email": "Only-Mail-zz9@x.example"},
+            "only-mail-zz9@x.example",
+            "only-MAIL-zz9@x.example",
+        ),
+        ({"externalId": "crm-77-zz9"}, "crm-77-zz9", "crm-77-zz9"),
+        ({"userProperties": {"phone_number": "+49 30 555 017"}}, "+4930555017", "+49-30-555-017"),
+    ],
+    ids=["mail", "external", "phone"],
+)
+def test_deletion__of_who_is_known_by_a_name_that_is_no_id__leaves_nothing(
+    site: Site, said: dict[str, Any], kept: str, asked: str
+) -> None:
+    with served(site) as server:
+        post(server, "/api/v1/track", {"token": site.source, "event": "paid", **said})
+        (event,) = read_conversions(site.data_dir / "events")
+        assert site.traces(kept)
+        assert site.traces(event.subject_id)
+
+        deleted = site.run("profiles", "delete", asked, "--yes")
+
+        assert (deleted["profiles"], deleted["complete"], deleted["left"]) == (1, True, [])
+        assert site.traces(kept) == set()
+        assert site.traces(event.subject_id) == set()
+
+
 def test_consent__withdrawn_at_one_worker__is_honoured_by_all_within_half_a_second(
     site: Site,
 ) -> None:

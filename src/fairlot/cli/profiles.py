@@ -1,5 +1,6 @@
 """`fairlot profiles`: what is known of subjects."""
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -9,8 +10,9 @@ from fairlot.cli.commands import SuggestingGroup
 from fairlot.cli.control import ControlClient, controlled, project_path
 from fairlot.cli.moments import to_the_minute
 from fairlot.cli.options import json_option, org_option, project_option
-from fairlot.cli.output import print_json, print_table
+from fairlot.cli.output import print_json, print_note, print_table
 from fairlot.cli.profile_deletion import delete
+from fairlot.manifest.problems import printable
 
 
 @click.group(cls=SuggestingGroup)
@@ -25,12 +27,14 @@ def profiles() -> None:
 @controlled
 @json_option
 def show(client: ControlClient, subject: str, org: str, project: str, as_json: bool) -> None:
-    """Show what is known of SUBJECT, by any of its subject or user ids."""
+    """Show what is known of SUBJECT, by any of its names: visitor, user or external id, the
+    anonymous id of a source, e-mail address, phone number."""
     found = client.request("GET", project_path(org, project, "profiles", subject)).json
     if as_json:
         print_json(found)
     else:
         _print_profile(found)
+        _note_others(subject, found)
 
 
 @profiles.command(name="list")
@@ -66,10 +70,12 @@ def show_all(client: ControlClient, limit: int, org: str, project: str, as_json:
 @controlled
 @json_option
 def export(client: ControlClient, /, subject: str, org: str, project: str, **_: object) -> None:
-    """Print all that is recorded of SUBJECT as JSON, with and without --json: profile, account,
-    history and events."""
+    """Print all that is recorded of SUBJECT, by any of its names, as JSON, with and without --json:
+    profile, account, history and events."""
     path = project_path(org, project, "profiles", subject, "export")
-    print_json(client.request("GET", path).json)
+    found = client.request("GET", path).json
+    print_json(found)
+    _note_others(subject, found["profile"])
 
 
 @profiles.command()
@@ -100,6 +106,13 @@ def merge(
 
 
 profiles.add_command(delete)
+
+
+def _note_others(name: str, found: Mapping[str, Any]) -> None:
+    """Each can be asked for by its subject id."""
+    if found["others"]:
+        others = ", ".join(map(printable, found["others"]))
+        print_note(f"Others are called {printable(name)} too; ask for each of them: {others}")
 
 
 def _print_profile(found: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from fairlot.profiles.attributes import MAX_ATTRIBUTES_BYTES
 from fairlot.profiles.claims import Claim, claim_of_source, claim_of_subject
 from fairlot.profiles.happenings import Happening
 from fairlot.profiles.merging import Merged, Switch, merged
+from fairlot.profiles.names import identifiers_written, written_identifier
 from fairlot.profiles.products import PRODUCT_EVENTS, ProductEvents, Sighting
 from fairlot.profiles.records import (
     Account,
@@ -46,7 +47,9 @@ __all__ = [
     "Viewed",
     "claim_of_source",
     "claim_of_subject",
+    "identifiers_written",
     "merged",
     "source_identifier",
     "subject_identifier",
+    "written_identifier",
 ]

@@ -117,6 +117,11 @@ class Tracking:
         return found
 
 
+def subject_id_made_of(project_id: str, name: Identifier) -> str:
+    """What somebody new is drawn by of whom only this name is known: in every process the same."""
+    return derived_event_id(project_id, f"visitor:{name.kind.value}:{name.value}")
+
+
 class _Meant(NamedTuple):
     """`subject_id` is what exposures of the same visitor carry."""
 
@@ -131,8 +136,7 @@ def _meant(project_id: str, who: Named, known: Mapping[Identifier, str]) -> _Mea
         by, subject_id = subject_identifier(who.user_id), who.user_id
     else:
         by = next((each for each in who.looked_up if each in known), who.looked_up[0])
-        made = derived_event_id(project_id, f"visitor:{by.kind.value}:{by.value}")
-        subject_id = known.get(by, made)
+        subject_id = known.get(by) or subject_id_made_of(project_id, by)
     others = tuple(each for each in (*who.looked_up, *who.also) if each != by)
     return _Meant(subject_id, Claim((by,), (subject_id,), also=others))
 

@@ -1,7 +1,16 @@
+import asyncio
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from fairlot.profiles import Claim, Identifier, IdentifierKind, claim_of_subject
+from fairlot.service.profiles import KnownProfiles, Work
+from fairlot.service.reactions import NO_RULES
+from fairlot.store import open_store
+from fairlot.store.profiles import open_profile_store
+from fairlot.store.tenants import all_projects
+from fairlot.warehouse.log import EventLog
 from support.commands import Run
 
 ASIDE = "worker-0.corrupt-20260101T000000.000000Z"
@@ -13,6 +22,44 @@ def test_profiles_delete__confirmed__says_what_was_done(shop: Run) -> None:
     assert ran.code == 0, ran.err
     assert "Delete all of the subject ada in default/default?" in ran.out + ran.err
     assert "No profile; all events of the subject are deleted: del_" in ran.out
+
+
+def test_profiles_delete__several_are_called_so__tells_it_before_and_after(
+    shop: Run, tmp_path: Path, database_url: str | None
+) -> None:
+    know(tmp_path / ".fairlot", database_url, claim_of_subject("17"), of_address("17", "ada"))
+
+    ran = shop("profiles", "delete", "17", typed="y\n")
+
+    assert ran.code == 0, ran.err
+    said = ran.out + ran.err
+    assert "Delete all of the subject 17 and of 1 other that is called so (ada)" in said
+    assert "2 profiles that are called so and all of their events are deleted: del_" in said
+
+
+def test_profiles_delete__by_address__deletes_whoever_has_it(
+    shop: Run, tmp_path: Path, database_url: str | None
+) -> None:
+    know(tmp_path / ".fairlot", database_url, of_address("ada@x.example", "ada"))
+
+    ran = shop("profiles", "delete", "ADA@x.example", "--yes")
+
+    assert "The profile and all events of the subject are deleted: del_" in ran.out
+    assert shop("profiles", "show", "ada").code == 1
+
+
+def of_address(mail: str, subject_id: str) -> Claim:
+    return Claim((Identifier(IdentifierKind.EMAIL, mail),), (subject_id,))
+
+
+def know(data: Path, database_url: str | None, *claims: Claim) -> None:
+    with closing(open_store(data, None, database_url)) as store, store.reading() as connection:
+        (project,) = all_projects(connection)
+    log = EventLog.open(data / "events")
+    profiles = KnownProfiles(open_profile_store(data, database_url), log, NO_RULES, lambda: 0)
+    asyncio.run(profiles.apply_all([Work(project.id, each, 0) for each in claims]))
+    profiles.close(5)
+    log.close(5)
 
 
 @pytest.mark.parametrize(

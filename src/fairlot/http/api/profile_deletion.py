@@ -29,11 +29,13 @@ class LeftOver(msgspec.Struct, frozen=True):
 
 
 class DeletedProfile(msgspec.Struct, frozen=True):
-    """`found`: there was a profile. `complete`: nothing of the subject is left in any file. `id` is
-    that of the record in the audit log."""
+    """`found`: there was a profile. `profiles`: how many were called so; all of them are deleted.
+    `complete`: nothing of the subject is left in any file. `id` is that of the record in the audit
+    log."""
 
     id: str
     found: bool
+    profiles: int
     complete: bool
     left: tuple[LeftOver, ...]
 
@@ -60,7 +62,8 @@ def _delete(services: Services, caller: Caller, names: dict[str, str]) -> Delete
     left = services.deletions.finish(begun.id)
     return DeletedProfile(
         begun.id,
-        begun.found,
+        begun.profiles > 0,
+        begun.profiles,
         not left,
         tuple(LeftOver(each.file, each.why) for each in left),
     )
@@ -79,7 +82,7 @@ ROUTES: Final = (
     Route(
         "DELETE",
         _PATH,
-        "Delete a subject: its profile, its events and its assignments",
+        "Delete a subject, by any of its names: its profile, its events and its assignments",
         delete_profile,
         {
             200: Answer(

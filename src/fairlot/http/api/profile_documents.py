@@ -36,7 +36,8 @@ class ProfileSummary(_Document, frozen=True, kw_only=True):
 
 class ProfileDocument(ProfileSummary, frozen=True, kw_only=True):
     """Activations, displays and assignments are by experiment id, consents by category; instants
-    in them are in milliseconds."""
+    in them are in milliseconds. `others` are the subject ids of other profiles that answer to the
+    name by which this one was asked for."""
 
     identified_at: str | None
     identifiers: tuple[ProfileIdentifier, ...]
@@ -48,6 +49,7 @@ class ProfileDocument(ProfileSummary, frozen=True, kw_only=True):
     assignments: Mapping[str, Any]
     consents: Mapping[str, Any]
     viewed: tuple[Mapping[str, Any], ...]
+    others: tuple[str, ...]
 
 
 class AccountDocument(_Document, frozen=True, kw_only=True):
@@ -98,7 +100,7 @@ def summary_of(profile: Profile) -> ProfileSummary:
     return ProfileSummary(**_summary(profile))
 
 
-def document_of(profile: Profile) -> ProfileDocument:
+def document_of(profile: Profile, others: tuple[str, ...] = ()) -> ProfileDocument:
     return ProfileDocument(
         **_summary(profile),
         identified_at=written(profile.identified_at_ms),
@@ -111,6 +113,7 @@ def document_of(profile: Profile) -> ProfileDocument:
         assignments=_plain(profile.assignments),
         consents=_plain(profile.consents),
         viewed=tuple({"productId": each.product_id, "atMs": each.at_ms} for each in profile.viewed),
+        others=others,
     )
 
 
@@ -126,7 +129,7 @@ def account_document(account: Account) -> AccountDocument:
 def export_of(recorded: Recorded) -> ProfileExport:
     account = recorded.account
     return ProfileExport(
-        profile=document_of(recorded.profile),
+        profile=document_of(*recorded.called),
         account=None if account is None else account_document(account),
         history=tuple(map(_event, recorded.happenings)),
         events=tuple(

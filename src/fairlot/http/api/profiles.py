@@ -54,7 +54,7 @@ class PutAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def show(call: Call[None]) -> Outcome:
     store = call.services.profiles.store
-    return Outcome(document_of(accessing.profile_of(store, call.tenant.id, call.path["subject"])))
+    return Outcome(document_of(*accessing.called(store, call.tenant.id, call.path["subject"])))
 
 
 def show_all(call: Call[Paging]) -> Outcome:
@@ -140,14 +140,14 @@ ROUTES: Final = (
     ),
     read(
         f"{_PROFILES}/{{subject}}",
-        "Show what is known of a subject, by any of its subject or user ids",
+        "Show what is known of a subject, by any of its names",
         Scope.READ,
         show,
         {200: Answer("The profile.", (ProfileDocument,))},
     ),
     read(
         f"{_PROFILES}/{{subject}}/export",
-        "Show all that is recorded of a subject: its profile, account, history and events",
+        "Show all that is recorded of a subject, by any of its names",
         Scope.ADMIN,
         export,
         {200: Answer("All of it.", (ProfileExport,))},

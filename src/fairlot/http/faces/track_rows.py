@@ -1,8 +1,7 @@
 """Read what track, identify and batch are sent: what somebody did, or what is wrong with it."""
 
 import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 from uuid import uuid4
@@ -23,7 +22,7 @@ from fairlot.http.faces.track_properties import (
     kept_properties,
 )
 from fairlot.http.faces.track_wire import MAX_EMAIL, MAX_EVENT, MAX_ID
-from fairlot.profiles import Identifier, IdentifierKind
+from fairlot.profiles import Identifier, IdentifierKind, written_identifier
 from fairlot.sdk.bots import names_a_program
 from fairlot.service.profiles import is_long_name
 from fairlot.service.tracking import Named, Tracked
@@ -31,7 +30,6 @@ from fairlot.service.tracking import Named, Tracked
 IDENTIFY: Final = "$identify"
 OLDEST_MS: Final = 7 * 86_400_000
 _encoder: Final = msgspec.json.Encoder(order="deterministic")
-_PHONE_MARKS: Final = re.compile(r"[\s().\-/]")
 _NOT_OF_PAGES: Final = (
     "a token that pages hold names visitors by userId only, since anyone can send with it"
 )
@@ -230,22 +228,10 @@ def _identifiers(external_id: object, email: object, phone: object) -> tuple[Ide
         (IdentifierKind.EMAIL, email),
         (IdentifierKind.PHONE, phone),
     )
-    found = (
-        Identifier(kind, _WRITTEN[kind](text)) for kind, each in given if (text := _text_of(each))
-    )
+    found = (written_identifier(kind, text) for kind, each in given if (text := _text_of(each)))
     return tuple(each for each in found if each.value)
 
 
-def _phone(text: str) -> str:
-    return _PHONE_MARKS.sub("", text)
-
-
-_WRITTEN: Final[Mapping[IdentifierKind, Callable[[str], str]]] = {
-    IdentifierKind.EXTERNAL: str,
-    IdentifierKind.EMAIL: str.lower,
-    IdentifierKind.PHONE: _phone,
-}
-"""How each is written, so that two ways of writing one are the same."""
 _MOST: Final = {
     IdentifierKind.EXTERNAL: MAX_ID,
     IdentifierKind.EMAIL: MAX_EMAIL,

@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,13 +19,15 @@ from typing import Final
 from sqlalchemy import Connection
 
 from fairlot.events import new_ulid
-from fairlot.profiles import Claim, subject_identifier
+from fairlot.profiles import Claim, Identifier, IdentifierKind, subject_identifier
 from fairlot.service.actors import Actor
 from fairlot.service.audit import record
 from fairlot.service.privacy.log_files import FOR_YOU, WAL_WITHIN_S, Left, LogFiles, Why
 from fairlot.service.profiles import KnownProfiles, Work
+from fairlot.service.tracking import subject_id_made_of
 from fairlot.store import Store
 from fairlot.store.experiments import experiment_ids_of
+from fairlot.store.profiles.called import identifiers_meant, profiles_called
 from fairlot.store.profiles.changes import newest_change, next_change
 from fairlot.store.profiles.deletions import (
     KEPT_MS,
@@ -34,13 +36,11 @@ from fairlot.store.profiles.deletions import (
     erase_profiles,
     forget_deletions,
     forget_withdrawn,
+    is_called,
     is_emptied,
-    names_of,
     newest_deletion,
     note_emptied,
-    profile_called,
     read_deletions,
-    subject_ids_of,
 )
 from fairlot.store.tenants import ProjectRow
 from fairlot.warehouse.erasing import Erasure, empty_wal
@@ -56,10 +56,10 @@ _NOTHING: Final = Work("", Claim(()), 0, makes=False, is_seen=False)
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """`found` says that there was a profile."""
+    """`profiles` is how many were called so."""
 
     id: str
-    found: bool
+    profiles: int
 
 
 class Deletions:
@@ -95,25 +95,27 @@ class Deletions:
     def begin(
         self, connection: Connection, tenant: ProjectRow, subject_id: str, actor: Actor
     ) -> Begun:
-        """Delete the profile, and put on record that it was done, in the transaction of the control
-        plane. Call `finish` after it."""
+        """Delete the profiles that are called so, by whatever kind of name, and put on record that
+        it was done, in the transaction of the control plane. Call `finish` after it."""
         now_ms = self._clock_ms()
-        given = subject_identifier(subject_id)
         deletion_id = f"del_{new_ulid(now_ms)}"
         _put_on_record(connection, tenant, subject_id, deletion_id, actor, now_ms)
+        with self._profiles.store.reading() as reading:
+            meant = identifiers_meant(reading, tenant.id, subject_id)
         with self._profiles.store.writing() as writing:
             change_no = next_change(writing)
-            profile = profile_called(writing, tenant.id, given.digest())
-            digests = subject_ids_of(profile, given)
+            profiles = profiles_called(writing, tenant.id, meant)
+            names = (*meant, *(name for each in profiles for name in each.identifiers))
+            digests = _subject_ids(tenant.id, meant, names)
             erase_profiles(writing, tenant.id, digests, change_no, now_ms)
-            forget_withdrawn(writing, tenant.id, names_of(profile, given), now_ms)
+            forget_withdrawn(writing, tenant.id, {each.digest() for each in names}, now_ms)
             forget_deletions(writing, now_ms - KEPT_MS)
             emptied = not self._has_file
             add_deletion(
                 writing,
                 DeletionRow(deletion_id, tenant.id, digests, now_ms, change_no, emptied),
             )
-        return Begun(deletion_id, profile is not None)
+        return Begun(deletion_id, len(profiles))
 
     def finish(self, deletion_id: str, within_s: float = FINISHED_WITHIN_S) -> list[Left]:
         """Wait until every file has been seen to, and say what is left. Blocks."""
@@ -171,11 +173,7 @@ class Deletions:
             if began_at is not None and each.change_no > max(self._heard, began_at)
         ]
         with self._profiles.store.reading() as connection:
-            back = [
-                each
-                for each in fresh
-                if any(profile_called(connection, each.project_id, one) for one in each.digests)
-            ]
+            back = [each for each in fresh if is_called(connection, each.project_id, each.digests)]
         if back:
             with self._profiles.store.writing() as connection:
                 change_no = next_change(connection)
@@ -214,6 +212,16 @@ class Deletions:
         with self._profiles.store.writing() as connection:
             note_emptied(connection, waiting)
         return True
+
+
+def _subject_ids(
+    project_id: str, meant: Iterable[Identifier], names: Iterable[Identifier]
+) -> frozenset[bytes]:
+    """Digests of what events may know somebody by: the subjects among the names, and what is made
+    of the others for who is new, whose profile may not be written yet."""
+    made = (subject_identifier(subject_id_made_of(project_id, each)) for each in meant)
+    subjects = (each for each in names if each.kind is IdentifierKind.SUBJECT)
+    return frozenset(each.digest() for each in (*subjects, *made))
 
 
 def _put_on_record(

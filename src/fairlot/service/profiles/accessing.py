@@ -23,6 +23,7 @@ from fairlot.service.profiles.work import Applied, Profiles, Work
 from fairlot.service.refusals import NotThere
 from fairlot.store.profiles import ProfileStore
 from fairlot.store.profiles.account_rows import read_account
+from fairlot.store.profiles.called import identifiers_meant, profiles_called
 from fairlot.store.profiles.event_rows import events_of
 from fairlot.store.profiles.rows import find_profile, profiles_after
 from fairlot.warehouse.readers import read_events_of
@@ -30,19 +31,35 @@ from fairlot.warehouse.readers import read_events_of
 Position = tuple[int, str]
 
 
+class Called(NamedTuple):
+    """Who answers to a name; `others` are the subject ids of those who are called so too."""
+
+    profile: Profile
+    others: tuple[str, ...]
+
+
 class Recorded(NamedTuple):
     """All that there is of one subject."""
 
-    profile: Profile
+    called: Called
     account: Account | None
     happenings: list[Happening]
     events: list[Exposure | Conversion | Identity]
 
 
-def profile_of(store: ProfileStore, project_id: str, subject_id: str) -> Profile:
-    """As it is in the database. Raises NotThere."""
+def called(store: ProfileStore, project_id: str, name: str) -> Called:
+    """By a name of whatever kind, as it is in the database. Raises NotThere."""
     with store.reading() as connection:
-        return _find(connection, project_id, subject_id)
+        return _called(connection, project_id, name)
+
+
+def profile_of(store: ProfileStore, project_id: str, subject_id: str) -> Profile:
+    """By a subject or user id, as it is in the database. Raises NotThere."""
+    with store.reading() as connection:
+        found = find_profile(connection, project_id, [subject_identifier(subject_id)]).profile
+    if found is None:
+        raise NotThere("subject", subject_id)
+    return found.profile
 
 
 def page_of_profiles(
@@ -58,12 +75,13 @@ def position_of(profile: Profile) -> Position:
 
 
 def recorded_of(
-    store: ProfileStore, events_dir: Path | None, project_id: str, subject_id: str
+    store: ProfileStore, events_dir: Path | None, project_id: str, name: str
 ) -> Recorded:
-    """Raises NotThere. What waits for its commit in a process is not among it, nor what was
-    recorded under the Global Privacy Control: that is not handed on."""
+    """By a name of whatever kind. Raises NotThere. What waits for its commit in a process is not
+    among it, nor what was recorded under the Global Privacy Control: that is not handed on."""
     with store.reading() as connection:
-        profile = _find(connection, project_id, subject_id)
+        found = _called(connection, project_id, name)
+        profile = found.profile
         account = None
         if profile.account_id is not None:
             account = read_account(connection, project_id, account_digest(profile.account_id))
@@ -73,7 +91,7 @@ def recorded_of(
     }
     events = [] if events_dir is None else read_events_of(events_dir, project_id, subject_ids)
     return Recorded(
-        profile,
+        found,
         account,
         [each for each in happenings if not is_private(each.properties)],
         [each for each in events if not is_private(each.properties)],
@@ -130,8 +148,9 @@ def put_account(
     return account_of(profiles.store, project_id, account_id)
 
 
-def _find(connection: Connection, project_id: str, subject_id: str) -> Profile:
-    found = find_profile(connection, project_id, [subject_identifier(subject_id)]).profile
-    if found is None:
-        raise NotThere("subject", subject_id)
-    return found.profile
+def _called(connection: Connection, project_id: str, name: str) -> Called:
+    meant = identifiers_meant(connection, project_id, name)
+    found = profiles_called(connection, project_id, meant)
+    if not found:
+        raise NotThere("subject", name)
+    return Called(found[0], tuple(each.subject_id for each in found[1:]))

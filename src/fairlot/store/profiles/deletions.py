@@ -6,8 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, select
 
-from fairlot.profiles import Identifier, IdentifierKind, Profile
-from fairlot.store.profiles.rows import empty_profiles, read_profiles
+from fairlot.store.profiles.rows import empty_profiles
 from fairlot.store.profiles.tables import (
     deletions,
     profile_events,
@@ -83,19 +82,6 @@ def forget_deletions(connection: Connection, before_ms: int) -> None:
     connection.execute(delete(deletions).where(deletions.c.at_ms < before_ms))
 
 
-def names_of(profile: Profile | None, given: Identifier) -> frozenset[bytes]:
-    """The digests of all that a subject is called."""
-    known = () if profile is None else profile.identifiers
-    return frozenset(each.digest() for each in (given, *known))
-
-
-def subject_ids_of(profile: Profile | None, given: Identifier) -> frozenset[bytes]:
-    """Of those that events may know it by."""
-    known = () if profile is None else profile.identifiers
-    subjects = (each for each in known if each.kind is IdentifierKind.SUBJECT)
-    return frozenset(each.digest() for each in (given, *subjects))
-
-
 def erase_profiles(
     connection: Connection,
     project_id: str,
@@ -134,14 +120,13 @@ def forget_withdrawn(
     )
 
 
-def profile_called(connection: Connection, project_id: str, digest: bytes) -> Profile | None:
-    owner = connection.execute(
-        select(profile_identifiers.c.profile_id).where(
-            profile_identifiers.c.project_id == project_id,
-            profile_identifiers.c.digest == digest,
-        )
-    ).scalar_one_or_none()
-    return None if owner is None else read_profiles(connection, (owner,)).get(owner)
+def is_called(connection: Connection, project_id: str, digests: Iterable[bytes]) -> bool:
+    """Whether somebody has one of these names."""
+    owned = select(profile_identifiers.c.profile_id).where(
+        profile_identifiers.c.project_id == project_id,
+        profile_identifiers.c.digest.in_(list(digests)),
+    )
+    return connection.execute(owned.limit(1)).first() is not None
 
 
 def _digests_in(joined: bytes) -> list[bytes]:

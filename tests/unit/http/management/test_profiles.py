@@ -19,6 +19,7 @@ from fairlot.profiles import (
     Profile,
     claim_of_source,
     claim_of_subject,
+    source_identifier,
     subject_identifier,
 )
 from fairlot.profiles.records import MAX_IDENTIFIERS
@@ -77,6 +78,46 @@ def test_profile__shown_by_any_of_its_ids__is_the_same(bench: ControlBench) -> N
     assert found["attributes"] == {"tier": "red"}
     assert found["assignments"]["exp_1"]["variantKey"] == "red"
     assert found["sessions"]["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("known", "asked"),
+    [
+        (Identifier(IdentifierKind.EXTERNAL, "Crm-17"), "Crm-17 "),
+        (Identifier(IdentifierKind.EMAIL, "ada@x.example"), "Ada@X.example"),
+        (Identifier(IdentifierKind.PHONE, "+4930555"), "+49 (30) 5-5.5"),
+        (source_identifier("web", "w1"), "w1"),
+    ],
+)
+def test_profile__shown_and_exported_by_a_name__is_that_of_whoever_is_called_so(
+    bench: ControlBench, known: Identifier, asked: str
+) -> None:
+    happen(bench, Claim((subject_identifier("ada"),), ("ada",), also=(known,)))
+    path = f"{PROFILES}/{quote(asked, safe='')}"
+
+    shown = bench.get(path)
+
+    assert (shown.status, shown.json["subjectId"]) == (200, "ada")
+    assert bench.get(f"{path}/export").json["profile"] == shown.json
+    assert shown.json["others"] == []
+
+
+def test_profile__several_are_called_so__is_whose_subject_id_it_is_and_names_the_others(
+    bench: ControlBench,
+) -> None:
+    name = "17"
+    for kind in (IdentifierKind.PHONE, IdentifierKind.EXTERNAL):
+        happen(bench, Claim((Identifier(kind, name),), (kind.value,)))
+    happen(bench, name)
+
+    shown = bench.get(f"{PROFILES}/{name}").json
+
+    assert (shown["subjectId"], shown["others"]) == (name, ["external", "phone"])
+    assert bench.get(f"{PROFILES}/external").json["others"] == []
+
+
+def test_profile__half_a_surrogate_pair__is_nobody(bench: ControlBench) -> None:
+    assert bench.get(f"{PROFILES}/%ED%A0%80").status == 404
 
 
 def test_profile__nobody__is_404_with_advice(bench: ControlBench) -> None:

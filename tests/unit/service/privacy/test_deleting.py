@@ -12,7 +12,14 @@ import msgspec
 import pytest
 
 from fairlot.events import Assignment
-from fairlot.profiles import Claim, Happening, claim_of_subject, subject_identifier
+from fairlot.profiles import (
+    Claim,
+    Happening,
+    Identifier,
+    IdentifierKind,
+    claim_of_subject,
+    subject_identifier,
+)
 from fairlot.profiles.consents import GENERAL, consented
 from fairlot.service.actors import Actor, Scope
 from fairlot.service.bootstrap import bootstrap
@@ -20,6 +27,7 @@ from fairlot.service.privacy.deleting import Begun, Deletions
 from fairlot.service.privacy.log_files import Left, Why
 from fairlot.service.profiles import Applied, KnownProfiles, Step, Work
 from fairlot.service.reactions import NO_RULES
+from fairlot.service.tracking import subject_id_made_of
 from fairlot.store import Store
 from fairlot.store.experiments import ExperimentRow, add_experiments
 from fairlot.store.profiles import open_profile_store
@@ -187,7 +195,7 @@ def test_delete__of_a_subject_with_two_ids__removes_both_from_everything(site: S
     begun = site.begin(here.deletions)
     left = here.deletions.finish(begun.id)
 
-    assert begun.found
+    assert begun.profiles == 1
     assert left == []
     assert (site.traces(ADA), site.traces(PHONE)) == (set(), set())
     assert [each.subject_id for each in read_exposures(site.events_dir)] == ["bo"]
@@ -201,9 +209,44 @@ def test_delete__of_an_id_without_a_profile__removes_its_events(site: Site) -> N
 
     begun = site.begin(here.deletions)
 
-    assert not begun.found
+    assert begun.profiles == 0
     assert here.deletions.finish(begun.id) == []
     assert site.traces(ADA) == set()
+
+
+def test_delete__by_an_address_whose_profile_was_never_written__removes_its_events(
+    site: Site,
+) -> None:
+    """What a process that died between the event log and the profiles leaves of who is new."""
+    here = site.open()
+    mail = Identifier(IdentifierKind.EMAIL, "ada@x.example")
+    made = subject_id_made_of(site.project.id, mail)
+    here.record(site.project.id, made, "bo")
+    assert site.traces(made)
+
+    begun = site.begin(here.deletions, "Ada@X.example")
+
+    assert begun.profiles == 0
+    assert here.deletions.finish(begun.id) == []
+    assert site.traces(made) == set()
+    assert [each.subject_id for each in read_exposures(site.events_dir)] == ["bo"]
+
+
+def test_delete__by_an_address__removes_events_under_all_ids_of_whoever_has_it(
+    site: Site,
+) -> None:
+    here = site.open()
+    mail = Identifier(IdentifierKind.EMAIL, "ada-7c1f@x.example")
+    claim = msgspec.structs.replace(claim_of_subject(PHONE, user_id=ADA), also=(mail,))
+    here.apply(happened(site.project, claim, "order"))
+    here.record(site.project.id, ADA, PHONE, "bo")
+    assert site.traces(mail.value)
+
+    here_begun(site, here, mail.value.upper())
+
+    for text in (mail.value, ADA, PHONE):
+        assert site.traces(text) == set()
+    assert [each.subject_id for each in read_exposures(site.events_dir)] == ["bo"]
 
 
 def test_delete__twice__does_the_same_again(site: Site) -> None:
@@ -212,7 +255,7 @@ def test_delete__twice__does_the_same_again(site: Site) -> None:
 
     first, second = (here_begun(site, here) for _ in range(2))
 
-    assert (first.found, second.found) == (True, False)
+    assert (first.profiles, second.profiles) == (1, 0)
     assert site.traces(ADA) == set()
 
 
