@@ -222,4 +222,5 @@ EXPERIMENT_TABLE: Final = Table(
     ),
     "An experiment.",
     also=ACTIVATION_ALSO,
+    no_fields={"hashVersion": "no file changes how subjects are hashed; leave it out"},
 )

@@ -65,13 +65,15 @@ class Field(Generic[_Value]):
 class Table:
     """The fields that a mapping may have; an open one may have others too.
 
-    `says` is for people, where no field says it. `also` is JSON Schema about several fields.
+    `says` is for people, where no field says it. `also` is JSON Schema about several fields,
+    `no_fields` what is said of names that are looked for here and are none.
     """
 
     fields: tuple[Field[Any], ...]
     says: str = ""
     is_open: bool = False
     also: Mapping[str, Any] = field(default_factory=dict)
+    no_fields: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -109,7 +111,8 @@ class Fields:
     def _refuse_unknown(self, table: Table) -> None:
         unknown = (name for name in self.map.entries if name not in table.names)
         for name in islice(unknown, MAX_UNKNOWN_NAMED):
-            self.refuse(name, f"not a field here; {suggestion(name, table.names, PAGE)}")
+            unknown_field = f"not a field here; {suggestion(name, table.names, PAGE)}"
+            self.refuse(name, table.no_fields.get(name, unknown_field))
 
     def read(self, field: Field[_Value]) -> _Value | None:
         """None if it is absent, or not as it must be. A field is read once: problems are added."""

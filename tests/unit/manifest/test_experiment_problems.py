@@ -16,6 +16,10 @@ NO_NUL = "has the character U+0000, which PostgreSQL cannot keep; remove it"
         ),
         ("manualExposure: 1", "3: manualExposure: 1: write true or false"),
         ("nme: x", '3: nme: "x": not a field here; did you mean name?'),
+        (
+            "hashVersion: 2",
+            "3: hashVersion: 2: no file changes how subjects are hashed; leave it out",
+        ),
         ("samplerate: 1", "3: samplerate: 1: not a field here; did you mean sampleRate?"),
         (
             "audience: {url_patterns: [/]}",

@@ -1,7 +1,7 @@
 """Plan what files change in a project, and apply it: all of it or nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msgspec import Struct
 from sqlalchemy import Connection
@@ -12,6 +12,7 @@ from fairlot.manifest.problems import SpecProblem
 from fairlot.manifest.source_files import SourceFile
 from fairlot.service.actors import Actor
 from fairlot.service.changes.planner import Prepared, may_be_deleted, missing, prepare
+from fairlot.service.changes.renames import rename_warnings
 from fairlot.service.changes.saving import keep
 from fairlot.service.plan_document import NotInFiles, PlannedChange, PlanWarning
 from fairlot.service.project_state import ProjectState, read_state
@@ -74,7 +75,10 @@ def plan_files(
         actor=actor,
         now_ms=now_ms,
     )
-    return Planned(prepared, tuple(each for each in left if each not in delete), base)
+    kept = tuple(each for each in left if each not in delete)
+    renames = rename_warnings(prepared.after, prepared.changes, kept)
+    prepared = replace(prepared, warnings=(*prepared.warnings, *renames))
+    return Planned(prepared, kept, base)
 
 
 def apply_files(

@@ -23,7 +23,8 @@ SOURCE: Final = FieldChange(path="source")
 """Only comments or layout differ."""
 _IN_BASIS_POINTS: Final = "Bp"
 _IN_MS: Final = "Ms"
-_IDENTITY: Final = frozenset({"id", "key", "kind", "status"})
+# What no file changes, and the status, which is told apart.
+_UNWRITTEN: Final = frozenset({"id", "key", "kind", "status", "hashVersion"})
 
 
 def changed_fields(before: Facts, after: Facts) -> tuple[FieldChange, ...]:
@@ -39,7 +40,7 @@ def changed_fields(before: Facts, after: Facts) -> tuple[FieldChange, ...]:
 
 
 def served_facts(experiment: Experiment) -> dict[str, Any]:
-    """What clients see of an experiment, but for its ids and its status."""
+    """What clients see of an experiment, but for its ids, its hash version and its status."""
     facts: dict[str, Any] = {}
     for name, value in msgspec.json.decode(experiment_to_json(experiment)).items():
         if name == "audience":
@@ -49,7 +50,7 @@ def served_facts(experiment: Experiment) -> dict[str, Any]:
             facts |= _variant_facts(value)
         elif name == "activation":
             facts |= (_in_yaml(part, each) for part, each in value.items())
-        elif name not in _IDENTITY:
+        elif name not in _UNWRITTEN:
             facts[name] = value
     return facts
 
@@ -66,13 +67,13 @@ def definition_facts(definition: Definition) -> dict[str, Any]:
 
 def wire_facts(document: Mapping[str, Any]) -> dict[str, Any]:
     """Of a definition in its JSON, or of a layer, segment or holdout as a manifest has it."""
-    return dict(_in_yaml(name, value) for name, value in document.items() if name not in _IDENTITY)
+    return dict(_in_yaml(name, value) for name, value in document.items() if name not in _UNWRITTEN)
 
 
 def _variant_facts(variants: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
     for variant in variants:
         for name, value in variant.items():
-            if name not in _IDENTITY:
+            if name not in _UNWRITTEN:
                 yield _in_yaml(f"variants.{variant['key']}.{name}", value)
 
 

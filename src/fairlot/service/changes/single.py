@@ -99,6 +99,6 @@ def _read_one(state: ProjectState, name: Name, source: str) -> Documents:
     written = places_of(documents)
     if [*written] != [name]:
         found = ", ".join(f"{kind} {key}" for kind, key in written) or "none"
-        fix = f"send one document, of the {name[0]} {name[1]}"
+        fix = f"send one document, of the {name[0]} {name[1]}; a key cannot change"
         raise Refused([SpecProblem(BODY, 1, "", found, fix)])
     return documents

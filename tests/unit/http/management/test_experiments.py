@@ -85,7 +85,10 @@ def test_put_experiment__of_what_is_there_without_if_match__is_428(bench: Contro
     ("body", "told"),
     [
         (yaml("sampelRate: 0.5"), "did you mean sampleRate"),
-        (yaml(key="other"), "experiment other: send one document, of the experiment hero"),
+        (
+            yaml(key="other"),
+            "experiment other: send one document, of the experiment hero; a key cannot change",
+        ),
         (b"key: hero\tname: x", "not valid YAML"),
         (b"kind: layer\nkey: hero\n", "send one document, of the experiment hero"),
         (b"", "send one document"),

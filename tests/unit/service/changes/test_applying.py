@@ -103,6 +103,11 @@ def test_plan__of_files__tells_the_changes_and_makes_none(store: Store, apply: A
     assert apply(yaml()).changes == planned.prepared.changes
 
 
+def test_plan__of_what_is_new__tells_no_field_that_no_file_can_hold(apply: Apply) -> None:
+    (change,) = apply(yaml()).changes
+    assert "hashVersion" not in {field.path for field in change.fields}
+
+
 def test_apply__changed__keeps_ids_and_raises_version_and_generation(
     store: Store, apply: Apply
 ) -> None:
