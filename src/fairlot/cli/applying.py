@@ -13,7 +13,7 @@ from fairlot.cli.control import ControlClient, ControlRefused, controlled, proje
 from fairlot.cli.documents import confirm, reason_option
 from fairlot.cli.errors import InvalidArgument, NotConfirmed
 from fairlot.cli.fail_over import exceeding, share_of
-from fairlot.cli.files import invalid_files, read_readable_files
+from fairlot.cli.files import invalid_files, read_readable_files, sent_at_once
 from fairlot.cli.options import json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_note, progress
 from fairlot.cli.plan_markdown import plan_markdown
@@ -152,7 +152,7 @@ def _asked(client: ControlClient, path: str, asked: Mapping[str, Any]) -> Any:
     """Problems of the files are told as `fairlot validate` tells them."""
     try:
         with progress(path.rpartition("/")[2]):
-            return client.request("POST", path, asked).json
+            return client.request("POST", path, sent_at_once(asked)).json
     except ControlRefused as error:
         problems = error.problem.get("problems")
         if problems is None:

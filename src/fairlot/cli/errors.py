@@ -33,3 +33,9 @@ class InvalidExperiments(CommandFailed):
     """Every problem of every file, in the order of the files."""
 
     code = "invalid_experiments"
+
+
+class FilesTooLarge(CommandFailed):
+    """What a folder holds does not go to the control plane at once."""
+
+    code = "files_too_large"

@@ -1,19 +1,24 @@
 """`fairlot validate`, and how commands read a folder of files."""
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import ceil
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
-from fairlot.cli.errors import InvalidExperiments
+from fairlot.cli.errors import FilesTooLarge, InvalidExperiments
 from fairlot.cli.options import data_option, json_option
 from fairlot.cli.output import print_json, progress
 from fairlot.manifest.definitions import DEFINITION_KINDS
 from fairlot.manifest.documents import Documents, read_files
 from fairlot.manifest.problems import SpecProblem
-from fairlot.manifest.source_files import SourceFile, read_source_files
+from fairlot.manifest.source_files import AT_ONCE_BYTES, SourceFile, read_source_files
+
+_MIB: Final = 1024 * 1024
 
 
 @click.command
@@ -58,6 +63,18 @@ def invalid_files(problems: Sequence[SpecProblem], consequence: str = "") -> Inv
         f"{len(problems)} problem(s) to correct{consequence}:\n{lines}",
         {"problems": [asdict(problem) for problem in problems]},
     )
+
+
+def sent_at_once(asked: Mapping[str, Any]) -> bytes:
+    """The body that asks about files. Raises FilesTooLarge before anything is sent."""
+    body = json.dumps(asked, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    if len(body) > AT_ONCE_BYTES:
+        raise FilesTooLarge(
+            f"the files are {ceil(len(body) * 10 / _MIB) / 10} MiB together, and"
+            f" {AT_ONCE_BYTES // _MIB} MiB go at once: apply the folder in parts, without"
+            " --allow-deletes, which would delete what the other parts say"
+        )
+    return body
 
 
 def _read_valid(path: Path) -> Documents:

@@ -6,11 +6,12 @@ that arrives in one piece costs no timer here; only one that is incomplete after
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 from urllib.parse import unquote
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from fairlot.http.asgi import Reply
@@ -20,8 +21,8 @@ from fairlot.http.problems import Problem, ProblemCode, problem_reply
 
 HEADER_LIMIT = 32 * 1024
 MESSAGE_WITHIN_S = 10.0
-# a body over the cap of its route, 4 MiB for files, is answered at once and read past; not for
-# ever, and not its trailers
+# a body over the cap of its route, 4 MiB for files, is answered at once and read past, also before
+# a close; not for ever, and not its trailers
 MESSAGE_LIMIT = 20 * 1024 * 1024
 _LINE_OVERHEAD = 4  # ": " and CRLF
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
@@ -49,9 +50,32 @@ class _HeadersTooLarge(Exception):
     """Leaves httptools' callback; the parser reports it as a failed one."""
 
 
+class _CycleTransport:
+    """What a cycle of uvicorn's writes its answer to. An answer that comes before the end of its
+    request closes the connection when that end has come: closed with bytes that nobody has read
+    it would be reset, and who is still sending would see no answer."""
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        cycle: RequestResponseCycle,
+        close_later: Callable[[], None],
+    ) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self._close_now = transport.close
+        self._cycle = cycle
+        self._close_later = close_later
+
+    def close(self) -> None:
+        early = self._cycle.response_complete and self._cycle.more_body
+        (self._close_later if early else self._close_now)()
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """`_open`: a message has begun and is not complete. `_size_bound`: the most bytes that it can
-    have so far, without the read in which it began when that ended within its headers."""
+    """`_open`: a message has begun and is not complete. `_last`: it is answered, and nothing
+    comes after it. `_size_bound`: the most bytes that it can have so far, without the read in which
+    it began when that ended within its headers."""
 
     headers_within_s: ClassVar[float] = MESSAGE_WITHIN_S
     body_within_s: ClassVar[float] = MESSAGE_WITHIN_S
@@ -65,6 +89,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._open = False
+        self._last = False
         self._in_headers = True
         self._size_bound = 0
         self._upgraded = False
@@ -93,6 +118,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._wait_for_more(begins)
 
     def on_headers_complete(self) -> None:
+        if self.transport.is_closing():
+            return  # no request, as it follows the last one of its connection
         if self._size_bound > HEADER_LIMIT and self._header_size() > HEADER_LIMIT:
             self._refusal = _HEADERS_TOO_LARGE
             raise _HeadersTooLarge
@@ -108,6 +135,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             )
         else:
             super().on_headers_complete()
+            self.cycle.transport = _CycleTransport(  # type: ignore[assignment]
+                self.transport, self.cycle, self._close_at_end
+            )
         self._in_headers = False
 
     def on_body(self, body: bytes) -> None:
@@ -127,6 +157,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         else:
             body, self._pieces = b"".join(self._pieces), None
             self._exchange(body)
+        if self._last:
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's way out of a message that its parser refused."""
@@ -173,6 +205,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         scope["query_string"] = query
         exchange: Exchange = self.cycle  # type: ignore[assignment]
         exchange.run(self.app, scope, body)
+
+    def _close_at_end(self) -> None:
+        self._last = True
 
     def _spawn(self, rest: Any) -> None:
         task = self.loop.create_task(rest)

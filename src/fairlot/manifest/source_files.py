@@ -9,6 +9,9 @@ from fairlot.manifest.nodes import MAX_TEXT_BYTES
 from fairlot.manifest.problems import SpecProblem
 
 SUFFIXES: Final = frozenset({".yaml", ".yml"})
+# A change is planned and kept in one transaction, and every other change waits for it.
+AT_ONCE_BYTES: Final = 4 * 1024 * 1024
+"""The most that is planned or applied at once, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)

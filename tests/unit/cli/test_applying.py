@@ -259,3 +259,24 @@ def test_plan__over_the_limit__ends_with_its_own_code(
 def test_plan__limit_that_is_none__is_an_error(data: Run, good: Path) -> None:
     ran = data("plan", good, "--fail-over", "much")
     assert (ran.code, "--fail-over" in ran.err) == (1, True)
+
+
+@pytest.mark.parametrize("words", [("plan",), ("apply", "--yes"), ("apply",)])
+def test_folder__over_what_goes_at_once__is_refused_before_it_is_sent(
+    run: Run, good: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    for at in range(7):
+        (good / f"long-{at}.yaml").write_text("# é" + "x" * 1_000_000, "utf-8")
+    monkeypatch.setenv("FAIRLOT_API_KEY", "fx_key_12345678." + "s" * 40)
+    ran = run(*words, good, "--url", "http://127.0.0.1:9")
+    assert ran.code == 1
+    assert "the files are 6.7 MiB together, and 4 MiB go at once" in ran.err
+    assert "apply the folder in parts, without --allow-deletes" in ran.err
+
+
+def test_folder__within_what_goes_at_once__is_measured_as_it_is_written(
+    data: Run, good: Path
+) -> None:
+    for at in range(7):
+        (good / f"long-{at}.yaml").write_text("# " + "ж" * 250_000, "utf-8")
+    assert data("plan", good).code == 0

@@ -8,7 +8,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from fairlot.app import create_app
-from fairlot.cli.control import ControlClient, ControlRefused, organization_path, project_path
+from fairlot.cli.control import (
+    ControlClient,
+    ControlRefused,
+    organization_path,
+    project_path,
+    remote_control,
+)
 from fairlot.cli.in_process import local_actor
 from fairlot.http.protocol import BoundedHttpProtocol
 from fairlot.sdk.transport import HttpRequest, HttpResponse
@@ -90,6 +96,18 @@ def test_drop_looks__here_and_there__is_refused_alike(
     assert (there.code, there.json) == (1, here.json)
     assert there.json["error"]["code"] == "nothing_to_drop"
     assert run("experiments", "drop-looks", "hero", "--data", "here").code == 2
+
+
+@pytest.mark.parametrize("path", ["plan", "apply"])
+def test_control__body_over_the_limit__is_refused_by_an_answer(
+    served: str, admin: str, path: str
+) -> None:
+    with pytest.raises(ControlRefused) as refused:
+        remote_control(served, admin).request(
+            "POST", project_path("default", "default", path), b" " * 6_000_000
+        )
+    assert refused.value.status == 413
+    assert refused.value.reported_code == "too_large"
 
 
 def test_control__wrong_key__is_told(run: Run, served: str) -> None:

@@ -1,13 +1,13 @@
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from fairlot.http.asgi import JSON, Receive, Reply, Scope, Send
 from fairlot.http.body import ClientGone, read_body
 from fairlot.http.problems import Refused, problem_reply
-from fairlot.http.protocol import HEADER_LIMIT, BoundedHttpProtocol
+from fairlot.http.protocol import HEADER_LIMIT, MESSAGE_LIMIT, BoundedHttpProtocol
 from support.live import read_all, serving, talk
 
 QUICK_S = 0.4
@@ -21,14 +21,18 @@ class QuickProtocol(BoundedHttpProtocol):
     body_within_s = QUICK_S
 
 
+HEARD: list[str] = []
+
+
 async def echo_length(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers how long the body is."""
+    """Answers how long the body is; closes after what is asked of `/last`."""
     if scope["type"] == "lifespan":
         while True:
             event = (await receive())["type"]
             await send({"type": f"{event}.complete"})
             if event == "lifespan.shutdown":
                 return
+    HEARD.append(scope["path"])
     try:
         body = await read_body(scope, receive)
         reply = Reply(200, b"%d" % len(body), (JSON,))
@@ -36,6 +40,8 @@ async def echo_length(scope: Scope, receive: Receive, send: Send) -> None:
         reply = problem_reply(refused.problem)
     except ClientGone:
         return
+    if scope["path"] == "/last":
+        reply.start["headers"].append((b"connection", b"close"))
     await send(reply.start)
     await send(reply.body)
 
@@ -207,3 +213,58 @@ def test_read_body__chunks_over_the_cap__are_refused(port: int) -> None:
     chunk = b"8000\r\n" + b"a" * 0x8000 + b"\r\n"
     answer = talk(port, head, chunk, chunk, chunk, pause_s=0.01)
     assert status_of(answer) == 413
+
+
+def with_length(body: bytes) -> bytes:
+    return b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def in_chunks(body: bytes) -> bytes:
+    return b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("framed", [with_length, in_chunks])
+def test_protocol__refused_body_before_a_close__is_answered_after_its_end(
+    port: int, framed: Callable[[bytes], bytes]
+) -> None:
+    request = b"POST / HTTP/1.1\r\n" + CLOSE + framed(b"a" * 6_000_000)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(request)
+        answer = read_all(connection)
+    assert status_of(answer) == 413
+    assert b"connection: close" in answer
+
+
+@pytest.mark.parametrize("asked", [b"", CLOSE])
+def test_protocol__refused_body_without_an_end__is_cut_off(port: int, asked: bytes) -> None:
+    chunk = b"100000\r\n" + b"a" * 0x100000 + b"\r\n"
+    sent = 0
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\n" + asked + b"Transfer-Encoding: chunked\r\n\r\n")
+        try:
+            while sent < 5 * MESSAGE_LIMIT:
+                connection.sendall(chunk)
+                sent += len(chunk)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    assert MESSAGE_LIMIT <= sent < 5 * MESSAGE_LIMIT
+
+
+def test_protocol__refused_body_that_stops__is_closed_in_time(quick_port: int) -> None:
+    began = time.monotonic()
+    head = b"POST / HTTP/1.1\r\n" + CLOSE + b"Content-Length: 100000\r\n\r\n"
+    answer = talk(quick_port, head + b"a" * 50_000, timeout_s=IN_TIME_S)
+    assert status_of(answer) == 413
+    assert answer.count(b"HTTP/1.1") == 1
+    assert time.monotonic() - began < IN_TIME_S
+
+
+@pytest.mark.parametrize(("path", "asked"), [(b"/", CLOSE), (b"/last", b"")])
+def test_protocol__request_after_a_refused_body_before_a_close__is_none(
+    port: int, path: bytes, asked: bytes
+) -> None:
+    head = b"POST " + path + b" HTTP/1.1\r\n" + asked + b"Content-Length: 100000\r\n\r\n"
+    HEARD.clear()
+    answer = talk(port, head + b"a" * 99_999, b"a" + SMUGGLED, pause_s=0.1)
+    assert answer.count(b"HTTP/1.1") == 1
+    assert "/inner" not in HEARD

@@ -8,7 +8,7 @@ from fairlot.http.management import Call, Outcome, ask, write
 from fairlot.http.management.texts import Sentence
 from fairlot.http.registry import Answer
 from fairlot.manifest.nodes import MAX_TEXT_BYTES
-from fairlot.manifest.source_files import SourceFile
+from fairlot.manifest.source_files import AT_ONCE_BYTES, SourceFile
 from fairlot.service.actors import Scope
 from fairlot.service.changes.applying import Applied, Asked, apply_files, plan_files
 from fairlot.service.changes.plans import describe_plan
@@ -16,8 +16,6 @@ from fairlot.service.moves.known_subjects import KnownSubjects
 from fairlot.service.plan_document import PlanDocument
 
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}"
-# A change is planned and kept in one transaction, and every other change waits for it.
-_LIMIT: Final = 4 * 1024 * 1024
 _Path = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 _Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_BYTES)]
 
@@ -75,7 +73,7 @@ ROUTES: Final = (
         plan,
         {200: Answer("The plan.", (PlanDocument,))},
         request=Files,
-        body_limit=_LIMIT,
+        body_limit=AT_ONCE_BYTES,
         errors=(409, 422),
     ),
     write(
@@ -86,7 +84,7 @@ ROUTES: Final = (
         apply,
         {200: Answer("What was changed.", (Applied,))},
         request=Files,
-        body_limit=_LIMIT,
+        body_limit=AT_ONCE_BYTES,
         errors=(409,),
     ),
 )
