@@ -143,5 +143,6 @@ def test_merge__activated_in_two_arms__the_identity_event_says_so(bench: Profile
     assert next(each.properties for each in bench.identities()) == {
         "switched": [
             {"experiment_id": "exp_offer", "experiment_key": "offer", "from": None, "to": "banner"}
-        ]
+        ],
+        "fairlot.merged": True,
     }
