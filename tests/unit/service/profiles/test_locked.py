@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -104,14 +105,20 @@ def test_locked__who_waits__is_told_in_time_and_may_ask_again(
 
 
 class LockedLater(SqliteProfileStore):
-    """From its `from_try`-th transaction on."""
+    """From its `from_try`-th transaction on; none begins before it `may_go`."""
 
     tries = 0
     from_try = 0
 
+    def __init__(self, data_dir: Path) -> None:
+        super().__init__(data_dir)
+        self.may_go = threading.Event()
+        self.may_go.set()
+
     @contextmanager
     def writing(self, *, keep: bool = True) -> Iterator[Connection]:
         self.tries += 1
+        self.may_go.wait(60)
         if self.from_try and self.tries >= self.from_try:
             raise StoreLocked(self.place)
         with super().writing(keep=keep) as connection:
@@ -136,9 +143,16 @@ def test_locked__while_the_one_that_cannot_be_stored_is_looked_for__nothing_more
             connection.execute(text(poison))
         works = [bench.work(f"s{each}", f"view-{each}") for each in range(16)]
         works.append(bench.work("mallory", "poison"))
+        store.may_go.clear()
+        before = store.tries
+        profiles.post(bench.work("first", "view"))  # while it is written, all others come together
+        wait_for(lambda: store.tries > before)
         first_half = store.tries + 3  # after all together, and a look whether anything works
         store.from_try = first_half
-        asked = [profiles.apply(work) for work in works]
+        asked = [asyncio.ensure_future(profiles.apply(work)) for work in works]
+        while profiles.queued <= len(works):
+            await asyncio.sleep(0)
+        store.may_go.set()
         for each in await asyncio.gather(*asked, return_exceptions=True):
             assert isinstance(each, ProfilesUnavailable)
             assert "another process writes" in str(each)
