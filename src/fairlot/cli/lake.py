@@ -82,6 +82,11 @@ def compact_command(data_dir: str | None, as_json: bool) -> None:
 )
 @click.option("--since", type=_day, help="The first day of receipt, in UTC.  [default: all]")
 @click.option("--until", type=_day, help="The last day.  [default: all]")
+@click.option(
+    "--include-gpc",
+    is_flag=True,
+    help="Also those that came with `Sec-GPC: 1`, which are not to be handed on.",
+)
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @project_option
 @org_option
@@ -93,6 +98,7 @@ def export_command(
     format_: str | None,
     since: datetime | None,
     until: datetime | None,
+    include_gpc: bool,
     force: bool,
     project: str,
     org: str,
@@ -101,7 +107,8 @@ def export_command(
 ) -> None:
     """Write the events of a project, received on some days, to FILE.
 
-    Reads what is in Parquet and what is not yet, each event once, also while the server runs.
+    Reads what is in Parquet and what is not yet, each event once, also while the server runs. What
+    came with `Sec-GPC: 1` is left out: who sends it does not want to be handed on.
     """
     chosen = _format_of(file, format_)
     if file.exists() and not force:
@@ -110,13 +117,14 @@ def export_command(
         project_id = _project_id(store, org, project)
     with open_lake(settings.events_dir, project_id) as lake:
         try:
-            events = export_events(
+            events, left_out = export_events(
                 lake,
                 EventKind(kind),
                 file,
                 chosen,
                 since=since.date() if since else date.min,
                 until=until.date() if until else date.max,
+                with_private=include_gpc,
             )
         except OSError as error:
             problem = f"{file}: cannot be written ({error.strerror}); name another place"
@@ -124,11 +132,17 @@ def export_command(
         except UnusableLogFile as error:
             raise CommandFailed(str(error)) from error
     if as_json:
-        left_out = [{"file": str(each.path), "problem": each.problem} for each in lake.unreadable]
-        print_json({"file": str(file), "events": events, "unreadable": left_out})
+        unreadable = [{"file": str(each.path), "problem": each.problem} for each in lake.unreadable]
+        figures = {"events": events, "leftOut": left_out}
+        print_json({"file": str(file), **figures, "unreadable": unreadable})
     else:
         click.echo(f"{events} {kind} written to {file}.")
-    if events == 0 and (since or until):
+    if left_out:
+        print_note(
+            f"{left_out} recorded under Sec-GPC are left out; --include-gpc writes them too, for"
+            " results that are computed elsewhere"
+        )
+    elif events == 0 and (since or until):
         print_note(
             "--since and --until are days of receipt, in UTC, and not of when events happened;"
             " leave them out to see all"

@@ -183,7 +183,7 @@ class Decisions:
         ticket = None
         if track:
             ticket = self._record_holdout(
-                project, decision, experiment, subject_id, context, source
+                project, decision, experiment, subject_id, context, source, private
             )
         if variant is None or reason is Reason.PREVIEW or not (track or decision.store):
             return ticket
@@ -224,6 +224,7 @@ class Decisions:
         subject_id: str,
         context: Context,
         source: str,
+        private: bool,
     ) -> int | None:
         """What this process recorded lately it does not record again."""
         unit_id = unit_of(experiment, subject_id, context)
@@ -240,7 +241,7 @@ class Decisions:
         )
         if exposure is None:
             return None
-        ticket = self._log.record(exposure, None)
+        ticket = self._log.record(without_details(exposure) if private else exposure, None)
         self.holdouts.add(exposure)
         return ticket
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pytest
 
 from fairlot.cli import lake
@@ -138,6 +139,45 @@ def test_events_export__csv_and_parquet__hold_the_same(recorded: Run) -> None:
     assert json.loads(rows[2]["properties"])["items"] == [2, None]
     found = duckdb.execute("SELECT event_id, properties FROM read_parquet('out')").fetchall()
     assert found == [(row["event_id"], row["properties"]) for row in rows]
+
+
+def private(number: int, properties: object) -> Conversion:
+    return msgspec.structs.replace(order(number), properties=properties)
+
+
+@pytest.fixture
+def signalled(shop: Run) -> Run:
+    """Two events that came with the privacy signal, one of them in Parquet, and three that say
+    something like it."""
+    like_it = {"gpc": "true"}, {"about": {"gpc": True}}, None
+    log = EventLog.open(EVENTS)
+    log.record_batch(
+        received(private(1, {"gpc": True}), *map(private, range(2, 5), like_it)),
+    )
+    log.close(10)
+    write_events(EVENTS, [private(0, {"gpc": True, "fairlot.switched": True})])
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [((), ["e-2", "e-3", "e-4"]), (("--include-gpc",), ["e-0", "e-1", "e-2", "e-3", "e-4"])],
+)
+def test_events_export__of_who_sent_the_privacy_signal__only_when_asked_for(
+    signalled: Run, options: tuple[str, ...], ids: list[str]
+) -> None:
+    ran = signalled("events", "export", "out.jsonl", "--kind", "conversions", *options)
+
+    rows = map(json.loads, Path("out.jsonl").read_text("utf-8").splitlines())
+    assert [row["event_id"] for row in rows] == ids
+    left_out = "2 recorded under Sec-GPC are left out; --include-gpc writes them too"
+    assert (left_out in ran.err) == (not options)
+
+
+def test_events_export__as_json__counts_what_is_left_out_in_these_days(signalled: Run) -> None:
+    words = ("events", "export", "out.csv", "--kind", "conversions", "--until", "1970-01-01")
+    done = json.loads(signalled(*words, "--json").out)
+    assert (done["events"], done["leftOut"]) == (0, 1)
 
 
 def test_events_export__a_file_that_is_there__stays_without_force(recorded: Run) -> None:

@@ -458,6 +458,13 @@ def test_holdout__first_evaluation__is_an_exposure_of_its_own(tmp_path: Path) ->
         assert (exposure.unit_id, exposure.source) == ("p1", "choose")
 
 
+def test_holdout__with_the_privacy_signal__says_so(tmp_path: Path) -> None:
+    holdout = Holdout("all", "holdout.all", 0)
+    with choose_bench(tmp_path, shown("a"), holdout=holdout, honours_gpc=True) as bench:
+        bench.ask({"Sec_GPC": "1"}, identification=PHONE)
+        assert [each.properties for each in bench.exposures()] == [{"gpc": True}] * 2
+
+
 def test_holdout__not_tracked__nothing_is_recorded(tmp_path: Path) -> None:
     nobody = Holdout("all", "holdout.all", 0)
     with choose_bench(tmp_path, shown("a"), holdout=nobody) as bench:

@@ -22,6 +22,7 @@ from fairlot.profiles import Happening, Profile, claim_of_source
 from fairlot.profiles.consents import GENERAL, consented
 from fairlot.service.choosing import Chooser
 from fairlot.service.feeds import KnownFeeds, PublishedFeeds, read_product
+from fairlot.service.privacy.recording import DETAILS
 from fairlot.service.profiles import KnownProfiles, Profiles, Work
 from support.choosing import LAPTOP, PHONE, ChooseBench, choose_bench
 from support.personalization_bench import HOUR_MS, a_personalization
@@ -187,9 +188,11 @@ def test_segment__over_what_was_done__is_decided_for_the_profile(tmp_path: Path)
 def test_gpc__sent__recorded_without_url_and_said_so(tmp_path: Path) -> None:
     with choose_bench(tmp_path, an_experiment("even"), honours_gpc=True) as bench:
         for headers in ({"Sec_GPC": "1"}, {}):
-            bench.ask(headers, identification=PHONE, url="https://a.b/c", sessionId="s1")
+            about = {"url": "https://a.b/c", "sessionId": "s1", "device": "mobile"}
+            bench.ask(headers, identification=PHONE, **about)
         private, plain = bench.exposures()
-        assert (private.url, private.session_id, private.properties) == (None, None, {"gpc": True})
+        assert {getattr(private, name, None) for name in DETAILS} == {None}
+        assert private.properties == {"gpc": True}
         assert (plain.url, plain.session_id, plain.properties) == ("https://a.b/c", "s1", None)
 
 

@@ -10,6 +10,7 @@ from fairlot.engine import Audience, Holdout
 from fairlot.http.api.health import figures
 from fairlot.profiles import claim_of_subject
 from fairlot.profiles.consents import GENERAL, consented
+from fairlot.service.privacy.recording import DETAILS
 from fairlot.service.profiles import Work
 from fairlot.warehouse.log import read_conversions
 from support.asgi import Response
@@ -65,7 +66,7 @@ def ask(desk: Desk, who: str = "ada", key: str = "hero", **headers: str) -> Resp
     body = {
         "token": TOKEN,
         "visitor_id": who,
-        "context": {"url": SHOP, "attributes": {"tier": "pro"}},
+        "context": {"url": SHOP, "device": "mobile", "attributes": {"tier": "pro"}},
     }
     return desk.client.post(ASSIGN.replace("hero", key), body, **headers)
 
@@ -124,8 +125,11 @@ def test_gpc__assignment__is_sticky_and_recorded_without_details(desk: Desk) -> 
     answered = ask(desk, sec_gpc="1")
 
     assert answered.json["in_experiment"]
-    (exposure,) = [each for each in desk.exposures() if each.experiment_key == "hero"]
-    assert (exposure.url, exposure.properties) == (None, {"gpc": True})
+    exposures = desk.exposures()
+    assert {each.experiment_key for each in exposures} == {"hero", "holdout.all"}
+    for each in exposures:
+        assert {getattr(each, name, None) for name in DETAILS} == {None}
+        assert each.properties == {"gpc": True}
     (kept,) = desk.log.stored_assignments("exp_hero", "ada")
     assert kept.variant_key == answered.json["variant_key"]
 

@@ -8,6 +8,7 @@ import pytest
 from fairlot.events import Trust
 from fairlot.events.batches import BatchRefused
 from fairlot.service.ingest import Ingested, ingest
+from fairlot.service.privacy.recording import DETAILS
 from fairlot.warehouse.log import (
     EventLog,
     LogUnavailable,
@@ -100,10 +101,11 @@ def test_ingest__rows_of_who_rejects__are_accepted_and_not_recorded(
 def test_ingest__private__keeps_that_it_happened_and_nothing_more(
     log: EventLog, tmp_path: Path
 ) -> None:
+    about = {"session_id": "s1", "tenant_id": "acme"}
     rows = [
-        conversion_row("a", value=9.5, properties={"page": "/x"}),
-        exposure_row("c", url="https://shop.example/x", properties={"page": "/x"}),
-        identity_row("d"),
+        conversion_row("a", value=9.5, properties={"page": "/x"}, **about),
+        exposure_row("c", url="/x", device="Phone 9", properties={"page": "/x"}, **about),
+        identity_row("d", **about),
     ]
 
     asyncio.run(ingest(log, "prj_1", body_of(*rows), received_at_ms=NOW_MS, private=True))
@@ -111,5 +113,6 @@ def test_ingest__private__keeps_that_it_happened_and_nothing_more(
     (exposure,) = read_exposures(tmp_path)
     (conversion,) = read_conversions(tmp_path)
     (identity,) = read_identities(tmp_path)
-    assert (exposure.url, conversion.value) == (None, None)
+    for event in (exposure, conversion, identity):
+        assert {name: getattr(event, name, None) for name in DETAILS} == dict.fromkeys(DETAILS)
     assert exposure.properties == conversion.properties == identity.properties == {"gpc": True}

@@ -1,17 +1,17 @@
 """The exposures of one answer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from fairlot.engine import Context, Decision
 from fairlot.events import Assignment, Exposure, new_event_ids
-from fairlot.profiles import KeptAssignment, Profile
+from fairlot.profiles import Profile
 from fairlot.service.choosing.deciding import Outcome
 from fairlot.service.choosing.logins import flags_of
 from fairlot.service.choosing.question import DEFAULT_SESSION, Question
 from fairlot.service.decisions import Decisions
 from fairlot.service.holdouts import holdout_exposure
-from fairlot.service.privacy.recording import GPC
+from fairlot.service.privacy.recording import without_details
 from fairlot.service.snapshot import ProjectServing
 from fairlot.warehouse.errors import LogUnavailable
 from fairlot.warehouse.ports import Log
@@ -43,6 +43,9 @@ class Recorder:
         if question.exposes:
             exposures = _exposures(project, profile, given, question)
             holdouts = self._holdouts(project, profile, evaluated, context)
+            if question.keeps_private:
+                exposures = [without_details(each) for each in exposures]
+                holdouts = [without_details(each) for each in holdouts]
         assignments = [
             _assignment(each, project.version, question.now_ms)
             for each in given
@@ -89,13 +92,11 @@ def _exposures(
 ) -> list[Exposure]:
     now_ms, subject_id = question.now_ms, profile.subject_id
     project_id, version = project.project_id, project.version
-    is_private, device = question.keeps_private, question.device
-    session_id = None if is_private else question.session_id or DEFAULT_SESSION
-    url = None if is_private else question.url
+    session_id = question.session_id or DEFAULT_SESSION
+    device, url = question.device, question.url
     made = []
     for event_id, outcome in zip(new_event_ids(now_ms, len(given)), given, strict=True):
         experiment, variant, kept = outcome.candidate.experiment, outcome.variant, outcome.kept
-        is_marked = is_private or (kept is not None and (kept.switched or kept.excluded))
         made.append(
             Exposure(
                 event_id,
@@ -115,15 +116,10 @@ def _exposures(
                 device=device,
                 url=url,
                 source=SOURCE,
-                properties=_properties(kept, question) if is_marked else None,
+                properties=flags_of(kept),
             )
         )
     return made
-
-
-def _properties(kept: KeptAssignment | None, question: Question) -> Mapping[str, Any] | None:
-    flags = flags_of(kept)
-    return {**(flags or {}), **GPC} if question.keeps_private else flags
 
 
 def _assignment(given: Outcome, version: int, now_ms: int) -> Assignment:

@@ -13,6 +13,7 @@ from fairlot.service.holdouts import holdout_exposure
 from fairlot.service.personalization.activating import Evaluated, evaluate, unit_of
 from fairlot.service.personalization.happening import counted_in, holds_now
 from fairlot.service.personalization.rules import Triggered, Watching
+from fairlot.service.privacy.recording import is_private, without_details
 from fairlot.service.profiles import Reaction
 from fairlot.service.snapshot import ProjectServing, Snapshot
 
@@ -74,6 +75,18 @@ class RuleReactor:
         found: Evaluated,
     ) -> list[Exposure]:
         """Of the holdout and of the activation, under ids that a repetition has again."""
+        made = self._made(project, triggered, profile, happening, found)
+        is_bare = is_private(happening.properties)
+        return [without_details(each) for each in made] if is_bare else made
+
+    def _made(
+        self,
+        project: ProjectServing,
+        triggered: Triggered,
+        profile: Profile,
+        happening: Happening,
+        found: Evaluated,
+    ) -> list[Exposure]:
         received_at_ms = self._clock_ms()
         unit_id, subject_id = unit_of(triggered, profile), profile.subject_id
         held = holdout_exposure(

@@ -6,9 +6,14 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from fairlot.events import Conversion, Exposure, Identity, ReceivedBatch
+from fairlot.events.properties import EXCLUDED, SWITCHED
 
 GPC: Final[Mapping[str, Any]] = {"gpc": True}
-"""All properties of what is recorded under the Global Privacy Control."""
+"""All properties of what is recorded under the Global Privacy Control, beside `_MARKS`."""
+DETAILS: Final = ("device", "session_id", "tenant_id", "url", "value")
+"""What no event says that is recorded so, by whichever face it came."""
+_MARKS: Final = (SWITCHED, EXCLUDED)
+"""Results leave out who has them."""
 Rejects = Callable[[str, str], bool]
 """Whether a subject, by project id and subject id, must not be recorded."""
 E = TypeVar("E", Exposure, Conversion, Identity)
@@ -44,12 +49,9 @@ def recordable(batch: ReceivedBatch, rejects: Rejects, *, private: bool) -> Reco
 
 def without_details(event: E) -> E:
     """Of who sent the Global Privacy Control: that it happened, and nothing more of it."""
-    event = msgspec.structs.replace(event, properties=GPC)
-    if isinstance(event, Exposure):
-        return msgspec.structs.replace(event, url=None)
-    if isinstance(event, Conversion):
-        return msgspec.structs.replace(event, value=None)
-    return event
+    marks = {name: True for name in _MARKS if name in (event.properties or ())}
+    known = {name: None for name in DETAILS if name in event.__struct_fields__}
+    return msgspec.structs.replace(event, properties={**marks, **GPC}, **known)
 
 
 def _kept(events: Iterable[E], rejects: Rejects, private: bool) -> list[E]:

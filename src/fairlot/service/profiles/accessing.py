@@ -16,7 +16,6 @@ from fairlot.profiles import (
     Profile,
     subject_identifier,
 )
-from fairlot.service.privacy.recording import is_private
 from fairlot.service.profiles.account_changes import account_digest
 from fairlot.service.profiles.errors import ChangeRefused
 from fairlot.service.profiles.work import Applied, Profiles, Work
@@ -78,7 +77,7 @@ def recorded_of(
     store: ProfileStore, events_dir: Path | None, project_id: str, name: str
 ) -> Recorded:
     """By a name of whatever kind. Raises NotThere. What waits for its commit in a process is not
-    among it, nor what was recorded under the Global Privacy Control: that is not handed on."""
+    among it."""
     with store.reading() as connection:
         found = _called(connection, project_id, name)
         profile = found.profile
@@ -90,12 +89,7 @@ def recorded_of(
         each.value for each in profile.identifiers if each.kind is IdentifierKind.SUBJECT
     }
     events = [] if events_dir is None else read_events_of(events_dir, project_id, subject_ids)
-    return Recorded(
-        found,
-        account,
-        [each for each in happenings if not is_private(each.properties)],
-        [each for each in events if not is_private(each.properties)],
-    )
+    return Recorded(found, account, happenings, list(events))
 
 
 def merge_subjects(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.lake.columns import EventKind, quoted
@@ -13,6 +13,8 @@ from fairlot.warehouse.lake.reading import Lake
 from fairlot.warehouse.lake.writing import sync
 
 _INSTANTS: Final = frozenset({"occurred_at", "received_at"})
+_IS_PRIVATE: Final = "coalesce(TRY(json_extract(properties, '$.gpc') = 'true'), false)"
+"""False also of what is no JSON, in a file that another program has written."""
 
 
 class ExportFormat(StrEnum):
@@ -28,26 +30,43 @@ _OPTIONS: Final[Mapping[ExportFormat, str]] = {
 }
 
 
+class Exported(NamedTuple):
+    """How many events were written, and how many were left out for the Global Privacy Control."""
+
+    events: int
+    left_out: int
+
+
 def export_events(
-    lake: Lake, kind: EventKind, path: Path, format_: ExportFormat, *, since: date, until: date
-) -> int:
+    lake: Lake,
+    kind: EventKind,
+    path: Path,
+    format_: ExportFormat,
+    *,
+    since: date,
+    until: date,
+    with_private: bool = False,
+) -> Exported:
     """Write those received from the day `since` to the day `until`, both whole and UTC, in the
-    order of receipt; how many there are. The file appears whole. Texts of instants are RFC 3339.
-    Raises UnusableLogFile and OSError."""
+    order of receipt; what was recorded under the Global Privacy Control, which is about handing
+    on, `with_private` only. The file appears whole. Texts of instants are RFC 3339. Raises
+    UnusableLogFile and OSError."""
     import duckdb  # slow to import, and few need it
 
     columns = ", ".join(_column(name, format_) for name in kind.columns)
-    select = (
-        f"SELECT {columns} FROM {kind} WHERE CAST({kind}.received_at AS DATE)"  # noqa: S608
+    received = (
+        f"FROM {kind} WHERE CAST({kind}.received_at AS DATE)"
         f" BETWEEN DATE '{since}' AND DATE '{until}'"
-        f" ORDER BY {kind}.received_at, {kind}.event_id"
     )
+    chosen = "" if with_private else f" AND NOT {_IS_PRIVATE}"
+    select = f"SELECT {columns} {received}{chosen} ORDER BY {kind}.received_at, {kind}.event_id"
     partial = partial_of(path)
     partial.touch(mode=0o600)  # says at once, and in plain words, when it cannot be
     try:
-        row = lake.connection.execute(
-            f"COPY ({select}) TO {quoted(partial)} ({_OPTIONS[format_]})"
-        ).fetchone()
+        written = _number(lake, f"COPY ({select}) TO {quoted(partial)} ({_OPTIONS[format_]})")
+        left_out = 0
+        if not with_private:
+            left_out = _number(lake, f"SELECT count(*) {received} AND {_IS_PRIVATE}")
         sync(partial)
         partial.replace(path)
     except duckdb.Error as error:
@@ -55,6 +74,11 @@ def export_events(
         raise UnusableLogFile(path, problem) from error
     finally:
         partial.unlink(missing_ok=True)
+    return Exported(written, left_out)
+
+
+def _number(lake: Lake, statement: str) -> int:
+    row = lake.connection.execute(statement).fetchone()
     return int(row[0]) if row else 0
 
 

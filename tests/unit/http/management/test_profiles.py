@@ -25,9 +25,10 @@ from fairlot.profiles import (
 from fairlot.profiles.records import MAX_IDENTIFIERS
 from fairlot.service.profiles import Applied, Step, Work
 from fairlot.store.tenants import find_project
-from fairlot.warehouse.log import read_identities
+from fairlot.warehouse.log import EventLog, read_identities
 from support.control import ControlBench, control_bench
 from support.serving import NOW_MS
+from unit.warehouse.records import conversion, received
 
 PROJECT = "/api/v1/orgs/default/projects/default"
 PROFILES = f"{PROJECT}/profiles"
@@ -165,8 +166,8 @@ def test_profile__exported__holds_history_account_and_log(
     assert len(list(read_identities(tmp_path / "events"))) == 1
 
 
-def test_profile__exported__leaves_out_what_came_with_the_privacy_signal(
-    bench: ControlBench,
+def test_profile__exported__holds_what_came_with_the_privacy_signal(
+    bench: ControlBench, tmp_path: Path
 ) -> None:
     project_id = bench.services.decisions.snapshot.tenants["default", "default"].project_id
     happened = [
@@ -176,9 +177,15 @@ def test_profile__exported__leaves_out_what_came_with_the_privacy_signal(
     work = Work(project_id, claim_of_subject("v1"), NOW_MS, happenings=happened)
     bench.client.run(bench.services.profiles.apply(work))
 
+    about = {"project_id": project_id, "properties": {"gpc": True}}
+    log = EventLog.open(tmp_path / "events")
+    log.record_batch(received(conversion("v1", **about), project_id=project_id))
+    log.close(5)
+
     found = bench.get(f"{PROFILES}/v1/export").json
 
-    assert [each["id"] for each in found["history"]] == ["e2"]
+    assert [each["id"] for each in found["history"]] == ["e1", "e2"]
+    assert [each["properties"] for each in found["events"]] == [{"gpc": True}]
 
 
 def test_profile__export__needs_admin(bench: ControlBench) -> None:

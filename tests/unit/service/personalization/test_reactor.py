@@ -400,6 +400,15 @@ def test_holdout__applies_and_is_measured(bench: RuledBench, rate_bp: int, arm: 
     )
 
 
+def test_event__with_the_privacy_signal__activates_with_exposures_that_say_so(
+    bench: RuledBench,
+) -> None:
+    holdout = Holdout("all", "holdout.shop", 0)
+    bench.publish(a_ruled_project(a_personalization(), holdout=holdout))
+    assert happen(bench, view(0, gpc=True)).activations
+    assert [each.properties for each in bench.exposures()] == [{"gpc": True}] * 2
+
+
 def test_property__taken_from_events__by_its_rule(bench: RuledBench) -> None:
     rules = (
         a_property("last_page", "view", "page"),

@@ -66,8 +66,9 @@ def warehouse(bench: Bench, postgres: Cluster, tmp_path: Path) -> Iterator[str]:
         for kind, name, options in loads:
             path = tmp_path / name
             with open_lake(bench.events_dir, bench.tenant.id) as lake:
-                days = {"since": date(2000, 1, 1), "until": date(2100, 1, 1)}
-                export_events(lake, EventKind(kind), path, ExportFormat.CSV, **days)
+                since, until = date(2000, 1, 1), date(2100, 1, 1)
+                file = EventKind(kind), path, ExportFormat.CSV
+                export_events(lake, *file, since=since, until=until, with_private=True)
             with connection.cursor().copy(f"COPY {kind} FROM STDIN {options}".encode()) as copy:
                 copy.write(path.read_bytes())
         yield url
