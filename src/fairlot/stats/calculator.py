@@ -258,7 +258,7 @@ def _compared(
         arm=index,
         alpha=alpha,
         figures=figures,
-        gate=gate_of(effect, is_conversion),
+        gate=gate_of(effect, is_conversion, alpha),
         lift=fieller(effect, alpha),
         bayesian=bayesian,
         guardrail=None

@@ -43,7 +43,7 @@ class Level:
         return 1 if self.plan.method is Method.FIXED else self.plan.looks
 
     def gate(self, effect: Effect) -> str | None:
-        return gate_of(effect, self.metric.kind is MetricKind.CONVERSION)
+        return gate_of(effect, self.metric.kind is MetricKind.CONVERSION, self.alpha)
 
     def is_due(self, effect: Effect, sizes: Sequence[int]) -> bool:
         """Whether a daily close is a look, after looks at `sizes` of both arms."""

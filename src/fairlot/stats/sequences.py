@@ -1,7 +1,7 @@
 """Confidence sequences: intervals that hold at every look at once."""
 
 from collections.abc import Iterable
-from math import ceil, inf
+from math import ceil, inf, log
 from typing import Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from fairlot.stats.results import Estimate, Interval
 SMALLEST_ARM: Final = 100
 SUBJECTS_A_SQUARED_SKEWNESS: Final = 355
 SMALLEST_CELL: Final = 10
+CUBES_A_CONVERSION: Final = 8
 
 Floats = NDArray[np.float64]
 
@@ -63,13 +64,14 @@ def sequence_p(
     return np.exp(np.minimum(log_p, 0.0))
 
 
-def gate_of(effect: Effect, is_conversion: bool) -> str | None:
-    """Why the arms are too small to conclude from, or None.
+def gate_of(effect: Effect, is_conversion: bool, alpha: float) -> str | None:
+    """Why the arms are too small to conclude from at `alpha`, or None.
 
-    Means have to be near enough to normal. Each arm needs 100 subjects; of a conversion 10 who
-    converted and 10 who did not; of anything else 355 times the squared skewness of what is
-    measured (Kohavi et al., KDD 2014, section 3.5), and where nothing varies there is no
-    conclusion. That the sequence then keeps its promise is simulated in `tests/statistical`.
+    Means have to be near enough to normal. Each arm needs 100 subjects; of a conversion as many who
+    converted, and who did not, as `fewest_in_a_cell` says; of anything else 355 times the squared
+    skewness of what is measured (Kohavi et al., KDD 2014, section 3.5), and where nothing varies
+    there is no conclusion. That the sequence then keeps its promise is simulated in
+    `tests/statistical`.
     """
     arms = (
         ("control", effect.n_control, effect.skewness_control, effect.converted_control),
@@ -79,7 +81,7 @@ def gate_of(effect: Effect, is_conversion: bool) -> str | None:
         if n < SMALLEST_ARM:
             return _lacking(name, n, SMALLEST_ARM, "subjects")
         if is_conversion:
-            lacking = _lacking_conversions(name, n, converted)
+            lacking = _lacking_conversions(name, n, converted, fewest_in_a_cell(alpha))
         else:
             lacking = _lacking_subjects(name, n, skewness)
         if lacking is not None:
@@ -87,11 +89,20 @@ def gate_of(effect: Effect, is_conversion: bool) -> str | None:
     return None
 
 
-def _lacking_conversions(name: str, n: int, converted: int) -> str | None:
-    if converted < SMALLEST_CELL:
-        return _lacking(name, converted, SMALLEST_CELL, "conversions")
-    if n - converted < SMALLEST_CELL:
-        return _lacking(name, n - converted, SMALLEST_CELL, "subjects without a conversion")
+def fewest_in_a_cell(alpha: float) -> int:
+    """An eighth of the cube of ln(1 / alpha), at least 10: 10 down to alpha .0135, 42 at .001.
+
+    At z standard errors, of k conversions, the skewness makes an error exp(z^3 / (3 sqrt(k))) times
+    as probable; a sequence has a constant factor to spare, and its z^2 grows as ln(1 / alpha).
+    """
+    return max(SMALLEST_CELL, ceil(log(1 / alpha) ** 3 / CUBES_A_CONVERSION))
+
+
+def _lacking_conversions(name: str, n: int, converted: int, fewest: int) -> str | None:
+    if converted < fewest:
+        return _lacking(name, converted, fewest, "conversions")
+    if n - converted < fewest:
+        return _lacking(name, n - converted, fewest, "subjects without a conversion")
     return None
 
 

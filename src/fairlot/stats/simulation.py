@@ -101,7 +101,7 @@ class _Reading:
         if interval is None:
             return
         self._ungated |= not interval.low <= 0 <= interval.high
-        if gate_of(effect, rules.is_conversion) is None:
+        if gate_of(effect, rules.is_conversion, rules.alpha) is None:
             self._opened = True
             self._zero |= not interval.low <= 0 <= interval.high
             self._truth |= not interval.low <= truth <= interval.high

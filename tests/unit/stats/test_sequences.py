@@ -10,6 +10,7 @@ from fairlot.stats.effects import Effect
 from fairlot.stats.results import Interval
 from fairlot.stats.sequences import (
     confidence_sequence,
+    fewest_in_a_cell,
     gate_of,
     half_width,
     running_intersections,
@@ -126,7 +127,20 @@ def test_confidence_sequence__no_difference__has_p_1() -> None:
 def test_gate__arms__says_what_is_lacking(
     effect: Effect, is_conversion: bool, reason: str | None
 ) -> None:
-    assert gate_of(effect, is_conversion) == reason
+    assert gate_of(effect, is_conversion, 0.05) == reason
+
+
+@pytest.mark.parametrize(
+    ("alpha", "fewest"),
+    [(0.05, 10), (0.05 / 3, 10), (0.05 / 6, 14), (0.005, 19), (0.0025, 27), (0.001, 42)],
+)
+def test_gate__less_alpha__needs_more_conversions(alpha: float, fewest: int) -> None:
+    """An eighth of the cube of ln(1 / alpha); decision 0035 says why."""
+    assert fewest_in_a_cell(alpha) == fewest
+    assert gate_of(arms(converted=(500, fewest)), True, alpha) is None
+    assert gate_of(arms(converted=(500, fewest - 1)), True, alpha) is not None
+    assert gate_of(arms(converted=(1_001 - fewest, 500)), True, alpha) is not None
+    assert gate_of(arms(n=(100, 100)), False, alpha) is None
 
 
 def test_running_intersections__looks_that_part__are_empty_from_there_on() -> None:
