@@ -20,10 +20,11 @@ from fairlot.cli.plan_markdown import plan_markdown
 from fairlot.cli.plan_text import plan_text
 from fairlot.manifest.problems import SpecProblem
 from fairlot.manifest.source_files import SourceFile
-from fairlot.service.plan_document import Cause, ChangeAction, PlanDocument
+from fairlot.service.plan_document import Cause, ChangeAction, NotCountableKind, PlanDocument
 
 OVER_LIMIT: Final = 4
 """The exit code of a plan that moves more than --fail-over allows."""
+_UNCOUNTED: Final = "With --yes nobody was counted: ask `fairlot plan` before you apply."
 _folder_argument = click.argument(
     "directory", type=click.Path(exists=True, file_okay=False, path_type=Path)
 )
@@ -101,8 +102,8 @@ def apply(
     """Show what DIRECTORY would change, ask, and publish all of it or nothing.
 
     What is in no file of DIRECTORY stays as it is, and is named. When the project changes between
-    the plan and your answer nothing is published. With --yes nobody waits for the event log: who
-    moves is what `fairlot plan` says.
+    the plan and your answer nothing is published. With --yes nobody waits for the event log: shares
+    and reshuffles are shown, and how many of the known move is what `fairlot plan` says.
     """
     if as_json and not yes:
         raise NotConfirmed("nobody is asked with --json: add --yes to publish")
@@ -122,7 +123,10 @@ def apply(
         print_json(applied)
         return
     if yes:
-        _print_plan(_without_effects(applied, org, project))
+        document = _as_plan(applied, org, project)
+        _print_plan(document)
+        if document.effects:
+            click.echo(_UNCOUNTED)
     if applied["version"] is not None:
         click.echo(f"Published version {applied['version']}.")
     elif any(change["action"] != ChangeAction.NONE for change in applied["changes"]):
@@ -161,10 +165,13 @@ def _asked(client: ControlClient, path: str, asked: Mapping[str, Any]) -> Any:
         raise invalid_files(found, "; nothing was changed") from error
 
 
-def _without_effects(applied: Mapping[str, Any], org: str, project: str) -> PlanDocument:
-    """What was changed, for whoever did not ask who would move."""
-    said = {name: applied[name] for name in ("base", "changes", "warnings", "notInFiles")}
-    return _convert({"org": org, "project": project, "nowMs": 0, **said})
+def _as_plan(applied: Mapping[str, Any], org: str, project: str) -> PlanDocument:
+    """What was changed, for whoever did not ask who of the known would move."""
+    said = ("base", "changes", "effects", "warnings", "notInFiles")
+    parts = {name: applied[name] for name in said}
+    document = _convert({"org": org, "project": project, "nowMs": 0, **parts})
+    effects = tuple(each.without(NotCountableKind.NO_LOG) for each in document.effects)
+    return msgspec.structs.replace(document, effects=effects)
 
 
 def _print_plan(document: PlanDocument) -> None:

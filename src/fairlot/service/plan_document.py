@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Struct, UnsetType, field, structs
 
 from fairlot.engine import Unit
 
@@ -196,6 +196,11 @@ class Effect(Struct, frozen=True, kw_only=True, rename="camel"):
     def changes_audience(self) -> bool:
         """Whether a part of the audience changes. Whom that moves is in no share and no figure."""
         return any(each.kind in AUDIENCE_PARTS for each in self.not_countable)
+
+    def without(self, kind: NotCountableKind) -> "Effect":
+        """The effect for those whom that is told otherwise."""
+        gaps = tuple(each for each in self.not_countable if each.kind is not kind)
+        return structs.replace(self, not_countable=gaps)
 
 
 class KnownSummary(Struct, frozen=True, kw_only=True, rename="camel"):

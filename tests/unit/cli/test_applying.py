@@ -149,6 +149,42 @@ def test_apply__on_a_terminal__asks(
     assert data("manifest", "show", "--json").json["version"] == version
 
 
+def test_apply__with_yes__tells_shares_and_reshuffles_and_that_nobody_was_counted(
+    data: Run, good: Path
+) -> None:
+    uncounted = "With --yes nobody was counted: ask `fairlot plan` before you apply."
+    told = " ".join(data("apply", good, "--yes").out.split())
+    assert "100 % of the eligible subjects enter: 50 % into a, 50 % into b. Plan for" in told
+    assert uncounted in told
+    swapped = "{key: b, name: B}\n  - {key: a, name: A}"
+    text = GOOD.replace("{key: a, name: A}\n  - {key: b, name: B}", swapped)
+    (good / "good.yaml").write_text(text, "utf-8")
+    (planned,) = data("plan", good, "--json").json["effects"]
+    ran = data("apply", good, "--yes")
+    told = " ".join(ran.out.split())
+    assert "100 % of the eligible subjects get another answer: 50 % a -> b, 50 % b -> a." in told
+    assert f"! Reshuffles. {planned['reshuffles'][0]['sentence']}" in told
+    assert uncounted in told
+    (good / "good.yaml").write_text(GOOD, "utf-8")
+    (effect,) = data("apply", good, "--yes", "--json").json["effects"]
+    assert effect["share"] == planned["share"]
+    assert effect["notCountable"][0]["kind"] == "noLog"
+
+
+def test_apply__with_yes_and_no_effect__says_nothing_of_counting(data: Run, good: Path) -> None:
+    data("apply", good, "--yes")
+    assert "nobody was counted" not in data("apply", good, "--yes").out
+
+
+def test_apply__with_yes__warns_as_the_plan_does(data: Run, good: Path) -> None:
+    data("apply", good, "--yes")
+    text = f"{GOOD}activation: {{}}\n".replace("activation: {}", "audience: {visitorStatus: new}")
+    (good / "good.yaml").write_text(text, "utf-8")
+    warnings = data("plan", good, "--json").json["warnings"]
+    assert [warning["code"] for warning in warnings] == ["server_only"]
+    assert data("apply", good, "--yes", "--json").json["warnings"] == warnings
+
+
 def test_apply__unknown_project__is_an_error(data: Run, good: Path) -> None:
     ran = data("apply", good, "--yes", "--project", "nope")
     assert ran.code == 1

@@ -11,10 +11,12 @@ from fairlot.manifest.documents import Documents, read_files
 from fairlot.manifest.problems import SpecProblem
 from fairlot.manifest.source_files import SourceFile
 from fairlot.service.actors import Actor
+from fairlot.service.changes.comparing import crossing_warnings, live_manifest
 from fairlot.service.changes.planner import Prepared, may_be_deleted, missing, prepare
 from fairlot.service.changes.renames import rename_warnings
 from fairlot.service.changes.saving import keep
-from fairlot.service.plan_document import NotInFiles, PlannedChange, PlanWarning
+from fairlot.service.effects import effects_of
+from fairlot.service.plan_document import Effect, NotInFiles, PlannedChange, PlanWarning
 from fairlot.service.project_state import ProjectState, read_state
 from fairlot.service.refusals import Refused, StalePlan
 from fairlot.store.experiments import newest_manifest
@@ -35,11 +37,12 @@ class Asked:
 
 class Applied(Struct, frozen=True, kw_only=True, rename="camel"):
     """`version` is what was published; null when clients see no change. `base` is that of the next
-    plan."""
+    plan. In `effects` nobody is counted: that would hold up every other change."""
 
     version: int | None
     base: str
     changes: tuple[PlannedChange, ...]
+    effects: tuple[Effect, ...]
     warnings: tuple[PlanWarning, ...]
     not_in_files: tuple[NotInFiles, ...]
 
@@ -87,12 +90,14 @@ def apply_files(
     """Plan, keep and publish in the caller's transaction. Raises as `plan_files`."""
     planned = plan_files(connection, tenant, asked, actor=actor, now_ms=now_ms)
     prepared = planned.prepared
+    live, after = live_manifest(connection, tenant), prepared.after.manifest()
     version = keep(connection, prepared, actor, now_ms=now_ms, reason=asked.reason)
     return Applied(
         version=version,
         base=base_of(connection, prepared.after),
         changes=prepared.changes,
-        warnings=prepared.warnings,
+        effects=effects_of(live, after, None, now_ms=now_ms).effects,
+        warnings=(*prepared.warnings, *crossing_warnings(live, after)),
         not_in_files=planned.not_in_files,
     )
 
