@@ -64,6 +64,8 @@ class Patient:
     also: list[tuple[str, int]] = field(default_factory=list)
     """Further exposures: variant, and when."""
     bought: dict[str, Any] = field(default_factory=dict)
+    viewed_at_ms: list[int] = field(default_factory=list)
+    viewed: dict[str, Any] = field(default_factory=dict)
 
 
 def patients(
@@ -110,17 +112,25 @@ def exposures_of(patient: Patient) -> Iterator[Exposure]:
 
 def conversions_of(patient: Patient) -> Iterator[Conversion]:
     for number, at_ms in enumerate(patient.bought_at_ms):
-        usual = Conversion(
-            event_id=f"c-{patient.subject}-{number}",
-            project_id="prj_1",
-            subject_id=patient.subject,
-            event_name="purchase",
-            value=20.0 + number,
-            occurred_at_ms=at_ms,
-            received_at_ms=at_ms,
-            source="track",
-        )
+        usual = _done(patient, f"c-{number}", "purchase", at_ms, 20.0 + number)
         yield replaced(usual, patient.bought)
+    for number, at_ms in enumerate(patient.viewed_at_ms):
+        yield replaced(_done(patient, f"v-{number}", "page_view", at_ms), patient.viewed)
+
+
+def _done(
+    patient: Patient, event_id: str, name: str, at_ms: int, value: float | None = None
+) -> Conversion:
+    return Conversion(
+        event_id=f"{event_id}-{patient.subject}",
+        project_id="prj_1",
+        subject_id=patient.subject,
+        event_name=name,
+        value=value,
+        occurred_at_ms=at_ms,
+        received_at_ms=at_ms,
+        source="track",
+    )
 
 
 def replaced(event: Any, fields: dict[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from fairlot.warehouse.queries.sources import of_experiment
 from fairlot.warehouse.queries.totals import LARGEST_VALUE
 
 HOUR_MS: Final = 3_600_000
+JUST_MS: Final = 2 * 60_000
 SKEW_MS: Final = 5_000
 HISTORY_MS: Final = 14 * 24 * HOUR_MS
 LATE_MS: Final = 24 * HOUR_MS
@@ -39,12 +40,22 @@ class Received:
 @dataclass(frozen=True, slots=True)
 class Order:
     """How many conversions of a name lie in the hour before the first exposure of their subject, in
-    the hour after, and in the two weeks before these. Those that results count at the exposure, up
-    to 5 s before it and of another sender, are after it here too."""
+    the two minutes of it that are next to the exposure, in the hour after, and in the two weeks
+    before these. Those that results count at the exposure, up to 5 s before it and of another
+    sender, are after it here too: `skewed`. `alike` are those of other senders in the 5 s before.
+
+    How many subjects have any in the hour before, in the hour after, and in either.
+    """
 
     before: int
+    just_before: int
     after: int
     earlier: int
+    skewed: int
+    alike: int
+    subjects_before: int
+    subjects_after: int
+    subjects: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +135,7 @@ def order_by_name(case: Case) -> Mapping[str, Order]:
         return {}
     to = dialect_named(case.engine.dialect)
     sample = f"{to.hashed('subject_id')} % {1 + case.analysed // _SAMPLED} = 0"
+    counts = [f"{_how_many(place)} AS n{number}" for number, place in enumerate(_PLACES)]
     sent = f"COALESCE(sender_id, '') AS sender, {to.millis('occurred_at')} AS ms"
     rows = case.engine.fetch(
         f"WITH e AS (SELECT subject_id, {sent},"  # noqa: S608
@@ -132,18 +144,26 @@ def order_by_name(case: Case) -> Mapping[str, Order]:
         f" c AS (SELECT subject_id, event_name, {sent} FROM conversions"
         f" WHERE {_own(case, to, HISTORY_MS)} AND {sample}"
         f" AND event_name IN ({_listed(names, to)})),"
-        " p AS (SELECT c.event_name, c.ms - e.ms AS since,"
+        " p AS (SELECT c.event_name, c.subject_id, c.ms - e.ms AS since,"
         f" CASE WHEN c.sender = e.sender THEN 0 ELSE -{SKEW_MS} END AS starts"
-        " FROM c JOIN e ON e.subject_id = c.subject_id AND e.nth = 1)"
-        " SELECT event_name,"
-        f" {_how_many(f'since < starts AND since >= -{HOUR_MS}')},"
-        f" {_how_many(f'since >= starts AND since < {HOUR_MS}')},"
-        f" {_how_many(f'since < -{HOUR_MS} AND since >= -{HISTORY_MS}')}"
-        " FROM p GROUP BY event_name"
+        " FROM c JOIN e ON e.subject_id = c.subject_id AND e.nth = 1),"
+        f" s AS (SELECT event_name, {', '.join(counts)} FROM p GROUP BY event_name, subject_id)"
+        f" SELECT event_name, {', '.join(f'SUM(n{number})' for number in range(len(counts)))},"
+        f" {_how_many('n0 > 0')}, {_how_many('n2 > 0')}, {_how_many('n0 + n2 > 0')}"
+        " FROM s GROUP BY event_name"
     )
     return {row[0]: Order(*map(int, row[1:])) for row in rows}
 
 
+_PLACES: Final = (
+    f"since < starts AND since >= -{HOUR_MS}",
+    f"since < starts AND since >= -{JUST_MS}",
+    f"since >= starts AND since < {HOUR_MS}",
+    f"since < -{HOUR_MS} AND since >= -{HISTORY_MS}",
+    "since >= starts AND since < 0",
+    "since < starts AND since >= 2 * starts",
+)
+"""Of the first numbers of an Order, in its order; `starts` is where after begins."""
 _PUBLIC: Final = "trust = 'public'"
 
 

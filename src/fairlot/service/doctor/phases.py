@@ -1,4 +1,4 @@
-"""Whether the draw was changed while the experiment ran."""
+"""Whether the arms or their shares were changed while the experiment ran."""
 
 from collections.abc import Iterator
 
@@ -7,8 +7,9 @@ from fairlot.stats.findings import Finding, FindingCode, Severity
 
 
 def check_phases(case: Case) -> Iterator[Finding]:
+    """More of the same shares, as of a wider range of a layer, is no change of them."""
     seen = [phase for phase in case.phases if sum(case.exposed[phase.number].values())]
-    if len(seen) < 2:
+    if len({phase.arms for phase in seen}) < 2:
         return
     shares = {
         phase.first_version: {arm.variant_key: round(arm.share, 4) for arm in phase.arms}

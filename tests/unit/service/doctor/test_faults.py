@@ -14,6 +14,7 @@ from fairlot.service.doctor import Circumstances
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.sufficient import ANY_VERSION, Arm, Phase
 from fairlot.warehouse.senders import SenderFigures
+from support.healthy import HEALTHY, Trial, at_the_checkout, in_mid_visit
 from support.patients import DAY_MS, EVEN, START_MS, Patient, examined, patients
 
 
@@ -26,9 +27,10 @@ def one_of(found: tuple[Finding, ...], code: FindingCode) -> Finding:
     return only
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_examine__healthy_experiment__nothing_is_found(seed: int) -> None:
-    assert examined(patients(seed)) == ()
+@pytest.mark.parametrize("healthy", HEALTHY)
+def test_examine__healthy_experiment__nothing_is_found(healthy: Callable[[int], Trial]) -> None:
+    trial = healthy(1)
+    assert examined(trial.found, **trial.fields) == ()
 
 
 @pytest.mark.parametrize(
@@ -200,6 +202,28 @@ def test_clocks__other_senders_are_two_seconds_behind__warns() -> None:
         each.bought_at_ms = [each.at_ms - 2_000]
         each.bought = {"sender_id": "another"}
     assert told(examined(found)) == {("clock_skew", "warns")}
+
+
+@pytest.mark.parametrize("late_ms", [60_000, 100])
+def test_order__one_in_five_who_buy_at_once_did_so_before__warns(late_ms: int) -> None:
+    """One program of several records the exposure too late; the pages around it say nothing."""
+    trial = at_the_checkout(41)
+    buyers = [each for each in trial.found if each.bought_at_ms]
+    for each in buyers[: len(buyers) // 5]:
+        each.bought_at_ms = [each.at_ms - late_ms]
+    (finding,) = examined(trial.found, **trial.fields)
+    assert finding.code is FindingCode.EXPOSURES_AFTER_CONVERSIONS
+    assert finding.evidence["event"] == "purchase"
+    assert finding.evidence["inTheHourBefore"] == len(buyers) // 5
+    assert finding.evidence["inTheHourAfter"] > 2 * finding.evidence["inTheHourBefore"]
+
+
+def test_clocks__of_a_shop_is_behind__warns_among_pages_before_the_exposure() -> None:
+    trial = in_mid_visit(42)
+    for each in trial.found[:60]:
+        each.bought_at_ms = [each.at_ms - 2_000]
+        each.bought = {"sender_id": "shop"}
+    assert told(examined(trial.found, **trial.fields)) == {("clock_skew", "warns")}
 
 
 def test_values__finite_but_too_large_to_count__warns() -> None:
