@@ -1,14 +1,18 @@
 """Read a request body, never holding more than a cap of it."""
 
-from typing import TypeVar
+import json
+from collections.abc import Mapping
+from typing import Final, TypeVar
 
 import msgspec
 
 from fairlot.engine.errors import FairlotError
 from fairlot.http.asgi import Message, Receive, Scope
+from fairlot.http.misfits import misfit
 from fairlot.http.problems import Problem, ProblemCode, Refused, invalid_fields
 
 BODY_LIMIT = 64 * 1024
+_NO_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _Document = TypeVar("_Document")
 
 
@@ -52,10 +56,40 @@ def decoded(body: bytes, decoder: msgspec.json.Decoder[_Document]) -> _Document:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise invalid_fields(f"the body does not fit: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        detail = f"the body is not valid JSON: {error}; send a JSON object in UTF-8"
-        raise Refused(Problem(400, ProblemCode.MALFORMED_JSON, detail)) from None
+        try:
+            given = msgspec.json.decode(body)
+        except _NO_JSON as worse:  # only what stands behind the misfit
+            raise _no_json(body, worse) from None
+        raise invalid_fields(misfit(error, decoder.type, given, "the body")) from None
+    except _NO_JSON as error:
+        raise _no_json(body, error) from None
+
+
+def converted(query: Mapping[str, str], asked: type[_Document]) -> _Document:
+    """The parameters of a query. Refused (400) for those that do not fit."""
+    try:
+        return msgspec.convert(query, asked, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid_fields(misfit(error, asked, query, "the query")) from None
+
+
+def why_no_json(body: bytes, error: Exception) -> str:
+    """msgspec calls half a surrogate pair a truncated body; the standard library reads it."""
+    try:
+        json.dumps(json.loads(body, parse_constant=_refuse), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "a text holds half of a surrogate pair (such as \\ud800); send whole characters"
+    except (ValueError, RecursionError):
+        pass
+    return f"the body is not valid JSON: {error}; send a JSON object in UTF-8"
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _no_json(body: bytes, error: Exception) -> Refused:
+    return Refused(Problem(400, ProblemCode.MALFORMED_JSON, why_no_json(body, error)))
 
 
 async def _gather(message: Message, receive: Receive, limit: int) -> bytes:

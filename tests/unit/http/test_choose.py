@@ -175,20 +175,23 @@ def test_fields__nobody_knows__ignored(bench: ChooseBench) -> None:
         ),
         (
             {"sessionId": 7},
-            "the body does not fit: Expected `str | null`, got `int` - at `$.sessionId`",
+            "sessionId: 7: write a text",
         ),
         (
             {"identification": PHONE, "names": ["a b"]},
-            "names: 'a b' must match ^[a-zA-Z0-9_-]*$",
+            "names: 'a b' may hold a to z, A to Z, 0 to 9, _ and - only",
         ),
         (
             {"identification": PHONE, "names": ["a\n"]},
-            "names: 'a\\n' must match ^[a-zA-Z0-9_-]*$",
+            "names: 'a\\n' may hold a to z, A to Z, 0 to 9, _ and - only",
         ),
-        ({"identification": PHONE, "groups": ["ä"]}, "groups: 'ä' must match ^[a-zA-Z0-9_-]*$"),
+        (
+            {"identification": PHONE, "groups": ["ä"]},
+            "groups: 'ä' may hold a to z, A to Z, 0 to 9, _ and - only",
+        ),
         (
             {"identification": PHONE, "names": "banner"},
-            "the body does not fit: Expected `array | null`, got `str` - at `$.names`",
+            'names: "banner": write a list',
         ),
         (
             {"identification": PHONE, "device": "tablet"},
@@ -196,7 +199,7 @@ def test_fields__nobody_knows__ignored(bench: ChooseBench) -> None:
         ),
         (
             {"identification": PHONE, "trackExposure": "no"},
-            "the body does not fit: Expected `bool | null`, got `str` - at `$.trackExposure`",
+            'trackExposure: "no": write true or false',
         ),
         (
             {"identification": {"userId": "a\0b"}},

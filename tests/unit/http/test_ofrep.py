@@ -232,17 +232,17 @@ NO_TEXT = "context.targetingKey: must be a text of 1 to 400 characters without U
         (
             {"context": {"targetingKey": "a", "fairlot": {"device": "watch"}}},
             "INVALID_CONTEXT",
-            "context.fairlot: Invalid enum value 'watch' - at `$.device`",
+            'context.fairlot.device: "watch": write one of all, desktop, mobile',
         ),
         (
             {"context": {"targetingKey": "a", "fairlot": {"uri": "x"}}},
             "INVALID_CONTEXT",
-            "context.fairlot: Object contains unknown field `uri`",
+            'context.fairlot.uri: "x": not a field here; did you mean url?',
         ),
         (
             {"context": {"targetingKey": "a", "fairlot": 5}},
             "INVALID_CONTEXT",
-            "context.fairlot: Expected `object`, got `int`",
+            "context.fairlot: 5: write an object",
         ),
     ],
 )

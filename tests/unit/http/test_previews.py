@@ -132,16 +132,16 @@ def test_sign__key_used__is_noted(bench: Bench) -> None:
     [
         (b"{", "not valid JSON"),
         (b"\xff", "not valid JSON"),
-        ([], "does not fit"),
+        ([], "the body: []: write an object"),
         ({}, "variantKey"),
         ({"variantKey": "bold"}, "experimentId, experimentKey: give one of the two"),
         ({**ASKED, "experimentId": "hero"}, "give one of the two"),
-        ({**ASKED, "variantKey": 5}, "$.variantKey"),
-        ({**ASKED, "variantKey": ""}, "$.variantKey"),
-        ({**ASKED, "ttlSeconds": 0}, "$.ttlSeconds"),
-        ({**ASKED, "ttlSeconds": 604801}, "604800"),
-        ({**ASKED, "ttlSeconds": "15m"}, "$.ttlSeconds"),
-        ({**ASKED, "ttl": 900}, "`ttl`"),
+        ({**ASKED, "variantKey": 5}, "variantKey: "),
+        ({**ASKED, "variantKey": ""}, "variantKey: "),
+        ({**ASKED, "ttlSeconds": 0}, "ttlSeconds: "),
+        ({**ASKED, "ttlSeconds": 604801}, "from 1 to 604,800"),
+        ({**ASKED, "ttlSeconds": "15m"}, "ttlSeconds: "),
+        ({**ASKED, "ttl": 900}, "ttl: "),
     ],
 )
 def test_sign__body_that_does_not_fit__is_a_400_problem(bench: Bench, body: Any, told: str) -> None:

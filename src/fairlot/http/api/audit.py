@@ -6,6 +6,7 @@ import msgspec
 
 from fairlot.http.management import Call, Outcome, Page, Paging, page_of, position_after, read
 from fairlot.http.management.texts import Name
+from fairlot.http.misfits import ALLOWED
 from fairlot.http.registry import Answer
 from fairlot.service.actors import Scope
 from fairlot.service.audit import ChainEnd, document_of
@@ -51,6 +52,7 @@ class VerifyQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             str,
             msgspec.Meta(
                 pattern="^[1-9][0-9]{0,15}:[0-9a-f]{64}$",
+                extra={ALLOWED: "of the number, a colon and the 64 hexadecimal digits of the hash"},
                 description="Number and hash of a record, as they were noted down elsewhere.",
             ),
         ]

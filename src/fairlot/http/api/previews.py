@@ -6,6 +6,7 @@ import msgspec
 
 from fairlot.http.management import Call, Outcome, ask, named_project, write
 from fairlot.http.management.instants import written
+from fairlot.http.misfits import ALLOWED
 from fairlot.http.problems import invalid_fields
 from fairlot.http.registry import Answer
 from fairlot.manifest.previews import DEFAULT_TTL_S, LONGEST_TTL_S, TOKEN_ID
@@ -40,7 +41,15 @@ class SignedPreview(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class RevokePreview(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    jti: Annotated[str, msgspec.Meta(pattern=f"^{TOKEN_ID.pattern}$")]
+    jti: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=f"^{TOKEN_ID.pattern}$",
+            extra={
+                ALLOWED: "of 1 to 64 of the characters A to Z, a to z, 0 to 9, `.`, `_` and `-`"
+            },
+        ),
+    ]
 
 
 class RevokedPreview(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from fairlot.http.management import Call, Outcome, Page, Paging, page_of_all, read, write
 from fairlot.http.management.instants import written
+from fairlot.http.misfits import ALLOWED
 from fairlot.http.registry import Answer
 from fairlot.service.actors import Scope
 from fairlot.service.projects import create_project, update_project
@@ -41,7 +42,16 @@ class CreateProject(
 ):
     """`tier` null leaves it to the server's settings."""
 
-    key: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_-]{0,63}$")]
+    key: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^[a-z][a-z0-9_-]{0,63}$",
+            extra={
+                ALLOWED: "of 1 to 64 of the characters a to z, 0 to 9, `_` and `-` that begins with"
+                " a letter"
+            },
+        ),
+    ]
     private: bool = False
     review_required: bool = False
     honours_gpc: bool = True

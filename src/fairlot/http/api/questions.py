@@ -10,6 +10,7 @@ import msgspec
 from fairlot.engine import Context, Decision, Device, Explanation, Reason
 from fairlot.http.faces.assignment_wire import MAX_VISITOR_ID, Trace, trace_of
 from fairlot.http.management import Call, Outcome, ask
+from fairlot.http.management.texts import NO_NUL
 from fairlot.http.problems import invalid_fields
 from fairlot.http.registry import Answer
 from fairlot.service.actors import Scope
@@ -22,7 +23,7 @@ from fairlot.service.subjects import subject_context
 MOST_SUBJECTS: Final = 1000
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}"
 _NAME: Final = msgspec.Meta(min_length=1, max_length=128)
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_VISITOR_ID, pattern="^[^\\u0000]*$")]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_VISITOR_ID), NO_NUL]
 
 
 class AskedContext(

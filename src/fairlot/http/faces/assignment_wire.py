@@ -1,12 +1,13 @@
 """The request and the answers of the assignment face, and the complaints about a bad request."""
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import msgspec
 
 from fairlot.engine import Decision, Device, Explanation
+from fairlot.http.body import why_no_json
+from fairlot.http.misfits import ALLOWED
 from fairlot.http.problems import Problem, ProblemCode, Refused
 
 MAX_VISITOR_ID = 400
@@ -22,7 +23,16 @@ class AssignmentContext(msgspec.Struct, frozen=True):
     device: Device | None = None
     attributes: dict[str, Any] | None = None
     account_id: (
-        Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_VISITOR_ID, pattern=NO_NUL)] | None
+        Annotated[
+            str,
+            msgspec.Meta(
+                min_length=1,
+                max_length=MAX_VISITOR_ID,
+                pattern=NO_NUL,
+                extra={ALLOWED: "without U+0000"},
+            ),
+        ]
+        | None
     ) = None
 
 
@@ -134,7 +144,7 @@ def read_loosely(body: bytes) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise malformed("the body is not UTF-8; encode it so") from None
     except msgspec.DecodeError as error:
-        raise malformed(_why(body, str(error))) from None
+        raise malformed(why_no_json(body, error)) from None
     if not isinstance(found, dict):
         raise malformed("the body must be a JSON object with token and visitor_id")
     return found
@@ -175,21 +185,6 @@ def _is_id(value: object) -> bool:
 
 def _or_null(*kinds: type) -> Callable[[object], bool]:
     return lambda value: value is None or isinstance(value, kinds)
-
-
-def _why(body: bytes, reason: str) -> str:
-    """msgspec calls half a surrogate pair a truncated body; the standard library reads it."""
-    try:
-        json.dumps(json.loads(body, parse_constant=_refuse), ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return "a text holds half of a surrogate pair (such as \\ud800); send whole characters"
-    except (ValueError, RecursionError):
-        pass
-    return f"the body is not valid JSON: {reason}; send a JSON object"
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
 
 
 _Rules = dict[str, tuple[Callable[[object], bool], str]]

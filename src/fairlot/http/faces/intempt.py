@@ -52,4 +52,6 @@ def refuse_names(field: str, names: Any) -> None:
     """Raises Refused (400) if one of them is no possible name."""
     for name in names or ():
         if NAME.fullmatch(name) is None:
-            raise invalid_fields(f"{field}: {name[:80]!r} must match ^{NAME.pattern}$")
+            raise invalid_fields(
+                f"{field}: {name[:80]!r} may hold a to z, A to Z, 0 to 9, _ and - only"
+            )

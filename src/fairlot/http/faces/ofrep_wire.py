@@ -6,6 +6,8 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from fairlot.engine import Decision, Device
+from fairlot.http.body import why_no_json
+from fairlot.http.misfits import misfit
 from fairlot.http.problems import Problem, ProblemCode, Refused
 from fairlot.integrations.openfeature_reasons import Standard, standard_reason
 
@@ -87,10 +89,12 @@ def read_request(body: bytes) -> Asked:
             f"context.targetingKey: must be a text of 1 to {MAX_TARGETING_KEY} characters without"
             " U+0000",
         )
+    known = {"targetingKey": key, OWN: context.get(OWN) or None}
     try:
-        request = msgspec.convert(context.get(OWN) or {}, Request)
+        request = msgspec.convert(known, EvaluationContext).fairlot or Request()
     except msgspec.ValidationError as error:
-        raise bad_request(ErrorCode.INVALID_CONTEXT, f"context.{OWN}: {error}") from None
+        detail = f"context.{misfit(error, EvaluationContext, known, OWN)}"
+        raise bad_request(ErrorCode.INVALID_CONTEXT, detail) from None
     attributes = {
         name: value for name, value in context.items() if name not in ("targetingKey", OWN)
     }
@@ -131,8 +135,7 @@ def _context_of(body: bytes) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(body or b"{}")
     except (ValueError, RecursionError) as error:
-        detail = f"the body is not valid JSON: {error}; send a JSON object in UTF-8"
-        raise bad_request(ErrorCode.PARSE_ERROR, detail) from None
+        raise bad_request(ErrorCode.PARSE_ERROR, why_no_json(body, error)) from None
     if not isinstance(found, dict):
         raise bad_request(ErrorCode.PARSE_ERROR, "the body must be a JSON object with a context")
     context = found.get("context")

@@ -16,13 +16,12 @@ from sqlalchemy import Connection
 
 from fairlot.engine.errors import FairlotError
 from fairlot.http.asgi import Handler, Receive, Reply, Scope, header
-from fairlot.http.body import BODY_LIMIT, decoded, read_body
+from fairlot.http.body import BODY_LIMIT, converted, decoded, read_body
 from fairlot.http.management.call import Call, Outcome
 from fairlot.http.management.callers import Caller, admit, caller_in, demand, demand_still_live
 from fairlot.http.management.preconditions import Precondition, read_precondition
 from fairlot.http.management.replays import answered_once, read_idempotency_key
 from fairlot.http.management.tenants import tenant_of
-from fairlot.http.problems import invalid_fields
 from fairlot.http.registry import Answer, Auth, Route
 from fairlot.http.services import Services
 from fairlot.http.statuses import refused
@@ -245,10 +244,7 @@ class _Work:
             return decoded(self.body or b"{}", self.decoder)
         pairs = parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
         given = {name: value for name, value in pairs if name != "apiKey"}
-        try:
-            return msgspec.convert(given, self.frame.asked, strict=False)
-        except msgspec.ValidationError as error:
-            raise invalid_fields(f"the query does not fit: {error}") from None
+        return converted(given, self.frame.asked)
 
     def _follow(self) -> None:
         """So that this worker's next answer knows of the change. It is made already: when that
