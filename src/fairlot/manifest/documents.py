@@ -12,10 +12,10 @@ from fairlot.manifest.definitions import (
     KnownDefinitions,
     WrittenDefinition,
 )
-from fairlot.manifest.document_kind import kind_of
+from fairlot.manifest.document_kind import KIND, kind_of
 from fairlot.manifest.experiment_reader import read_experiment
 from fairlot.manifest.names import Names, names_of
-from fairlot.manifest.nodes import Document, MapNode, shown
+from fairlot.manifest.nodes import Document, MapNode, entry_of, shown
 from fairlot.manifest.problems import Problems, SpecProblem
 from fairlot.manifest.source_files import SourceFile
 from fairlot.manifest.spec import ExperimentSpec
@@ -61,6 +61,20 @@ def read_files(
         for problems in order.values()
         for problem in sorted(problems.found, key=lambda problem: problem.line)
     )
+
+
+def without_kind(file: SourceFile, kind: DocumentKind) -> tuple[SpecProblem, ...]:
+    """Of documents that are to be of this kind, and do not say what they are: they would be read as
+    experiments."""
+    from fairlot.manifest.yaml_reader import read_documents
+
+    problems = Problems(file.path)
+    for document in read_documents(file.text, Problems(file.path)):
+        root = document.root
+        if isinstance(root, MapNode) and entry_of(root, KIND.name) is None:
+            fix = f"write `kind: {kind}`, as without it a document is an experiment"
+            problems.add(root.line, KIND.name, "missing", fix)
+    return tuple(problems.found)
 
 
 def _documents_of(places: Iterable[Place]) -> Documents:

@@ -2,7 +2,8 @@
 
 from sqlalchemy import Connection
 
-from fairlot.manifest.documents import Documents, read_files
+from fairlot.manifest.definitions import DocumentKind
+from fairlot.manifest.documents import Documents, read_files, without_kind
 from fairlot.manifest.problems import SpecProblem
 from fairlot.manifest.source_files import SourceFile
 from fairlot.service.actors import Actor
@@ -93,7 +94,11 @@ def _demand_live(state: ProjectState, name: Name) -> None:
 
 
 def _read_one(state: ProjectState, name: Name, source: str) -> Documents:
-    documents, problems = read_files([SourceFile(BODY, source)], state.known())
+    file = SourceFile(BODY, source)
+    problems = () if name[0] == EXPERIMENT else without_kind(file, DocumentKind(name[0]))
+    if problems:
+        raise Refused(problems)
+    documents, problems = read_files([file], state.known())
     if problems:
         raise Refused(problems)
     written = places_of(documents)

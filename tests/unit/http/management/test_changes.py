@@ -178,6 +178,18 @@ def test_definitions__of_every_kind__have_the_same_routes(bench: ControlBench, p
     assert bench.get(f"{ROOT}/{plural}").json["items"] == []
 
 
+@pytest.mark.parametrize("body", [b'{"name": "Views"}', b"# a note\nkey: views\n", b"kind:\n"])
+def test_definition__put_without_its_kind__is_told_that_and_nothing_else(
+    bench: ControlBench, body: bytes
+) -> None:
+    answer = bench.call("PUT", f"{ROOT}/properties/views", body)
+
+    (problem,) = answer.json["problems"]
+    assert (answer.status, problem["path"], problem["value"]) == (422, "kind", "missing")
+    fix = "write `kind: property`, as without it a document is an experiment"
+    assert problem["message"] == fix
+
+
 def test_definition__in_use__is_not_deleted(bench: ControlBench) -> None:
     ask(bench, "apply", GOLD, HERO)
     answer = bench.call("DELETE", f"{ROOT}/segments/gold", If_Match='"1"')
