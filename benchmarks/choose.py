@@ -50,10 +50,19 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Round:
+    """`refused` answers had another status than 2xx or 3xx; `broken` connections, and requests that
+    timed out, had no answer at all."""
+
     requests: int
-    errors: int
+    refused: int
+    broken: int
+    timed_out: int
     wall_s: float
     cpu_s: float
+
+    @property
+    def has_errors(self) -> bool:
+        return bool(self.refused or self.broken or self.timed_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +157,10 @@ function request()
   return wrk.format(nil, "{path}", nil, bodies[at])
 end
 function done(summary, latency, requests)
-  local failed = summary.errors.status + summary.errors.read + summary.errors.timeout
-  io.write(string.format("requests=%d errors=%d us=%d\\n", summary.requests, failed,
-    summary.duration))
+  local errors = summary.errors
+  io.write(string.format("requests=%d refused=%d broken=%d timed_out=%d us=%d\\n",
+    summary.requests, errors.status, errors.connect + errors.read + errors.write,
+    errors.timeout, summary.duration))
 end
 """
     )
@@ -170,7 +180,8 @@ def load(port: int, pid: int, file: Path, seconds: int, connections: int) -> Rou
     ]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     figures = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", output)}
-    return Round(figures["requests"], figures["errors"], figures["us"] / 1e6, cpu_s(pid) - before)
+    wall_s = figures.pop("us") / 1e6
+    return Round(**figures, wall_s=wall_s, cpu_s=cpu_s(pid) - before)
 
 
 def ask(connection: HTTPConnection, body: str, basic: str) -> list[Any]:
@@ -223,7 +234,7 @@ def measure_warm(
 
 
 def check_record(recorded: int, rounds: list[Round], connections: int) -> None:
-    answered = sum(each.requests - each.errors for each in rounds)
+    answered = sum(each.requests - each.refused for each in rounds)
     # wrk stops without waiting: one request a connection and round may be recorded uncounted.
     uncounted = recorded - SERVED * answered
     if not 0 <= uncounted <= SERVED * connections * len(rounds):
@@ -256,11 +267,15 @@ def report(rounds: dict[str, list[Round]], cold: list[float]) -> None:
     for name, all_ in rounds.items():
         per_cpu[name] = statistics.median(each.requests / each.cpu_s for each in all_)
         wall = statistics.median(each.requests / each.wall_s for each in all_)
-        errors = sum(each.errors for each in all_)
+        refused, broken, timed_out = (
+            sum(getattr(each, kind) for each in all_) for kind in ("refused", "broken", "timed_out")
+        )
         print(
             f"{name:11} {per_cpu[name]:9,.0f} req/s of CPU   {wall:9,.0f} req/s of wall time   "
-            f"{errors} errors"
+            f"{refused} refused, {broken} broken, {timed_out} timed out"
         )
+    if any(each.has_errors for all_ in rounds.values() for each in all_):
+        print("ERRORS  this run had errors: its figures are of a server that did not answer all")
     ratio = per_cpu["choose"] / per_cpu["assignment"]
     verdict = "met   " if ratio >= RATIO_AIM else "MISSED"
     print(f"{verdict} {RATIO_AIM:g} of assignments: {ratio:.2f}")

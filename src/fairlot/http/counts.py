@@ -43,7 +43,10 @@ _FAMILIES = {
     ),
     "fairlot_requests_total": ("counter", "Answered requests by status."),
     "fairlot_refresh_failures_total": ("counter", "Polls of the store that failed."),
-    "fairlot_log_queued": ("gauge", "Events accepted and not yet on disk."),
+    "fairlot_log_queued": (
+        "gauge",
+        "Events accepted and not yet on disk, large ones counted once.",
+    ),
     "fairlot_log_committed_total": ("counter", "Events committed to the event log."),
     "fairlot_log_failed_total": ("counter", "Commits of the event log that failed."),
     "fairlot_lake_waiting": ("gauge", "Events that wait to be moved into Parquet."),

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from fairlot.warehouse.opening import open_read_only
+from fairlot.warehouse.turns import turn
 
 RECEIVED_LATER_MS: Final = 5_000
 """What is received so long after a deletion, or later, is no part of it: by then every process has
@@ -73,7 +74,7 @@ def erase(path: Path, erasures: Sequence[Erasure], digest_of: Digest, *, since: 
     Raises sqlite3.Error."""
     with closing(open_read_only(path)) as reading:
         found = _find(reading, erasures, digest_of)
-    with closing(open_for_writing(path)) as writing:
+    with closing(open_for_writing(path, waits_s=0)) as writing:
         for table, named in found.events.items():
             whose = "seq = ? AND project_id = ? AND event_id = ?"
             _write(writing, f"DELETE FROM {table} WHERE {whose}", named)  # noqa: S608
@@ -96,7 +97,7 @@ def empty_wal(path: Path, within_s: float) -> bool:
 
 def note_emptied(path: Path) -> None:
     """That the write-ahead log of a file was, since its deletions."""
-    with closing(open_for_writing(path)) as connection:
+    with closing(open_for_writing(path, waits_s=0)) as connection, turn(connection):
         connection.execute("UPDATE erased SET emptied = 1 WHERE NOT emptied")
 
 
@@ -111,12 +112,12 @@ def erased_in(path: Path) -> dict[str, bool]:
     return {deletion_id: bool(emptied) for deletion_id, emptied in rows}
 
 
-def open_for_writing(path: Path) -> sqlite3.Connection:
-    """A worker's file; whoever writes it may go on."""
+def open_for_writing(path: Path, waits_s: float = _BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    """A worker's file; whoever writes it may go on. For `turn` it must not wait on its own."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
-        timeout=_BUSY_TIMEOUT_S,
+        timeout=waits_s,
         isolation_level=None,
     )
     connection.execute("PRAGMA secure_delete = ON")
@@ -129,9 +130,8 @@ def _write(
 ) -> None:
     """In short transactions: whoever writes events waits for no more than one of them."""
     for start in range(0, len(rows), _WRITTEN_AT_ONCE):
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(statement, rows[start : start + _WRITTEN_AT_ONCE])
-        connection.execute("COMMIT")
+        with turn(connection):
+            connection.executemany(statement, rows[start : start + _WRITTEN_AT_ONCE])
 
 
 def _is_emptied(connection: sqlite3.Connection) -> bool:

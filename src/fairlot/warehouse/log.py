@@ -66,14 +66,15 @@ class EventLog:
         cls,
         directory: Path,
         *,
-        queue_bound: int = 10_000,
+        queue_bound: int = 100_000,
         gather_s: float = 0.004,
         max_pages: int | None = None,
     ) -> "EventLog":
         """Claim the lowest free worker file of `directory`, which is made if it is not there.
 
-        `queue_bound` is how many records may wait, `gather_s` how long the first of them waits
-        for company, `max_pages` caps the file at so many pages of 4 KiB.
+        `queue_bound` is how many records may wait, large ones counted as `weight_of` does,
+        `gather_s` how long the first of them waits for company, `max_pages` caps the file at so
+        many pages of 4 KiB.
         """
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ getting it back from a busy event loop costs more than the row.
 """
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,11 +19,12 @@ from fairlot.events import Assignment, Conversion, Exposure, Identity, ReceivedB
 from fairlot.logs import get_logger
 from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.schema import SCHEMA_STEPS, WITHOUT_TRACES
+from fairlot.warehouse.turns import Pause, begin
 
 _PAGE_BYTES = 4096
 _CACHE_KIB = 16 << 10
 # 32 MiB: a page that changes often is copied once for all of it. A fifth less than at 2,000 pages.
-_WAL_PAGES_BEFORE_CHECKPOINT = 8000
+WAL_PAGES_BEFORE_CHECKPOINT = 8000
 _WAL_LIMIT_BYTES = 64 << 20
 _CHECKED_WHOLE_UP_TO_BYTES = 64 << 20
 _ROWS_PER_STATEMENT = 64
@@ -61,9 +63,10 @@ class LogFile:
     `max_pages` caps the file at that many pages of 4 KiB; beyond it commits fail as on a full disk.
     """
 
-    def __init__(self, path: Path, max_pages: int | None = None) -> None:
+    def __init__(self, path: Path, max_pages: int | None = None, pause: Pause = time.sleep) -> None:
         self.path = path
         self.max_pages = max_pages
+        self._pause = pause
         self._connection = self._open_sound()
         self._inode = path.stat().st_ino
 
@@ -80,7 +83,7 @@ class LogFile:
         if self.path.stat().st_ino != self._inode:
             raise FileNotFoundError(self.path)
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+        begin(connection, pause=self._pause)
         try:
             _insert_exposures(connection, exposures)
             _insert_assignments(connection, assignments)
@@ -135,12 +138,13 @@ def _open(path: Path, max_pages: int | None) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         # Else what is moved from page to page leaves copies, which no deletion would find.
         connection.execute("PRAGMA secure_delete = ON")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES_BEFORE_CHECKPOINT}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES_BEFORE_CHECKPOINT}")
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
         _check_whole(connection, path)
         _bring_up_to_date(connection, path)
         if max_pages is not None:
             connection.execute(f"PRAGMA max_page_count = {int(max_pages)}")
+        connection.execute("PRAGMA busy_timeout = 0")  # `begin` waits
     except BaseException:
         connection.close()
         raise

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fairlot.events import Assignment, Exposure, ReceivedBatch
 from fairlot.warehouse.errors import LogTrouble, LogUnavailable
+from fairlot.warehouse.weights import weight_of, weight_of_all, weight_of_batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,14 @@ class LogStats:
 class Batch:
     """What one commit takes; of equal answers for a unit only the first is kept."""
 
-    __slots__ = ("assignments", "exposures", "last_ticket", "received")
+    __slots__ = ("assignments", "exposures", "last_ticket", "received", "weight")
 
     def __init__(self) -> None:
         self.exposures: list[Exposure] = []
         self.assignments: dict[tuple[str, str], Assignment] = {}
         self.received: list[ReceivedBatch] = []
         self.last_ticket = 0
+        self.weight = 0
 
     def remember(self, assignment: Assignment) -> None:
         unit = (assignment.experiment_id, assignment.unit_id)
@@ -46,7 +48,8 @@ Waiter = tuple[int, AbstractEventLoop, "Future[None]"]
 
 
 class RecordQueue:
-    """Tickets count the accepted records, so one number says what is durable.
+    """Tickets count the accepted records, so one number says what is durable. The bound is of their
+    weight; an empty queue takes anything.
 
     Locks are never held while anything is written. `refusal` is why nothing is accepted, if so.
     """
@@ -68,53 +71,52 @@ class RecordQueue:
         """The ticket of what was queued. This runs on the event loop once a request."""
         if self.refusal is not None:
             raise LogUnavailable(self.refusal)
+        weight = 1 if exposure is None else weight_of(exposure)
         with self._lock:
-            ticket = self._accepted + 1
-            if ticket - self._committed > self._bound:
-                raise LogUnavailable(LogTrouble.FULL)
-            self._accepted = ticket
-            batch = self._next
+            batch = self._with_room(weight, self._bound)
+            self._accepted += 1
             if exposure is not None:
                 batch.exposures.append(exposure)
             if assignment is not None:
                 batch.remember(assignment)
-            if ticket == self._taken.last_ticket + 1:  # the writer may be asleep
-                self._wake_up.notify()
-        return ticket
+            return self._accepted
 
     def put_all(self, exposures: Sequence[Exposure], assignments: Sequence[Assignment]) -> int:
-        """The ticket of the last of one answer's records; all of them are queued or none. An empty
-        queue takes any number."""
+        """The ticket of the last of one answer's records; all of them are queued or none."""
         if self.refusal is not None:
             raise LogUnavailable(self.refusal)
-        records = max(1, len(exposures) + len(assignments))
+        weight = weight_of_all(exposures) + len(assignments)
         with self._lock:
-            queued = self._accepted - self._committed
-            if queued and queued + records > self._bound:
-                raise LogUnavailable(LogTrouble.FULL)
-            if self._accepted == self._taken.last_ticket:  # the writer may be asleep
-                self._wake_up.notify()
-            self._accepted += records
-            self._next.exposures.extend(exposures)
+            batch = self._with_room(weight, self._bound)
+            self._accepted += max(1, len(exposures) + len(assignments))
+            batch.exposures.extend(exposures)
             for assignment in assignments:
-                self._next.remember(assignment)
+                batch.remember(assignment)
             return self._accepted
 
     def put_batch(self, received: ReceivedBatch) -> int:
         """The ticket of all of it. Batches may fill half of the queue, so that they cannot keep
-        answers from being recorded; an empty queue takes one of any size."""
+        answers from being recorded."""
         if self.refusal is not None:
             raise LogUnavailable(self.refusal)
-        records = max(1, received.accepted)
+        weight = weight_of_batch(received)
         with self._lock:
-            queued = self._accepted - self._committed
-            if queued and queued + records > self._bound // 2:
-                raise LogUnavailable(LogTrouble.FULL)
-            if self._accepted == self._taken.last_ticket:  # the writer may be asleep
-                self._wake_up.notify()
-            self._accepted += records
-            self._next.received.append(received)
+            batch = self._with_room(weight, self._bound // 2)
+            self._accepted += max(1, received.accepted)
+            batch.received.append(received)
             return self._accepted
+
+    def _with_room(self, weight: int, bound: int) -> Batch:
+        """What the next commit takes, with so much more in it; under the lock. Raises
+        LogUnavailable."""
+        batch = self._next
+        queued = batch.weight + self._taken.weight
+        if queued and queued + weight > bound:
+            raise LogUnavailable(LogTrouble.FULL)
+        if self._accepted == self._taken.last_ticket:  # the writer may be asleep
+            self._wake_up.notify()
+        batch.weight += weight
+        return batch
 
     async def committed(self, ticket: int) -> None:
         if ticket <= self._committed:

@@ -1,9 +1,10 @@
 import asyncio
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from fairlot.warehouse.log import (
     read_exposures,
 )
 from unit.warehouse.conftest import OpenLog
-from unit.warehouse.records import NOW_MS, assignment, exposure
+from unit.warehouse.records import NOW_MS, assignment, conversion, exposure, received
 
 
 def store(log: EventLog, *exposures: Exposure) -> None:
@@ -102,6 +103,35 @@ def test_log__queue_at_its_bound__refuses_and_keeps_what_it_has(
     assert eventually(lambda: log.stats.committed == 3)
     store(log, exposure("later"))
     assert len(list(read_exposures(tmp_path))) == 4
+
+
+def test_log__large_records__fill_the_queue_by_what_they_weigh(open_log: OpenLog) -> None:
+    log = open_log(queue_bound=10, gather_s=0.4)
+    log.record_all([exposure(properties={"filling": "x" * 1500})] * 2, [])
+    refusals: tuple[Callable[[], int], ...] = (
+        lambda: log.record(exposure(), None),
+        lambda: log.record_all([], [assignment()]),
+        lambda: log.record_batch(received(conversion())),
+    )
+    for refused in refusals:
+        with pytest.raises(LogUnavailable) as caught:
+            refused()
+        assert caught.value.reason is LogTrouble.FULL
+    assert eventually(lambda: log.stats.committed == 2)
+    store(log, exposure("later"))
+
+
+def test_log__nine_thousand_answers_of_ten__wait_until_the_file_is_free(
+    open_log: OpenLog,
+) -> None:
+    """As Choose records it. A pause of the disk must not refuse answers."""
+    log = open_log(gather_s=0.4)
+    with closing(sqlite3.connect(log.path, isolation_level=None)) as busy:
+        busy.execute("BEGIN IMMEDIATE")
+        for _ in range(9_000):
+            log.record_all([exposure(url="https://shop.example/")] * 10, [])
+        busy.execute("COMMIT")
+    assert eventually(lambda: log.stats.queued == 0)
 
 
 def test_log__disk_full__refuses_until_there_is_room_and_loses_nothing(

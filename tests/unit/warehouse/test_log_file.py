@@ -1,4 +1,5 @@
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,21 @@ def test_log_file__record_that_breaks_a_rule__is_no_known_event(tmp_path: Path) 
     with pytest.raises(sqlite3.IntegrityError):
         file.append([exposure(event_id=None)], [])
     file.close()
+
+
+def test_log_file__others_write_to_it__waits_without_the_sleeps_of_sqlite(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "worker-0.sqlite"
+    LogFile(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+
+        def they_are_done(_: float) -> None:
+            other.execute("COMMIT")
+
+        file = LogFile(path, pause=they_are_done)
+        other.execute("BEGIN IMMEDIATE")
+        file.append([exposure("anna")], [])
+        assert not other.in_transaction
+        file.close()
+    assert [each.subject_id for each in read_exposures(tmp_path)] == ["anna"]

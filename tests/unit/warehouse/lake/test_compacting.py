@@ -1,7 +1,9 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 import duckdb
@@ -15,6 +17,7 @@ from fairlot.warehouse.lake.worker_rows import TakenRows, drop_rows, take_rows
 from fairlot.warehouse.lake.writing import publish
 from fairlot.warehouse.log_file import LogFile
 from fairlot.warehouse.slots import claim_file
+from fairlot.warehouse.turns import LEAST_PAUSE_S
 from unit.warehouse.lake.planting import DAY_MS, files_of, rows_in_tail, subjects, write_tail
 from unit.warehouse.records import NOW_MS, assignment, conversion, exposure, identity, received
 
@@ -64,6 +67,25 @@ def test_compact__killed_before_it_deleted__the_next_one_finishes(
     done = compact(tmp_path)
     assert done is not None and (done.events, done.repeated) == (0, 1)
     assert rows_in_tail(tmp_path) == 0 and subjects(tmp_path) == ["a"]
+
+
+def test_drop_rows__many__the_worker_writes_after_each_few(tmp_path: Path) -> None:
+    write_tail(tmp_path, 0, *(exposure(f"s{number}") for number in range(1_001)))
+    path = tmp_path / "worker-0.sqlite"
+    with TemporaryFile() as lines:
+        taken = take_rows(path, EventKind.EXPOSURES, 2_000, lines)
+    left = [rows_in_tail(tmp_path)]
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as worker:
+
+        def worker_writes(seconds: float) -> None:
+            assert seconds >= LEAST_PAUSE_S
+            left.append(rows_in_tail(tmp_path))
+            worker.execute("BEGIN IMMEDIATE")
+            worker.execute("COMMIT")
+
+        drop_rows(taken, pause=worker_writes)
+    assert left[-1] == 0
+    assert max(before - after for before, after in pairwise(left)) <= 200
 
 
 def test_compact__half_a_file_of_a_killed_one__is_removed_and_never_read(tmp_path: Path) -> None:
