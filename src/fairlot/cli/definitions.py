@@ -21,8 +21,8 @@ def _row(item: Mapping[str, Any]) -> tuple[object, ...]:
     return item["key"], item["revision"], to_the_minute(item["updatedAt"]), item["salt"] or "-"
 
 
-def _title(found: Mapping[str, Any]) -> str:
-    return f"{found['key']}: {found['kind']}, revision {found['revision']}"
+def _title(found: Mapping[str, Any], newest: Mapping[str, Any]) -> str:
+    return f"{found['key']}: {found['kind']}, revision {newest['number']}, by {newest['author']}"
 
 
 def definition_noun(singular: str) -> Noun:

@@ -21,13 +21,13 @@ reason_option = click.option("--reason", help="Why, for those who read the revis
 @dataclass(frozen=True, slots=True)
 class Noun:
     """`row` gives the cells of an item under `columns`, `title` the line above the text of a
-    document."""
+    document, from what it is and its newest revision."""
 
     singular: str
     plural: str
     columns: Sequence[str]
     row: Callable[[Mapping[str, Any]], Sequence[object]]
-    title: Callable[[Mapping[str, Any]], str]
+    title: Callable[[Mapping[str, Any], Mapping[str, Any]], str]
 
     def path(self, org: str, project: str, *segments: str) -> str:
         return project_path(org, project, self.plural, *segments)
@@ -51,7 +51,8 @@ def _show(noun: Noun) -> click.Command:
         if as_json:
             print_json(found)
             return
-        click.echo(noun.title(found))
+        revisions = noun.path(org, project, key, "revisions", str(found["revision"]))
+        click.echo(noun.title(found, client.request("GET", revisions).json))
         click.echo()
         click.echo(found["source"] or "(no text: it was made when an experiment first named it)")
 

@@ -52,11 +52,12 @@ def _row(item: Mapping[str, Any]) -> tuple[object, ...]:
     )
 
 
-def _title(found: Mapping[str, Any]) -> str:
+def _title(found: Mapping[str, Any], newest: Mapping[str, Any]) -> str:
     why = f" ({found['statusReason']})" if found["statusReason"] else ""
-    by = f", by {found['author']}" if found["author"] else ""
+    revision = f"revision {newest['number']} ({newest['action']} by {newest['author']})"
+    written = f", written by {found['author']}" if found["author"] else ""
     approved = f", approved by {found['approvedBy']}" if found["approvedBy"] else ""
-    return f"{found['key']}: {found['status']}{why}, revision {found['revision']}{by}{approved}"
+    return f"{found['key']}: {found['status']}{why}, {revision}{written}{approved}"
 
 
 NOUN: Final = Noun(

@@ -52,7 +52,7 @@ def test_experiments__listed_and_shown(hero: Run) -> None:
     assert hero("experiments", "list", "--status", "running", "--json").json["experiments"] == []
     assert len(hero("experiments", "list", "--search", "ANN", "--json").json["experiments"]) == 1
     shown = hero("experiments", "show", "hero")
-    assert shown.out.startswith("hero: draft, revision 1, by local:")
+    assert shown.out.startswith("hero: draft, revision 1 (create by local:")
     assert DRAFT in shown.out
     assert hero("experiments", "show", "hero", "--json").json["source"] == DRAFT
 
@@ -117,6 +117,19 @@ def test_kill__of_what_runs__needs_a_reason_and_says_who_hears_of_it(hero: Run) 
     assert "killed (checkout is broken)" in hero("experiments", "show", "hero").out
     refused = hero("experiments", "kill", "hero", "--reason", "again", "--json").json["error"]
     assert (refused["code"], refused["state"]) == ("action_refused", "killed")
+
+
+def test_show__after_a_kill_by_another__names_both(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("init", "--data-only")
+    (tmp_path / "hero.yaml").write_text(DRAFT.replace("draft", "running"), "utf-8")
+    monkeypatch.setenv("FAIRLOT_ACTOR", "anna")
+    run("apply", tmp_path, "--yes")
+    monkeypatch.setenv("FAIRLOT_ACTOR", "ben")
+    run("kill", "hero", "--reason", "broken")
+    title = run("experiments", "show", "hero").out.splitlines()[0]
+    assert title == "hero: killed (broken), revision 2 (kill by local:ben), written by local:anna"
 
 
 def test_revisions__listed_compared_and_reverted(hero: Run, tmp_path: Path) -> None:
