@@ -37,16 +37,21 @@ def exceeding(document: PlanDocument, limit: Decimal) -> tuple[Exceeding, ...]:
 
 
 def share_of(text: str) -> Decimal:
-    """`1%`, `0.5 %` or `0.01` as a share from 0 to 1. Raises ValueError for anything else."""
-    number = text.strip().removesuffix("%")
+    """`1%`, `0.5 %` or `0.01` as a share from 0 to 1. Raises ValueError for anything else, also for
+    `1`, by which most mean a percent."""
+    written = text.strip()
+    bare = written.removesuffix("%")
     try:
-        share = Decimal(number.strip()) / (_PERCENT if number != text.strip() else _FULL)
-        is_share = 0 <= share <= 1
+        number = Decimal(bare.strip())
+        in_range = 0 <= number <= _PERCENT
     except InvalidOperation:
-        is_share = False
-    if not is_share:
+        in_range = False
+    if not in_range:
         raise ValueError(f"{text}: write a share such as 1% or 0.01")
-    return share
+    if bare == written and number >= _FULL:
+        fix = f"write {number}% or {number / _PERCENT}; 100% lets everything pass"
+        raise ValueError(f"{written}: {fix}")
+    return number if bare == written else number / _PERCENT
 
 
 def _upper(each: Exceeding) -> Fraction:

@@ -37,7 +37,27 @@ def test_share_of__one_percent_in_any_spelling__a_hundredth(text: str) -> None:
     assert share_of(text) == ONE_PERCENT
 
 
-@pytest.mark.parametrize("text", ["", "%", "one", "101%", "-1%", "2", "nan%", "inf"])
+@pytest.mark.parametrize("text", ["", "%", "one", "101%", "-1%", "101", "nan%", "inf", "-1"])
 def test_share_of__no_share__refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="write a share such as 1%"):
         share_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("1", "1: write 1% or 0.01; 100% lets everything pass"),
+        ("1.0", "1.0: write 1.0% or 0.01; 100% lets everything pass"),
+        (" 2 ", "2: write 2% or 0.02"),
+        ("100", "100: write 100% or 1"),
+    ],
+)
+def test_share_of__a_number_that_may_be_meant_in_percent__is_refused(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match="lets everything pass") as caught:
+        share_of(text)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "share"), [("100%", "1"), ("0", "0"), ("0%", "0")])
+def test_share_of__all_and_nothing__are_shares(text: str, share: str) -> None:
+    assert share_of(text) == Decimal(share)
