@@ -1,18 +1,21 @@
 """`fairlot export`: the texts of a project, byte for byte as they were written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import click
 
 from fairlot.cli.control import ControlClient, controlled, project_path
 from fairlot.cli.errors import InvalidArgument
 from fairlot.cli.options import json_option, org_option, project_option
-from fairlot.cli.output import print_json
+from fairlot.cli.output import print_json, print_note
 from fairlot.engine.checks import EXPERIMENT_KEY
 from fairlot.manifest.definitions import DocumentKind
+from fairlot.manifest.documents import Documents, read_files
+from fairlot.manifest.source_files import read_source_files
 
+Name: TypeAlias = tuple[str, str]
 _PLURALS: Final = {kind.value: kind.plural for kind in DocumentKind}
 
 
@@ -46,17 +49,48 @@ def export(
     """Write the text of every experiment and definition to a file of its own under DIR.
 
     Experiments go to DIR/KEY.yaml, definitions to DIR/layers/KEY.yaml and so on. A file that is
-    there is replaced when it differs; no file is deleted. With --revision print one text of KEY.
+    there is replaced when it differs; no file is deleted, and keys that other files of DIR have too
+    are warned of. With --revision print one text of KEY.
     """
     if revision is not None:
         _print_revision(client, project_path(org, project, _PLURALS[kind], target), revision)
         return
     sources = client.items(project_path(org, project, "sources"), {"at": at})
-    written = [_write(Path(target), source) for source in sources]
+    folder = Path(target)
+    written = {(each["kind"], each["key"]): _write(folder, each) for each in sources}
     if as_json:
-        print_json({"files": [str(path) for path in written]})
+        print_json({"files": [str(path) for path in written.values()]})
     else:
         click.echo(f"Wrote {len(written)} file(s) under {target}.")
+    twice = list(_written_twice(folder, written))
+    if twice:
+        print_note(_warning(target, twice))
+
+
+def _written_twice(folder: Path, written: Mapping[Name, Path]) -> Iterator[str]:
+    """Where the keys that were written stand in other files too."""
+    files, _ = read_source_files(folder)
+    own = {str(path) for path in written.values()}
+    if all(file.path in own for file in files):
+        return
+    for name, file, line in _places(read_files(files)[0]):
+        if name in written and file not in own:
+            yield f"{file}:{line}: {' '.join(name)}"
+
+
+def _places(documents: Documents) -> Iterator[tuple[Name, str, int]]:
+    for spec in documents.experiments:
+        yield (DocumentKind.EXPERIMENT, spec.experiment.key), spec.file, spec.line
+    for each in documents.definitions:
+        yield (each.definition.kind, each.definition.key), each.file, each.line
+
+
+def _warning(folder: str, twice: Sequence[str]) -> str:
+    lines = "".join(f"\n  {each}" for each in twice)
+    return (
+        f"{len(twice)} key(s) stand in other files under {folder} too, and plan and apply refuse"
+        f" that: remove them there, or export to a folder of its own.{lines}"
+    )
 
 
 def _print_revision(client: ControlClient, path: str, revision: int) -> None:

@@ -181,6 +181,27 @@ def test_export__to_a_folder__gives_the_texts_back_byte_for_byte(hero: Run, tmp_
     assert {change["action"] for change in again["changes"]} == {"none"}
 
 
+def test_export__into_the_folder_of_other_files__warns_of_the_keys_that_stand_twice(
+    hero: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "files" / "hero.yaml").rename(tmp_path / "files" / "mine.yaml")
+    ran = hero("export", "files")
+    assert ran.out == "Wrote 5 file(s) under files.\n"
+    assert "5 key(s) stand in other files under files too, and plan and apply refuse" in ran.err
+    assert f"  {Path('files') / 'mine.yaml'}:1: experiment hero\n" in ran.err
+    assert f"  {Path('files') / 'more.yaml'}:2: segment gold\n" in ran.err
+    assert hero("plan", "files").code == 1
+
+
+def test_export__beside_files_of_something_else__warns_of_nothing(
+    hero: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "other.yaml").write_text(DRAFT.replace("hero", "other"), "utf-8")
+    (tmp_path / "out" / "hero.yaml").write_text(DRAFT.replace("Hero", "Other"), "utf-8")
+    assert hero("export", "out").err == ""
+
+
 def test_export__of_a_moment_before__is_what_stood_there(hero: Run, tmp_path: Path) -> None:
     assert hero("export", "out", "--at", "2001-01-01T00:00:00Z", "--json").json == {"files": []}
     ran = hero("export", "out", "--at", "yesterday")
