@@ -245,14 +245,14 @@ def test_timestamp__ahead__is_now_and_flagged(
             {"data": {"a": 1}},
             (
                 "track[0].payload[0]: send at least one of profileId, userId and accountId, or"
-                " data.productId"
+                " productId, beside data or in it"
             ),
         ),
         (
             {"profileId": " ", "userId": ""},
             (
                 "track[0].payload[0]: send at least one of profileId, userId and accountId, or"
-                " data.productId"
+                " productId, beside data or in it"
             ),
         ),
         (
@@ -281,6 +281,20 @@ def test_timestamp__ahead__is_now_and_flagged(
         (
             {"data": {"productId": "x", "id": "y"}},
             "track[0].payload[0].data: id: 'y' is not 'x', which the path names",
+        ),
+        (
+            {"productId": "x", "data": {"productId": "y"}},
+            (
+                "track[0].payload[0].productId: 'x' is not what data.productId says; send one of"
+                " the two"
+            ),
+        ),
+        (
+            {"productId": ""},
+            (
+                "track[0].payload[0]: send at least one of profileId, userId and accountId, or"
+                " productId, beside data or in it"
+            ),
         ),
         (
             {"profileId": 7},
@@ -339,7 +353,7 @@ def test_product__without_anybody__is_in_the_catalog_and_nobody_is_made(
     bench: ChooseBench,
 ) -> None:
     product = {"productId": "x", "title": "Shoe", "price": "250.0"}
-    assert refused(bench, entry("Product", data={"productId": [1]})).endswith("data.productId")
+    assert refused(bench, entry("Product", data={"productId": [1]})).endswith("or in it")
     track(
         bench,
         {"name": "Product", "type": "product", "payload": [{"eventId": "e", "data": product}]},
@@ -349,6 +363,35 @@ def test_product__without_anybody__is_in_the_catalog_and_nobody_is_made(
     assert answer.json == {"products": [{"productId": "x", "price": "250.0"}]}
     assert bench.conversions() == []
     assert bench.profile("x") is None
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"productId": "7", "data": {"title": "Shoe"}},
+        {"productId": 7, "data": {"title": "Shoe", "productId": None}},
+        {"productId": "7", "data": {"title": "Shoe", "productId": 7}},
+    ],
+)
+def test_product__named_beside_its_data__is_one_of_the_catalog(
+    bench: ChooseBench, row: dict[str, Any]
+) -> None:
+    track(bench, entry("Product", row))
+    bench.refresh_feeds()
+    answer = bench.call("/feeds/newest/data", {**PHONE, "fields": ["id", "title"]})
+    assert answer.json == {"products": [{"id": "7", "title": "Shoe"}]}
+
+
+def test_product__without_data__is_one_of_the_catalog(bench: ChooseBench) -> None:
+    track(bench, entry("Product", {"productId": "7"}))
+    bench.refresh_feeds()
+    assert bench.call("/feeds/newest/data", {**PHONE, "fields": ["id"]}).json["products"]
+
+
+def test_event__with_a_product_beside_its_data__is_about_it(bench: ChooseBench) -> None:
+    track(bench, entry("Product viewed", {"profileId": "p1", "productId": "7"}))
+    (conversion,) = bench.conversions()
+    assert conversion.properties == {"productId": "7"}
 
 
 def test_subject__rejects__nothing_is_recorded(bench: ChooseBench) -> None:
@@ -474,7 +517,7 @@ def test_new_device__two_users_in_one_request__are_two_subjects(bench: ChooseBen
         b'{"productId": 1e400}',
     ],
 )
-@pytest.mark.parametrize("who", [b'"profileId": "p1", ', b""])
+@pytest.mark.parametrize("who", [b'"profileId": "p1", ', b'"productId": "x", ', b""])
 def test_data__cannot_be_read__400(bench: ChooseBench, data: bytes, who: bytes) -> None:
     body = b'{"track": [{"name": "x", "payload": [{' + who + b'"data": ' + data + b"}]}]}"
     assert bench.call(TRACK, body).status == 400

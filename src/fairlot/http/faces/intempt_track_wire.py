@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from fairlot.engine.errors import shorten
 from fairlot.events import derived_event_id, new_event_id
 from fairlot.events.batches import AHEAD_ALLOWED_MS, SENT_AT
 from fairlot.events.properties import properties_problem
@@ -22,18 +23,22 @@ from fairlot.service.reports import Report
 BODY_BYTES: Final = 8 << 20
 MAX_ROWS: Final = 10_000
 EARLIEST_MS: Final = 1_262_304_000_000  # 2010-01-01T00:00:00Z
-_NOBODY: Final = "send at least one of profileId, userId and accountId, or data.productId"
+_NOBODY: Final = (
+    "send at least one of profileId, userId and accountId, or productId, beside data or in it"
+)
 
 
 class TrackItem(msgspec.Struct, frozen=True, rename="camel"):
     """`timestamp` is ms since the epoch or an ISO 8601 text; without it, or when it is ahead of
-    the server's clock, the event happened now. Null is absence, other fields are ignored."""
+    the server's clock, the event happened now. `productId` may also stand in `data`. Null is
+    absence, other fields are ignored."""
 
     event_id: str | None = None
     profile_id: str | None = None
     user_id: str | None = None
     account_id: str | None = None
     another_user_id: str | None = None
+    product_id: str | int | None = None
     timestamp: int | float | str | None = None
     session_id: str | None = None
     data: dict[str, msgspec.Raw] | None = None
@@ -86,8 +91,9 @@ class _Reader:
         if not len(entry.name.strip()) >= 1 or len(entry.name) > MAX_NAME_CHARS:
             raise invalid_fields(f"{at}.name: must be a text of 1 to {MAX_NAME_CHARS} characters")
         lines: Counter[str] = Counter()
-        for index, item in enumerate(entry.payload):
+        for index, sent in enumerate(entry.payload):
             place = f"{at}.payload[{index}]"
+            item = _with_product_id(sent, place)
             account_id = id_of(f"{place}.accountId", item.account_id)
             claim = self._claim_of(item, place)
             if claim is None and account_id is None:
@@ -143,6 +149,22 @@ class _Reader:
             return replace(report, at_ms=sent_ms)
         flagged = {**report.properties, SENT_AT: min(sent_ms, MAX_INTEGER)}
         return replace(report, properties=flagged)
+
+
+def _with_product_id(item: TrackItem, at: str) -> TrackItem:
+    """What stands beside the data says the same as in it."""
+    if item.product_id in (None, ""):
+        return item
+    in_data = _data_of(item, at).get("productId")
+    if in_data is None:
+        own = msgspec.Raw(msgspec.json.encode(item.product_id))
+        return msgspec.structs.replace(item, data={**(item.data or {}), "productId": own})
+    if product_id_of(in_data) != product_id_of(item.product_id):
+        said = shorten(item.product_id)
+        raise invalid_fields(
+            f"{at}.productId: {said} is not what data.productId says; send one of the two"
+        )
+    return item
 
 
 def _sent_ms(item: TrackItem, at: str) -> int | None:
