@@ -1,5 +1,6 @@
 """One variant against the control in one metric."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import isclose
 from typing import Final
@@ -22,6 +23,8 @@ from fairlot.stats.results import (
     GuardrailState,
     Interval,
     Lift,
+    Side,
+    ValuesAre,
 )
 from fairlot.stats.sequences import running_intersections
 from fairlot.stats.tables import Pair, Table, effect_of_pairs
@@ -38,10 +41,26 @@ class Deciding:
     gate: str | None
 
     @property
+    def is_known(self) -> bool:
+        """Not where the interval is of a look that would be another today: what it saw of each arm
+        is not kept."""
+        return isclose(self.effect.difference, self.estimate.estimate, rel_tol=1e-9)
+
+    @property
+    def sides(self) -> tuple[Side | None, Side | None]:
+        """Control and treatment."""
+        if not self.is_known:
+            return None, None
+        effect = self.effect
+        return (
+            Side(n=effect.n_control, value=effect.value_control),
+            Side(n=effect.n_treatment, value=effect.value_treatment),
+        )
+
+    @property
     def lift(self) -> Lift:
-        """As far as the interval reaches, so that both leave out 0 or none does. Hidden where the
-        interval is of a look that would be another today: what it saw of each arm is not kept."""
-        if not isclose(self.effect.difference, self.estimate.estimate, rel_tol=1e-9):
+        """As far as the interval reaches, so that both leave out 0 or none does."""
+        if not self.is_known:
             return Lift(hidden_because="events came, or are gone, since the look that decides")
         interval = self.estimate.interval
         reach = (interval.high - interval.low) / 2 / self.effect.standard_error
@@ -66,6 +85,7 @@ def compare(
     if gate is not None:
         deciding = replace(deciding, gate=gate)
     estimate = deciding.estimate
+    control, treatment = deciding.sides
     comparison = Comparison(
         metric=level.metric.key,
         variant=arms[1],
@@ -74,6 +94,9 @@ def compare(
         alpha=level.alpha,
         n_control=deciding.effect.n_control,
         n_variant=deciding.effect.n_treatment,
+        control=control,
+        treatment=treatment,
+        values_are=tuple(_values_are(level, table, arms, effect, deciding)),
         estimate=estimate.estimate,
         interval=estimate.interval,
         p=min([estimate.p, *(look.p for look in taken.looks)]),
@@ -107,6 +130,31 @@ def _deciding(level: Level, effect: Effect, taken: Taken) -> Deciding:
         p=last.p,
     )
     return Deciding(seen, stored, None)  # what is gated is no look
+
+
+def _values_are(
+    level: Level, table: Table, arms: tuple[str, str], effect: Effect, deciding: Deciding
+) -> Iterator[ValuesAre]:
+    if deciding.effect.variance_reduction is not None:
+        yield ValuesAre.ADJUSTED
+    if _are_of_shared_phases(level, table, arms):
+        yield ValuesAre.OF_SHARED_PHASES
+    if deciding.effect != effect:
+        yield ValuesAre.OF_LAST_LOOK
+
+
+def _are_of_shared_phases(level: Level, table: Table, arms: tuple[str, str]) -> bool:
+    """Whether the values of the arms, which are of all phases, have another difference."""
+    if len(table.phases) == 1:
+        return False
+    plain = effect_of_pairs(level.metric, table.pairs(*arms), cuped=False)
+    values = [table.arm_value(arm).value for arm in arms]
+    if isinstance(plain, NoEffect):
+        return False
+    return any(
+        value is None or not isclose(own, value, abs_tol=1e-9 * plain.standard_error)
+        for own, value in zip((plain.value_control, plain.value_treatment), values, strict=True)
+    )
 
 
 def _running(level: Level, deciding: Deciding, taken: Taken) -> Interval | None:

@@ -88,6 +88,23 @@ class Estimate(_Part, frozen=True, kw_only=True):
     p: float
 
 
+class Side(_Part, frozen=True, kw_only=True):
+    """An arm as it is in a comparison."""
+
+    n: int
+    value: float
+
+
+class ValuesAre(StrEnum):
+    """Why the values of a comparison are not those of its arms."""
+
+    ADJUSTED = "adjusted"
+    """By CUPED."""
+    OF_SHARED_PHASES = "of_shared_phases"
+    """Only the phases count in which both were, weighted by the subjects of both."""
+    OF_LAST_LOOK = "of_last_look"
+
+
 class Comparison(_Part, frozen=True, kw_only=True):
     """A variant against the control in one metric (and, if asked for, one segment value).
 
@@ -97,7 +114,9 @@ class Comparison(_Part, frozen=True, kw_only=True):
     when one of them left out 0. `no_cuped` says why there is no CUPED. `is_gated`: too few subjects
     or conversions for `method`; then there is no conclusion. `p_holm` and `p_bh` are p after these
     corrections. `running` is what all `looks` and `interval` have in common: absent without looks,
-    and when that is nothing.
+    and when that is nothing. `estimate` is the value of the `treatment` minus that of the
+    `control`; both are null where the look that decides would be another today. Where these values
+    are not those of the metric's `arms`, `values_are` says why.
     """
 
     metric: str
@@ -107,6 +126,9 @@ class Comparison(_Part, frozen=True, kw_only=True):
     alpha: float
     n_control: int
     n_variant: int
+    control: Side | None = None
+    treatment: Side | None = None
+    values_are: tuple[ValuesAre, ...] = ()
     estimate: float
     interval: Interval
     p: float

@@ -14,7 +14,7 @@ from fairlot.stats.results import (
     Verdict,
     VerdictKind,
 )
-from fairlot.stats.words import change_text, listed, p_text, value_text
+from fairlot.stats.words import change_text, listed, p_text, value_text, values_are_text
 
 GUARDRAIL_HARMFUL: Final = "guardrail_harmful"
 PRIMARIES_DISAGREE: Final = "primaries_disagree"
@@ -48,12 +48,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """`names` are those of the variants, by key; `control` is the key of the control."""
+    """`names` are those of the variants, by key."""
 
     metrics: Sequence[MetricResult]
     findings: Sequence[Finding]
     names: Mapping[str, str]
-    control: str | None
     is_split: bool = False
 
     def verdict(self) -> Verdict:
@@ -192,15 +191,12 @@ class Verdicts:
         return self.names.get(key, key)
 
     def _told(self, judged: Judged) -> str:
-        """The numbers of one comparison; those of the arms are as they were measured."""
+        """The numbers of one comparison: the values are those that the difference is made of."""
         metric, comparison = judged.metric, judged.comparison
-        values = {arm.variant: arm.value for arm in metric.arms}
-        own, control = values.get(comparison.variant), values.get(self.control or "")
-        where = "" if own is None else f" is {value_text(own, metric.kind)}"
-        against = "" if control is None else f" against {value_text(control, metric.kind)}"
+        values = _values_text(judged)
         sizes = f"{comparison.n_variant:,} and {comparison.n_control:,} subjects"
         return (
-            f"{metric.name}{where}{against}, {change_text(comparison.estimate, metric.kind)}"
+            f"{metric.name}{values}, {change_text(comparison.estimate, metric.kind)}"
             f" ({100 - comparison.alpha * 100:g} % interval {_intervals_text(judged)},"
             f" {p_text(comparison.p)}), of {sizes}."
         )
@@ -238,6 +234,16 @@ def _intervals_text(judged: Judged) -> str:
     if judged.interval is judged.comparison.interval:
         return now
     return f"{now}; of all looks {text(judged.interval)}"
+
+
+def _values_text(judged: Judged) -> str:
+    """With a word on what they are where reports show others for the arms."""
+    control, treatment = judged.comparison.control, judged.comparison.treatment
+    if control is None or treatment is None:
+        return ""
+    kind, are = judged.metric.kind, values_are_text(judged.comparison)
+    values = f" is {value_text(treatment.value, kind)} against {value_text(control.value, kind)}"
+    return f"{values} ({are})" if are else values
 
 
 def _gate_text(judged: Judged) -> str:

@@ -1,10 +1,17 @@
 """Numbers as sentences write them."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from fairlot.stats.metrics import MetricKind
+from fairlot.stats.results import Comparison, ValuesAre
 
 _SIGNIFICANT: Final = 4
+_VALUES_ARE: Final[Mapping[ValuesAre, str]] = {
+    ValuesAre.ADJUSTED: "adjusted",
+    ValuesAre.OF_SHARED_PHASES: "in the phases in which both were",
+    ValuesAre.OF_LAST_LOOK: "at the last look",
+}
 
 
 def value_text(value: float, kind: MetricKind) -> str:
@@ -24,6 +31,11 @@ def number_text(value: float) -> str:
         return f"{value:.{_SIGNIFICANT - 1}e}"
     whole = len(f"{abs(value):.0f}") if abs(value) >= 1 else 0
     return f"{value:,.{max(_SIGNIFICANT - whole, 0)}f}" if whole else f"{value:.{_SIGNIFICANT}g}"
+
+
+def values_are_text(comparison: Comparison) -> str:
+    """`adjusted, in the phases in which both were`; empty where they are those of the arms."""
+    return ", ".join(_VALUES_ARE[each] for each in comparison.values_are)
 
 
 def p_text(p: float) -> str:

@@ -11,7 +11,15 @@ from fairlot.stats.analysis import Analysis, analyse, matured_enough
 from fairlot.stats.effects import NoEffect
 from fairlot.stats.metrics import Metric, MetricKind, Role
 from fairlot.stats.plans import AnalysisPlan
-from fairlot.stats.results import Comparison, GuardrailState, Interval, Look, Method
+from fairlot.stats.results import (
+    Comparison,
+    GuardrailState,
+    Interval,
+    Look,
+    Method,
+    Side,
+    ValuesAre,
+)
 from fairlot.stats.sufficient import Arm, Sufficient, View
 from support.measured import measured
 from support.results import half_width
@@ -98,6 +106,27 @@ def test_group_sequential__five_looks__uses_the_published_boundary() -> None:
     ]
     assert reach == pytest.approx([4.8769, 3.3570, 2.6803, 2.2898, 2.0310], rel=6e-4)
     assert found.interval == found.looks[-1].interval
+    assert found.values_are == ()
+
+
+def test_group_sequential__between_two_looks__has_the_values_of_the_last_one() -> None:
+    control = conversions("control", (1_000, 200), (500, 50))
+    asked = sufficient([*control, *conversions("b", (1_000, 240), (500, 150))])
+    found = analysed(asked, AnalysisPlan(Method.GROUP_SEQUENTIAL, planned_size=10_000, looks=5))
+    assert found.control == Side(n=1_000, value=0.2)
+    assert found.treatment == Side(n=1_000, value=0.24)
+    assert found.values_are == (ValuesAre.OF_LAST_LOOK,)
+
+
+def test_group_sequential__events_that_came_since_the_look__has_no_values() -> None:
+    """What the stored look saw of each arm is not kept."""
+    plan = AnalysisPlan(Method.GROUP_SEQUENTIAL, planned_size=10_000, looks=5)
+    rows = [*conversions("control", (1_000, 200)), *conversions("b", (1_000, 240))]
+    asked = sufficient(rows)
+    looks = analyse(asked, fixed(asked.question, plan)).new_looks
+    later = sufficient([*rows[:1], *conversions("b", (1_000, 260))])
+    found = only(analyse(later, fixed(later.question, plan, looks=looks)))
+    assert (found.control, found.treatment) == (None, None)
 
 
 def test_group_sequential__crossed_early_and_not_later__keeps_its_p() -> None:
@@ -350,6 +379,7 @@ def test_phases__with_other_shares__are_not_pooled() -> None:
     assert only(analysis).estimate == pytest.approx(0.0, abs=1e-12)
     values = [arm.value for arm in analysis.metrics[0].arms]
     assert values == pytest.approx([0.3, 0.3])
+    assert only(analysis).values_are == ()
 
 
 def test_variant__removed_mid_run__is_compared_in_its_phase() -> None:
@@ -367,7 +397,9 @@ def test_variant__removed_mid_run__is_compared_in_its_phase() -> None:
         each.variant: each for each in analyse(sufficient(rows, asked), fixed(asked)).comparisons
     }
     assert found["c"].estimate == pytest.approx(0.1)
-    assert found["c"].n_control == 1_000
+    assert found["c"].control == Side(n=1_000, value=0.1)
+    assert found["c"].treatment == Side(n=1_000, value=0.2)
+    assert found["c"].values_are == (ValuesAre.OF_SHARED_PHASES,)
     assert found["b"].n_control == 2_000
 
 

@@ -6,13 +6,22 @@ from datetime import timedelta
 import pytest
 
 from fairlot.stats.analysis import Analysis, analyse
-from fairlot.stats.exposed import control_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.metrics import Direction, Metric, Role
 from fairlot.stats.observations import observe
 from fairlot.stats.results import GuardrailState, Interval, Look, Verdict, VerdictKind
-from fairlot.stats.sufficient import Arm, ArmDay, Excluded, Exclusion, Question, Sufficient, View
+from fairlot.stats.sufficient import (
+    Arm,
+    ArmDay,
+    Excluded,
+    Exclusion,
+    MetricDay,
+    Question,
+    Sufficient,
+    View,
+)
 from fairlot.stats.verdicts import Verdicts
+from support.measured import measured
 from support.sufficient import (
     BOUGHT,
     HALVES,
@@ -39,7 +48,6 @@ def told(found: Sufficient, *findings: Finding, analysis: Analysis | None = None
         analysis.metrics,
         (*observe(found, analysis), *findings),
         NAMES,
-        control_of(asked.phases),
         is_split=asked.segment_by is not None,
     ).verdict()
 
@@ -71,6 +79,47 @@ def test_verdict__clearly_more__names_the_winner_and_its_numbers() -> None:
         "New wins: Bought is 50.00 % against 40.00 %, +10.00 points (95 % interval +7.00 points to"
         " +13.00 points, p under .0001), of 5,000 and 5,000 subjects."
     )
+
+
+def test_verdict__variant_that_came_later__has_the_values_of_the_phases_of_both() -> None:
+    """At first 10 % buy, then 30 %: over both phases it is 20 % in the control, and c is only in
+    the second."""
+    phases = (phase(), phase(*HALVES, Arm("c", False, 0.5), number=2))
+    rows = [
+        row
+        for arm, number, bought in (
+            ("control", 1, 1_000),
+            ("b", 1, 1_000),
+            ("control", 2, 3_000),
+            ("b", 2, 3_000),
+            ("c", 2, 3_600),
+        )
+        for row in conversions(arm, (10_000, bought), phase=number)
+    ]
+    verdict = told(sufficient(rows, question(phases=phases)))
+    assert verdict.sentence.startswith(
+        "Third wins: Bought is 36.00 % against 30.00 % (in the phases in which both were),"
+        " +6.00 points ("
+    )
+
+
+def test_verdict__adjusted_by_cuped__has_the_adjusted_values() -> None:
+    """Half bought before, of b 52 %; of them 60 % buy again and of others 20 %, in both arms, so
+    that the means are 40 and 40.8 %, and 40.4 % once both are taken to the common 51 %."""
+    rows = [
+        arm_day("control", 0, {"bought": regulars(6_000, 10_000)}),
+        arm_day("b", 0, {"bought": regulars(6_240, 10_400)}),
+    ]
+    sentence = told(sufficient(rows)).sentence
+    assert "Bought is 40.40 % against 40.40 % (adjusted), " in sentence
+
+
+def regulars(again: int, before: int, n: int = 20_000) -> MetricDay:
+    """`again` of `before` who had bought, and a fifth of the others."""
+    others = n - before
+    first = others // 5
+    bought = [*[1.0] * again, *[0.0] * (before - again), *[1.0] * first, *[0.0] * (others - first)]
+    return measured(bought, [*[1.0] * before, *[0.0] * others], [0.0] * n)
 
 
 def test_verdict__clearly_less__names_the_loser() -> None:

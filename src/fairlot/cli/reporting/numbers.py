@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from fairlot.cli.reporting.figures import Figures, count, level, probability, share
-from fairlot.cli.reporting.words import lift_text
+from fairlot.cli.reporting.words import lift_text, made_of_text
 from fairlot.stats.results import ArmValue, Comparison, MetricResult
 
 
@@ -28,6 +28,9 @@ def _of_the_verdict(comparison: Comparison, figures: Figures) -> Iterator[Fact]:
     interval = figures.interval(comparison.interval)
     yield Fact("Method", comparison.method)
     yield Fact(f"{level(comparison.alpha)} interval", interval)
+    made_of = made_of_text(comparison, figures)
+    if made_of:
+        yield Fact("Values that differ by this", made_of)
     if comparison.running is not None:
         yield Fact("Common to all looks", figures.interval(comparison.running))
     name = "p" if comparison.p_bh is None else "p, not corrected"

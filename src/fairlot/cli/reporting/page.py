@@ -69,6 +69,7 @@ class ForestRow:
     value: str
     difference: str = ""
     interval: str = ""
+    made_of: str = ""
     common: str = ""
     p: str = ""
     reading: str = ""
@@ -243,6 +244,7 @@ def _row(row: MetricRow, scale: Scale) -> ForestRow:
         value=typeset(row.value),
         difference=typeset(row.difference),
         interval=typeset(row.interval),
+        made_of=typeset(row.made_of),
         common=typeset(row.common),
         p=row.p,
         reading=row.told,

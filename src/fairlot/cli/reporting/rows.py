@@ -9,6 +9,7 @@ from fairlot.cli.reporting.words import (
     common_text,
     deciding_p,
     difference_text,
+    made_of_text,
     reading_of,
     reading_text,
 )
@@ -27,11 +28,17 @@ class MetricRow:
     comparison: Comparison | None = None
     difference: str = ""
     interval: str = ""
+    made_of: str = ""
     common: str = ""
     p: str = ""
     reading: Reading | None = None
     told: str = ""
     why: str = ""
+
+    @property
+    def below(self) -> str:
+        """What there is to say under its figures."""
+        return self.why or "; ".join(text for text in (self.made_of, self.common) if text)
 
     @property
     def shown(self) -> Comparison | None:
@@ -79,6 +86,7 @@ def _compared(
         row,
         difference=difference_text(comparison, figures),
         interval=figures.interval(comparison.interval),
+        made_of=made_of_text(comparison, figures),
         common=common_text(comparison, figures),
         p=probability(deciding_p(comparison)),
     )

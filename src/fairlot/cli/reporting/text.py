@@ -130,8 +130,7 @@ def _metrics(result: ExperimentResult, style: ReportStyle) -> Iterator[str]:
             lines.append(_aligned(_HEADS, widths))
         for row, cells in table:
             lines.append(_painted(_aligned(cells, widths), row, style))
-            below = printable(row.why) or row.common
-            lines += [style.wrapped(below, "    ")] if below else []
+            lines += [style.wrapped(printable(row.below), "    ")] if row.below else []
         yield "\n".join(lines)
     yield "\n".join(map(style.wrapped, footnotes(result)))
     yield drawn_intervals(metrics, names, style.width, style.strokes)

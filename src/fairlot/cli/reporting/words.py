@@ -31,6 +31,7 @@ from fairlot.stats.results import (
     VerdictKind,
 )
 from fairlot.stats.sufficient import Exclusion, View
+from fairlot.stats.words import values_are_text
 
 SRM_BLOCKS: Final = 0.001
 SRM_WARNS: Final = 0.01
@@ -129,6 +130,15 @@ def difference_text(comparison: Comparison, figures: Figures) -> str:
     """With a mark where it is adjusted, and so is not that of the values beside it."""
     is_adjusted = comparison.variance_reduction is not None
     return figures.difference(comparison.estimate) + (ADJUSTED if is_adjusted else "")
+
+
+def made_of_text(comparison: Comparison, figures: Figures) -> str:
+    """The values that the difference is made of, where those are not the ones of the arms."""
+    control, treatment = comparison.control, comparison.treatment
+    if control is None or treatment is None or not comparison.values_are:
+        return ""
+    are = values_are_text(comparison)
+    return f"{figures.value(treatment.value)} against {figures.value(control.value)}, {are}"
 
 
 def common_text(comparison: Comparison, figures: Figures) -> str:

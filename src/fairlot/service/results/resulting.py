@@ -17,7 +17,7 @@ from fairlot.service.results.fixed import FixedAnalysis
 from fairlot.service.results.fixing import Fixing, Keeping
 from fairlot.service.results.questions import Moment, Study, study_of
 from fairlot.stats.analysis import Analysis, analyse, matured_enough
-from fairlot.stats.exposed import control_of, sample_ratio, summaries_of
+from fairlot.stats.exposed import sample_ratio, summaries_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.observations import observe
 from fairlot.stats.outdated import outdated
@@ -130,7 +130,6 @@ def _assembled(
         analysis.metrics,
         findings,
         study.names,
-        control_of(question.phases),
         is_split=question.segment_by is not None,
     )
     return ExperimentResult(

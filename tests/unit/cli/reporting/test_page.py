@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from fairlot.cli.reporting.page import page_of, report_html
-from fairlot.stats.results import ExperimentResult, Interval
+from fairlot.stats.results import ExperimentResult, Interval, Side, ValuesAre
 from support.results import (
     HOSTILE,
     a_comparison,
@@ -147,3 +147,13 @@ def test_page__gated__says_why_and_draws_nothing() -> None:
     row = page.metrics[0].rows[1]
     assert (row.gate, row.strip) == ("needs 100 subjects in each arm", None)
     assert not page.metrics[0].is_drawn
+
+
+def test_report_html__values_that_are_not_of_the_arms__stand_with_the_difference() -> None:
+    comparison = a_comparison(
+        control=Side(n=1_000, value=0.1316),
+        treatment=Side(n=3_187, value=0.1628),
+        values_are=(ValuesAre.ADJUSTED,),
+    )
+    texts = " ".join(Reader(report_html(a_result(a_metric("purchase", comparison)))).texts)
+    assert texts.replace("\u202f", " ").count("16.3 % against 13.2 %, adjusted") == 2

@@ -2,7 +2,15 @@ from msgspec.structs import replace
 
 from fairlot.cli.reporting.intervals import ASCII, UNICODE
 from fairlot.cli.reporting.text import ReportStyle, report_text
-from fairlot.stats.results import ExperimentResult, Interval, SrmResult, Verdict, VerdictKind
+from fairlot.stats.results import (
+    ExperimentResult,
+    Interval,
+    Side,
+    SrmResult,
+    ValuesAre,
+    Verdict,
+    VerdictKind,
+)
 from support.results import (
     a_comparison,
     a_metric,
@@ -49,6 +57,19 @@ def test_report_text__adjusted_by_cuped_and_with_looks__says_so_below_the_table(
     text = report_text(a_result(a_metric("purchase", plain)), PLAIN)
     assert "CUPED" not in text
     assert "smallest of all looks" not in text
+
+
+def test_report_text__values_that_are_not_of_the_arms__stand_with_the_difference() -> None:
+    """A variant that came later is compared with the control of then."""
+    comparison = a_comparison(
+        control=Side(n=1_000, value=0.1316),
+        treatment=Side(n=3_187, value=0.1628),
+        values_are=(ValuesAre.OF_SHARED_PHASES,),
+    )
+    text = report_text(a_result(a_metric("purchase", comparison)), PLAIN)
+    assert "    16.3 % against 13.2 %, in the phases in which both were\n" in text
+    same = replace(comparison, values_are=())
+    assert "against" not in report_text(a_result(a_metric("purchase", same)), PLAIN)
 
 
 def test_report_text__variants_of_one_name__are_told_by_their_keys() -> None:
