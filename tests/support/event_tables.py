@@ -14,7 +14,10 @@ from fairlot.stats.sufficient import ANY_VERSION, Arm, ArmDay, Phase, Question, 
 from fairlot.warehouse.queries import DuckDbEngine, PostgresEngine, SparkEngine
 
 if TYPE_CHECKING:
+    from chdb.session import Session
     from pyspark.sql import SparkSession
+
+    from support.clickhouse import ClickHouseEngine
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -126,6 +129,11 @@ class Events:
                 for row in self.rows[table]:
                     copy.write_row(list(row.values()))
         return PostgresEngine(connection)
+
+    def in_clickhouse(self, session: "Session") -> "ClickHouseEngine":
+        from support.clickhouse import planted
+
+        return planted(session, COLUMNS, self.rows)
 
     def in_spark(self, session: "SparkSession") -> SparkEngine:
         for table, columns in COLUMNS.items():

@@ -64,6 +64,8 @@ def test_sql__every_dialect__is_its_syntax(name: str) -> None:
     first, second = sqlglot.parse(sql_of(ALL, name), dialect=DIALECTS[name].ibis)
     for statement in (first, second):
         assert statement is not None
+        settings = [each.sql() for each in statement.args.get("settings") or ()]
+        assert settings == (["join_use_nulls = 1"] if name == "clickhouse" else [])
         assert not list(statement.find_all(sqlglot.exp.Command))
         read = {table.name for table in statement.find_all(sqlglot.exp.Table)}
         assert {"exposures", "conversions", "identities"} <= read

@@ -1,6 +1,6 @@
 """Whom a claim is about: who is found, made, merged, and called how from now on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from fairlot.events import Identity, derived_event_id, new_ulid
 from fairlot.events.properties import MERGED
 from fairlot.profiles import Claim, Identifier, Merged, Profile, merged, subject_identifier
+from fairlot.profiles.merging import Switch
 from fairlot.profiles.records import MAX_IDENTIFIERS
 from fairlot.service.profiles.histories import Histories
 from fairlot.service.profiles.work import Work
@@ -51,6 +52,7 @@ class Resolver:
             if result is not None:
                 profile = result.profile
                 joined.append(result)
+        self._record_merges(work, joined, profile)
         profile = self._named(profile, claim, work)
         self._known.put(profile)
         return Resolved(profile, is_new, tuple(joined))
@@ -88,27 +90,17 @@ class Resolver:
         result = merged(one, other_now)
         self._histories.move(result.gone.id, result.profile.id)
         self._known.replace(result.gone, result.profile)
-        self._record_merge(work, result)
         return result
 
-    def _record_merge(self, work: Work, result: Merged) -> None:
-        """Whatever the younger one is called leads to the older one, and that one to its user."""
-        gone, into = result.gone, result.profile.subject_id
-        switched = [
-            {
-                "experiment_id": each.experiment_id,
-                "experiment_key": each.experiment_key,
-                "from": each.from_variant,
-                "to": each.to_variant,
-            }
-            for each in result.switched
-        ]
-        self._record(work, "merge", gone.subject_id, into, {MERGED: True, "switched": switched})
-        for subject_id in gone.subject_ids():
-            if subject_id not in (gone.subject_id, result.profile.user_id):
-                self._record(work, "merge", subject_id, into, {MERGED: True})
-        if gone.user_id is not None and gone.user_id == result.profile.user_id:
-            self._record(work, "identify", into, gone.user_id, None)
+    def _record_merges(self, work: Work, joined: Sequence[Merged], profile: Profile) -> None:
+        """Whatever those who are gone were called leads to who stays, and that one to its user."""
+        into, user_id = profile.subject_id, profile.user_id
+        for gone, switches in ((each.gone, each.switched) for each in joined):
+            for subject_id in gone.subject_ids():
+                switched = _told(switches) if subject_id == gone.subject_id else {}
+                self._record(work, "merge", subject_id, into, {MERGED: True, **switched})
+            if user_id is not None and gone.user_id == user_id:
+                self._record(work, "identify", into, user_id, None)
 
     def _named(self, profile: Profile, claim: Claim, work: Work) -> Profile:
         """With the identifiers of the claim, and its user id."""
@@ -172,6 +164,20 @@ class Resolver:
                 properties=properties,
             )
         )
+
+
+def _told(switches: Sequence[Switch]) -> dict[str, object]:
+    return {
+        "switched": [
+            {
+                "experiment_id": each.experiment_id,
+                "experiment_key": each.experiment_key,
+                "from": each.from_variant,
+                "to": each.to_variant,
+            }
+            for each in switches
+        ]
+    }
 
 
 def _as_many_as_fit(profile: Profile, names: tuple[Identifier, ...]) -> tuple[Identifier, ...]:

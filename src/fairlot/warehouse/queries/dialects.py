@@ -20,7 +20,8 @@ class Dialect:
     `hashed`: any hash of a text into 63 or 64 bits. `raw`: the JSON of what stands under nested
     names in a JSON object, null without it; `text`: the same of a string as it reads, and in the
     order of code points. `materialized` says of a step that it is computed once, where an engine
-    would else merge it into the step that reads it, and compute it for each row of that.
+    would else merge it into the step that reads it, and compute it for each row of that. `settings`
+    ends a whole query.
     """
 
     ibis: str
@@ -32,6 +33,7 @@ class Dialect:
     raw: Callable[[str, Names], str]
     text: Callable[[str, Names], str]
     materialized: str = ""
+    settings: str = ""
 
     def quoted(self, name: str) -> str:
         """As an identifier. None is given to engines that comes from anybody else's text: some
@@ -163,5 +165,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         hashed=lambda text: f"reinterpretAsInt64(cityHash64({text}))",
         raw=lambda json, at: f"nullIf(JSONExtractRaw(ifNull({json}, ''), {_listed(at)}), '')",
         text=lambda json, at: f"JSONExtractString(ifNull({json}, ''), {_listed(at)})",
+        # else a join that finds nothing gives an empty text and 0
+        settings="\nSETTINGS join_use_nulls = 1",
     ),
 }

@@ -22,11 +22,10 @@ def people_of(identities: Table, steps: Steps) -> People:
     """An id is whom it was merged into, and that one is the first user that it became.
 
     Users become nobody else, unless they are merged. A merge names all ids of who is gone, so that
-    a chain has several links only where several were merged in the same moment.
+    a chain has two links only where two merges happened in the same moment.
     """
     merges = steps.step("merges", _last_merges(identities))
-    for name in ("merges_of_two", "merges_of_four"):
-        merges = steps.step(name, _followed(merges))
+    merges = steps.step("merges_of_two", _followed(merges))
     logins = identities.filter(identities.merged.isnull())
     users = steps.step("users", _first_users(logins))
     of_merged = merges.left_join(users, merges.into == users.anonymous)
@@ -48,7 +47,7 @@ def _last_merges(identities: Table) -> Table:
 
 
 def _followed(merges: Table) -> Table:
-    """Twice as many steps at once."""
+    """Two steps at once."""
     further = merges.select(at="gone", to="into")
     joined = merges.left_join(further, merges.into == further.at)
     return joined.select("gone", "ms", into=ibis.coalesce(joined.to, joined.into))

@@ -68,7 +68,9 @@ class Steps:
         )
         last = self._compiled(rows)
         following = f", {last[5:]}" if last.startswith("WITH ") else f"\n{last}"
-        return Statement(dict(self._definitions), last, rows.columns, f"WITH {listed}{following}")
+        return Statement(
+            dict(self._definitions), last, rows.columns, f"WITH {listed}{following}{to.settings}"
+        )
 
     def _compiled(self, rows: Table) -> str:
         return _sql_of(rows.op(), self.dialect.ibis)

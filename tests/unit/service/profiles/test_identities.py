@@ -79,6 +79,28 @@ def test_merge__second_device_with_another_variant__is_switched_counted_and_reco
     }
 
 
+@pytest.mark.parametrize("first", ["p1", "w1"])
+def test_merge__whoever_logged_in_first__all_ids_lead_to_the_older_and_that_one_to_the_user(
+    bench: ProfileBench, first: str
+) -> None:
+    async def scenario() -> None:
+        for name in ("p1", "w1"):
+            await bench.happen(name)
+            bench.now_ms += 1000
+        await bench.happen(claim_of_subject(first, user_id="anna"))
+        other = {"p1": "w1", "w1": "p1"}[first]
+        await bench.happen(claim_of_subject(other, user_id="anna"))
+
+    asyncio.run(scenario())
+    recorded = [
+        (each.subject_id, each.user_id, "fairlot.merged" in (each.properties or {}))
+        for each in bench.identities()
+    ]
+    assert ("w1", "p1", True) in recorded and ("p1", "anna", False) in recorded
+    assert {each for each in recorded if each[0] == "p1"} == {("p1", "anna", False)}
+    assert len(recorded) == len(set(recorded))
+
+
 def test_merge__of_three__leaves_the_oldest_with_everything(bench: ProfileBench) -> None:
     async def scenario() -> None:
         for name in ("b", "a", "c"):
@@ -101,6 +123,8 @@ def test_merge__of_three__leaves_the_oldest_with_everything(bench: ProfileBench)
             assert await known(bench, subject_identifier(name)) == joined.profile
 
     asyncio.run(scenario())
+    links = sorted((each.subject_id, each.user_id) for each in bench.identities())
+    assert links == [("a", "b"), ("c", "b")]
 
 
 def test_merge__loop_of_aliases__ends_in_one(bench: ProfileBench) -> None:
