@@ -22,7 +22,13 @@ from fairlot.service.changes.fields import (
 from fairlot.service.changes.steps import Step, problem_at, problem_of
 from fairlot.service.draws import draw_of
 from fairlot.service.lifecycle import NOT_STARTED, STARTED, Action, State
-from fairlot.service.plan_document import ChangeAction, ChangedKind, FieldChange, PlannedChange
+from fairlot.service.plan_document import (
+    ChangeAction,
+    ChangedKind,
+    FieldChange,
+    PlannedChange,
+    PlanWarning,
+)
 from fairlot.store.experiments import ExperimentRow
 
 # What may still change once an experiment is over, beside comments and layout.
@@ -62,8 +68,11 @@ class ExperimentPlanner:
         if fields or course.state != row.status or spec.source != row.source:
             following = self._next_row(spec, row, after, course, edited=bool(fields))
         change = _change_of(row, following, fields, course)
+        warnings = [*course.warnings]
+        if before is not None and State(row.status) in STARTED:
+            warnings += _taken_away(before, after)
         return Step(
-            change, None if stored is None else row, following, course.actions, course.warnings
+            change, None if stored is None else row, following, course.actions, tuple(warnings)
         ), []
 
     def _blank_row(self, spec: ExperimentSpec) -> ExperimentRow:
@@ -232,6 +241,17 @@ def _unsettled(spec: ExperimentSpec, fields: Sequence[FieldChange]) -> Iterator[
         if field.path in settled:
             fix = f"it has started, and a new {field.path} would deal all subjects anew: {AFRESH}"
             yield problem_at(spec, field.path, settled[field.path], fix)
+
+
+def _taken_away(before: Experiment, after: Experiment) -> Iterator[PlanWarning]:
+    gone = [variant.key for variant in before.variants if after.variant(variant.key) is None]
+    if gone:
+        sentence = (
+            f"takes {', '.join(gone)} away while it runs: whoever had it and comes back is drawn"
+            f" anew and does not count, and many of them block the result; to measure, {AFRESH}"
+        )
+        about = f"experiment:{before.key}"
+        yield PlanWarning(code="variant_removed", about=about, sentence=sentence)
 
 
 def _lowered(spec: ExperimentSpec, before: Experiment) -> Iterator[SpecProblem]:

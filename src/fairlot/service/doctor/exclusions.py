@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from scipy.special import chdtrc
 
 from fairlot.service.doctor.case import Case, percent
+from fairlot.service.doctor.removals import START_ANEW, removal_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.srm import BLOCKS_BELOW, WARNS_BELOW, homogeneity
 from fairlot.stats.sufficient import Exclusion
@@ -36,6 +37,14 @@ _ADVICE: Final = {
 }
 
 
+class _Cause(NamedTuple):
+    """`said` follows the sentence of a finding; empty where nothing is known beside."""
+
+    said: str
+    advice: str
+    evidence: dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Loss:
     """By variant; `p` is of the chi-square over all phases."""
@@ -53,6 +62,7 @@ def check_exclusions(case: Case) -> Iterator[Finding]:
         loss = loss_of(case, exclusion)
         if sum(loss.left_out.values()) < _FEWEST or loss.p >= WARNS_BELOW:
             continue
+        cause = _cause_of(case, exclusion)
         spelled = ", ".join(
             f"{key} {percent(lost, lost + loss.kept.get(key, 0))}"
             for key, lost in loss.left_out.items()
@@ -61,14 +71,15 @@ def check_exclusions(case: Case) -> Iterator[Finding]:
             code=FindingCode.EXCLUSIONS_DIFFER,
             severity=Severity.BLOCKS if loss.p < BLOCKS_BELOW else Severity.WARNS,
             summary=f"The arms lose different shares of subjects who {_WORDS[exclusion]}:"
-            f" {spelled} (p = {loss.p:.3g}).",
-            advice=f"Who is left differs between the arms. {_ADVICE[exclusion]}",
+            f" {spelled} (p = {loss.p:.3g}){cause.said}.",
+            advice=f"Who is left differs between the arms. {cause.advice}",
             evidence={
                 "exclusion": exclusion.value,
                 "excluded": loss.left_out,
                 "analysed": loss.kept,
                 "chiSquare": loss.chi_square,
                 "p": loss.p,
+                **cause.evidence,
             },
         )
 
@@ -115,15 +126,24 @@ def _if_many(case: Case, exclusion: Exclusion, code: FindingCode) -> Iterator[Fi
     subjects = case.sufficient.left_out.get(exclusion, 0)
     if subjects <= _MANY * (case.analysed + subjects):
         return
+    cause = _cause_of(case, exclusion)
     yield Finding(
         code=code,
         severity=Severity.WARNS,
         summary=f"{percent(subjects, case.analysed + subjects)} of the subjects ({subjects})"
-        f" {_WORDS[exclusion]}; they are left out.",
-        advice=_ADVICE[exclusion],
+        f" {_WORDS[exclusion]}; they are left out{cause.said}.",
+        advice=cause.advice,
         evidence={
             "subjects": subjects,
             "analysed": case.analysed,
             "byVariant": dict(case.excluded_for(exclusion)),
+            **cause.evidence,
         },
     )
+
+
+def _cause_of(case: Case, exclusion: Exclusion) -> _Cause:
+    removal = removal_of(case) if exclusion is Exclusion.SEVERAL_VARIANTS else None
+    if removal is None:
+        return _Cause("", _ADVICE[exclusion], {})
+    return _Cause(f"; {removal.sentence}", START_ANEW, {"removed": dict(removal.versions)})

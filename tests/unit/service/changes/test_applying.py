@@ -290,6 +290,22 @@ def test_apply__file_that_resumes__says_what_it_undoes(store: Store, apply: Appl
     assert experiments(store)["button"].status == "running"
 
 
+def test_apply__variant_taken_away_while_it_runs__says_what_that_does(apply: Apply) -> None:
+    three = "[{key: a, name: A}, {key: b, name: B}, {key: c, name: C}]"
+    apply(yaml("button", variants=three))
+    assert apply(yaml("button", "priority: 2", variants=three)).warnings == ()
+    (warning,) = apply(yaml("button", "priority: 2")).warnings
+    assert (warning.code, warning.about) == ("variant_removed", "experiment:button")
+    assert warning.sentence.startswith("takes c away")
+    assert apply(yaml("button", "priority: 3")).warnings == ()
+
+
+def test_apply__variant_taken_away_from_a_draft__is_nobodys_loss(apply: Apply) -> None:
+    three = "[{key: a, name: A}, {key: b, name: B}, {key: c, name: C}]"
+    apply(yaml("button", "status: draft", variants=three))
+    assert apply(yaml("button", "status: draft")).warnings == ()
+
+
 def test_apply__layer_that_is_misspelt__is_made_and_asked_about(apply: Apply) -> None:
     apply("kind: layer\nkey: checkout\n")
     layer = "layer: {key: chekout, start: 0, end: 10}"

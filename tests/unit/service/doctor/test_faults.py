@@ -140,6 +140,46 @@ def test_unknown_variant__a_variant_was_removed__warns() -> None:
     assert "a variant that the manifest does not have" in finding.summary
 
 
+@pytest.mark.parametrize("came_back", [0.5, 0.1])
+def test_several_variants__of_one_that_was_removed__the_removal_is_named(came_back: float) -> None:
+    """c was removed in version 5, and some of its subjects came back and were drawn anew."""
+    found = patients(43)
+    for number, each in enumerate(found):
+        each.variant = "abc"[number % 3]
+        if each.at_ms >= START_MS + 7 * DAY_MS:
+            each.exposed = {"manifest_version": 5}
+            each.variant = "ab"[number % 2]
+    of_c = [each for each in found if each.variant == "c"]
+    again = of_c[: round(came_back * len(of_c))]
+    for number, each in enumerate(again):
+        each.also = [("ab"[number % 2], START_MS + 8 * DAY_MS + number)]
+    third = tuple(Arm(key, key == "a", 1 / 3) for key in "abc")
+    phases = (Phase(1, 0, 5, third), Phase(2, 5, ANY_VERSION, EVEN))
+    findings = {each.code: each for each in examined(found, phases=phases)}
+    if came_back == 0.5:
+        ratio = findings[FindingCode.SAMPLE_RATIO_MISMATCH]
+        assert f"c was removed in version 5, and {len(again)} of its subjects" in ratio.summary
+        assert ratio.evidence["removed"] == {"c": 5}
+        assert ratio.advice == findings[FindingCode.SEVERAL_VARIANTS].advice
+    differ = findings[FindingCode.EXCLUSIONS_DIFFER]
+    assert f"c was removed in version 5, and {len(again)} of its subjects" in differ.summary
+    assert "cookies" not in differ.advice and "under a new key" in differ.advice
+
+
+def test_several_variants__not_of_the_one_that_was_removed__the_removal_is_not_named() -> None:
+    found = patients(44)
+    for number, each in enumerate(found):
+        each.variant = "abc"[number % 3]
+    of_b = [each for each in found if each.variant == "b"]
+    for each in of_b[:400]:
+        each.also = [("a", each.at_ms + 1_000)]
+    third = tuple(Arm(key, key == "a", 1 / 3) for key in "abc")
+    phases = (Phase(1, 0, 5, third), Phase(2, 5, ANY_VERSION, EVEN))
+    for finding in examined(found, phases=phases):
+        assert "was removed" not in finding.summary
+        assert "removed" not in finding.evidence
+
+
 def test_phases__weights_changed__is_noted_and_each_phase_has_its_own_ratio() -> None:
     skewed = (Arm("a", True, 0.25), Arm("b", False, 0.75))
     first = patients(27)
