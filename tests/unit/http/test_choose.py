@@ -1,7 +1,9 @@
 """The Choose face: requests, answers and refusals."""
 
 import base64
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from fairlot.engine import (
     Unit,
     VisitorStatus,
 )
+from fairlot.events import Assignment
 from fairlot.http.asgi import JSON, NO_STORE, Reply
 from support.choosing import (
     KEY,
@@ -343,6 +346,68 @@ def test_log__closed__503_and_no_display_used_up(tmp_path: Path) -> None:
             desk.services.profiles.find("prj_default", bench.identifiers("p1"))
         )
         assert "exp_once" not in profile.displays
+
+
+class Killed(BaseException):
+    """What nobody handles."""
+
+
+def test_log__full__503_and_served_when_there_is_room(tmp_path: Path) -> None:
+    with choose_bench(tmp_path, shown("once", display="once")) as bench:
+        desk = bench.desk
+        bench.choose(names=[])
+        bench.profile("p1")
+        with closing(sqlite3.connect(desk.log.path, isolation_level=None)) as busy:
+            busy.execute("BEGIN IMMEDIATE")
+            desk.log.record_all([], [Assignment("exp_1", "a", "u", "v", 1, NOW_MS)] * 100_000)
+            assert bench.ask(identification=PHONE, names=["once"]).status == 503
+            busy.execute("ROLLBACK")
+        assert bench.exposures() == []
+        assert bench.choose(names=["once"]) == {"once": "on"}
+        assert bench.choose(names=["once"]) == {}
+
+
+def test_once__the_worker_dies_before_it_records__is_served_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with choose_bench(tmp_path, shown("once", display="once")) as bench:
+        bench.choose(names=[])
+
+        def die(*_: object) -> None:
+            raise Killed
+
+        with monkeypatch.context() as dying:
+            dying.setattr(bench.desk.log, "record_all", die)
+            with pytest.raises(Killed):
+                bench.ask(identification=PHONE, names=["once"])
+        assert bench.choose(names=["once"]) == {"once": "on"}
+
+
+def test_once__the_worker_dies_before_it_claims__is_served_later_and_exposed_once(
+    tmp_path: Path,
+) -> None:
+    with choose_bench(tmp_path, shown("once", display="once")) as bench:
+        bench.choose(names=[])
+        bench.desk.services.profiles.close(5)
+        assert bench.ask(identification=PHONE, names=["once"]).status == 503
+    with choose_bench(tmp_path, shown("once", display="once")) as bench:
+        assert bench.choose(names=["once"]) == {"once": "on"}
+        assert len(bench.exposures()) == 1
+
+
+def test_once__asked_for_many_times_at_once__has_one_exposure(tmp_path: Path) -> None:
+    with choose_bench(tmp_path, shown("once", display="once")) as bench:
+        bench.choose(names=[])
+        served = bench.together(8, names=["once"])
+        assert sorted(served) == [[]] * 7 + [["once"]]
+        assert len(bench.exposures()) == 1
+
+
+def test_once_per_visit__visits_take_turns__each_display_has_an_exposure(tmp_path: Path) -> None:
+    with choose_bench(tmp_path, shown("visit", display="once_per_visit")) as bench:
+        for session_id in ("s1", "s2", "s1"):
+            assert bench.choose(names=["visit"], sessionId=session_id) == {"visit": "on"}
+        assert [each.session_id for each in bench.exposures()] == ["s1", "s2", "s1"]
 
 
 def test_profiles__closed__503_for_who_is_new(bench: ChooseBench) -> None:

@@ -16,7 +16,6 @@ from fairlot.service.feeds import Feeds
 from fairlot.service.privacy import Rejections
 from fairlot.service.profiles import Profiles, Work
 from fairlot.service.snapshot import ProjectServing
-from fairlot.warehouse.errors import LogTrouble, LogUnavailable
 from fairlot.warehouse.ports import Log
 
 _NONE: Final[frozenset[str]] = frozenset()
@@ -37,16 +36,15 @@ class Chooser:
         self._profiles = profiles
         self._feeds = feeds
         self._privacy = privacy
-        self._log = log
         self._recorder = Recorder(decisions, log)
         self._catalogues = Catalogues()
 
     async def choose(self, project: ProjectServing, question: Question) -> list[Chosen]:
         """What is served, in the order of answers.
 
-        The display of what is shown once is durable before it is served; all else that is noted of
-        a known profile is queued. Raises UnknownUser, ProfilesUnavailable, or LogUnavailable when
-        the exposures cannot be recorded.
+        The display of what is shown once is durable before it is served, and its exposure is
+        recorded before that; all else that is noted of a known profile is queued. Raises
+        UnknownUser, ProfilesUnavailable, or LogUnavailable when the exposures cannot be recorded.
         """
         profile, may_record = await subject_of(
             self._profiles, self._privacy, project.project_id, question
@@ -68,13 +66,11 @@ class Chooser:
         lost = _NONE
         if may_record and not self._rejects(profile):  # it may have been said meanwhile
             notes, given = noted(project, profile, outcomes.found, question)
+            # First, so that no display is used up by an answer that fails for want of a record.
+            await self._recorder.record(
+                project, profile, given, outcomes.evaluated, context, question
+            )
             lost = await self._write(profile, notes, question)
-            if lost:
-                given = [each for each in given if each.candidate.id not in lost]
-            if not self._rejects(profile):
-                await self._recorder.record(
-                    project, profile, given, outcomes.evaluated, context, question
-                )
         found = outcomes.found
         if lost:
             found = [each for each in found if each.candidate.id not in lost]
@@ -107,7 +103,5 @@ class Chooser:
         if not limited:
             self._profiles.post(work)
             return _NONE
-        if not self._log.usable:  # else a display would be used up for an answer that fails
-            raise LogUnavailable(LogTrouble.FAILED)
         applied = await self._profiles.apply(work)
         return _NONE if applied.rejects else limited - notes.claimed

@@ -7,6 +7,7 @@ from fairlot.engine import Context, Decision
 from fairlot.events import Assignment, Exposure, new_event_ids
 from fairlot.profiles import Profile
 from fairlot.service.choosing.deciding import Outcome
+from fairlot.service.choosing.displays import display_event_id
 from fairlot.service.choosing.logins import flags_of
 from fairlot.service.choosing.question import DEFAULT_SESSION, Question
 from fairlot.service.decisions import Decisions
@@ -95,11 +96,12 @@ def _exposures(
     session_id = question.session_id or DEFAULT_SESSION
     device, url = question.device, question.url
     made = []
-    for event_id, outcome in zip(new_event_ids(now_ms, len(given)), given, strict=True):
+    for new_id, outcome in zip(new_event_ids(now_ms, len(given)), given, strict=True):
         experiment, variant, kept = outcome.candidate.experiment, outcome.variant, outcome.kept
+        is_limited = outcome.candidate.is_limited
         made.append(
             Exposure(
-                event_id,
+                display_event_id(experiment, profile, session_id) if is_limited else new_id,
                 project_id,
                 experiment.id,
                 experiment.key,
