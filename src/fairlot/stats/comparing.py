@@ -1,6 +1,6 @@
 """One variant against the control in one metric."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import isclose
 from typing import Final
@@ -29,6 +29,11 @@ from fairlot.stats.results import (
 from fairlot.stats.sequences import running_intersections
 from fairlot.stats.tables import Pair, Table, effect_of_pairs
 
+COVARIATES: Final[Mapping[int, Mapping[int, str]]] = {
+    1: {1: "before", 2: "noHistory"},
+    2: {2: "before", 3: "denominatorBefore", 4: "noHistory"},
+}
+"""By the number of responses, the columns of `Moments` after them."""
 NO_LOOKS: Final = Taken((), (), None)
 
 
@@ -52,9 +57,20 @@ class Deciding:
         if not self.is_known:
             return None, None
         effect = self.effect
+        square_control, square_treatment = effect.squares
         return (
-            Side(n=effect.n_control, value=effect.value_control),
-            Side(n=effect.n_treatment, value=effect.value_treatment),
+            Side(
+                n=effect.n_control,
+                value=effect.value_control,
+                variance=effect.n_control * square_control,
+                skewness=effect.skewness_control,
+            ),
+            Side(
+                n=effect.n_treatment,
+                value=effect.value_treatment,
+                variance=effect.n_treatment * square_treatment,
+                skewness=effect.skewness_treatment,
+            ),
         )
 
     @property
@@ -98,12 +114,14 @@ def compare(
         treatment=treatment,
         values_are=tuple(_values_are(level, table, arms, effect, deciding)),
         estimate=estimate.estimate,
+        standard_error=estimate.standard_error,
         interval=estimate.interval,
         p=min([estimate.p, *(look.p for look in taken.looks)]),
         is_gated=deciding.gate is not None,
         gate=deciding.gate,
         variance_reduction=deciding.effect.variance_reduction,
         no_cuped=_value_of(deciding.effect.no_cuped),
+        theta=_theta(level, deciding.effect),
         unadjusted=_unadjusted(level, effect, pairs, taken),
         fixed=_fixed(level, effect, pairs),
         running=_running(level, deciding, taken),
@@ -125,7 +143,7 @@ def _deciding(level: Level, effect: Effect, taken: Taken) -> Deciding:
     seen = taken.last_effect or effect
     stored = Estimate(
         estimate=last.estimate,
-        standard_error=seen.standard_error,
+        standard_error=seen.standard_error if last.standard_error is None else last.standard_error,
         interval=last.interval,
         p=last.p,
     )
@@ -167,6 +185,11 @@ def _running(level: Level, deciding: Deciding, taken: Taken) -> Interval | None:
 
 def _value_of(no_cuped: NoCuped | None) -> str | None:
     return None if no_cuped is None else no_cuped.value
+
+
+def _theta(level: Level, effect: Effect) -> tuple[dict[str, float], ...]:
+    names = COVARIATES[level.metric.responses]
+    return tuple({names[column]: slope for column, slope in each.items()} for each in effect.theta)
 
 
 def _unadjusted(level: Level, effect: Effect, pairs: list[Pair], taken: Taken) -> Estimate | None:

@@ -1,8 +1,9 @@
 """The difference of two arms, and how well it is known: what every interval is made from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from math import sqrt
 from typing import Protocol
 
@@ -39,7 +40,8 @@ class Effect:
     """`difference` is treatment minus control; its `standard_error` is positive.
 
     The values of the arms, and their standard errors, are those that the difference is made of:
-    with CUPED adjusted to the covariates' common mean, which then makes them correlated.
+    with CUPED adjusted to the covariates' common mean, which then makes them correlated. `theta` is
+    by column, for each phase that is adjusted.
     `skewness` is of what is measured of a subject, without CUPED; None of an arm that does not
     vary. `converted`: subjects whose response is not 0. `variance_reduction` is 1 minus
     the ratio of the variances with and without CUPED; else `no_cuped` says why there is none.
@@ -60,11 +62,20 @@ class Effect:
     converted_treatment: int
     variance_reduction: float | None = None
     no_cuped: NoCuped | None = None
+    theta: tuple[Mapping[int, float], ...] = ()
 
     @property
     def n(self) -> int:
         """Of both arms."""
         return self.n_control + self.n_treatment
+
+    @property
+    def squares(self) -> tuple[float, float]:
+        """The parts, control first, of the square of the standard error: without what the values of
+        both arms share."""
+        control, treatment = self.se_control**2, self.se_treatment**2
+        common = (control + treatment - self.standard_error**2) / 2
+        return max(control - common, 0.0), max(treatment - common, 0.0)
 
 
 def merged_days(days: Iterable[MetricDay]) -> MetricDay:
@@ -150,6 +161,7 @@ def _effect(
         converted_treatment=treatment_day.converted,
         variance_reduction=measured.variance_reduction,
         no_cuped=adjustment if isinstance(adjustment, NoCuped) else None,
+        theta=() if isinstance(adjustment, NoCuped) else (adjustment.theta,),
     )
 
 
@@ -230,11 +242,11 @@ def stratified(strata: Sequence[tuple[Effect, float]]) -> Effect:
         value_treatment=sum(share * effect.value_treatment for effect, share in parts),
         se_control=sqrt(sum((share * effect.se_control) ** 2 for effect, share in parts)),
         se_treatment=sqrt(sum((share * effect.se_treatment) ** 2 for effect, share in parts)),
-        skewness_control=_common_skewness(
+        skewness_control=common_skewness(
             (share, effect.n_control, effect.se_control, effect.skewness_control)
             for effect, share in parts
         ),
-        skewness_treatment=_common_skewness(
+        skewness_treatment=common_skewness(
             (share, effect.n_treatment, effect.se_treatment, effect.skewness_treatment)
             for effect, share in parts
         ),
@@ -242,6 +254,7 @@ def stratified(strata: Sequence[tuple[Effect, float]]) -> Effect:
         converted_treatment=sum(effect.converted_treatment for effect, _ in parts),
         variance_reduction=_common_reduction(parts, square) if reduced else None,
         no_cuped=None if reduced else parts[-1][0].no_cuped,
+        theta=tuple(chain.from_iterable(effect.theta for effect, _ in parts)),
     )
 
 
@@ -254,7 +267,7 @@ def _satterthwaite_degrees(parts: Sequence[tuple[Effect, float]], square: float)
     )
 
 
-def _common_skewness(
+def common_skewness(
     parts: Iterable[tuple[float, int, float, float | None]],
 ) -> float | None:
     """A mean of n subjects has the third cumulant g SE^3 / sqrt(n)."""

@@ -10,6 +10,7 @@ from scipy.special import ndtr, ndtri
 
 from fairlot.stats.effects import Difference, Effect, NoEffect, welch_degrees
 from fairlot.stats.results import Estimate, Interval
+from fairlot.stats.spreads import Spread
 from fairlot.stats.sufficient import MetricDay
 
 FEWEST_IN_A_CELL: Final = 10
@@ -86,6 +87,14 @@ def effect_of_conversions(totals: Conversions) -> Effect | NoEffect:
         converted_control=totals.converted_control,
         converted_treatment=totals.converted_treatment,
     )
+
+
+def spread_of_rate(converted: int, n: int) -> Spread | None:
+    """With the variance p (1 - p). None of nobody."""
+    if n == 0:
+        return None
+    rate = converted / n
+    return Spread(n, rate * (1 - rate), _skewness(rate))
 
 
 def _skewness(rate: float) -> float | None:

@@ -9,6 +9,7 @@ from typing import Final
 from fairlot.stats.cuped import NoCuped
 from fairlot.stats.effects import Effect, NoEffect, stratified, welch_degrees
 from fairlot.stats.grids import center, lower_edge
+from fairlot.stats.spreads import Spread
 from fairlot.stats.sufficient import Grid
 
 # Woodruff's interval is this many binomial standard errors to either side.
@@ -37,6 +38,15 @@ def quantile_of(grid: Grid, quantile: float) -> float | None:
     """
     arm = _arm(grid, quantile)
     return None if arm is None else arm.value
+
+
+def spread_of_quantile(grid: Grid, quantile: float) -> Spread | None:
+    """Its variance is what the square of the standard error, which `quantile_effect_over_phases`
+    explains, comes to for a subject. None of fewer than two."""
+    arm = _arm(grid, quantile)
+    if arm is None or arm.n < 2:
+        return None
+    return Spread(arm.n, arm.square * arm.n, _skewness_above(quantile) if arm.square else None)
 
 
 def quantile_effect_over_phases(
@@ -72,7 +82,7 @@ def _effect(control: _Arm | None, treatment: _Arm | None, quantile: float) -> Ef
         return NoEffect.NO_SUBJECTS
     if min(control.n, treatment.n) < 2:
         return NoEffect.ONE_SUBJECT
-    skewness = (1 - 2 * quantile) / sqrt(quantile * (1 - quantile))
+    skewness = _skewness_above(quantile)
     return Effect(
         difference=treatment.value - control.value,
         standard_error=sqrt(control.square + treatment.square),
@@ -91,6 +101,11 @@ def _effect(control: _Arm | None, treatment: _Arm | None, quantile: float) -> Ef
         converted_treatment=treatment.not_zero,
         no_cuped=NoCuped.NO_COVARIATES,
     )
+
+
+def _skewness_above(quantile: float) -> float:
+    """Of being above it."""
+    return (1 - 2 * quantile) / sqrt(quantile * (1 - quantile))
 
 
 def _arm(grid: Grid, quantile: float) -> _Arm | None:

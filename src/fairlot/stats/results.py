@@ -89,10 +89,14 @@ class Estimate(_Part, frozen=True, kw_only=True):
 
 
 class Side(_Part, frozen=True, kw_only=True):
-    """An arm as it is in a comparison."""
+    """An arm as it is in a comparison. `variance` is of what is compared of a subject: winsorised,
+    of a ratio made linear, by CUPED what is left of it; over `n` it is the arm's part of the square
+    of the standard error. `skewness`, which the gate rests on, is without CUPED."""
 
     n: int
     value: float
+    variance: float
+    skewness: float | None
 
 
 class ValuesAre(StrEnum):
@@ -116,7 +120,8 @@ class Comparison(_Part, frozen=True, kw_only=True):
     corrections. `running` is what all `looks` and `interval` have in common: absent without looks,
     and when that is nothing. `estimate` is the value of the `treatment` minus that of the
     `control`; both are null where the look that decides would be another today. Where these values
-    are not those of the metric's `arms`, `values_are` says why.
+    are not those of the metric's `arms`, `values_are` says why. `standard_error` is of `estimate`;
+    `theta` of CUPED by covariate, one for each phase that is adjusted.
     """
 
     metric: str
@@ -130,6 +135,7 @@ class Comparison(_Part, frozen=True, kw_only=True):
     treatment: Side | None = None
     values_are: tuple[ValuesAre, ...] = ()
     estimate: float
+    standard_error: float | None = None
     interval: Interval
     p: float
     p_holm: float | None = None
@@ -139,6 +145,7 @@ class Comparison(_Part, frozen=True, kw_only=True):
     gate: str | None = None
     variance_reduction: float | None = None
     no_cuped: str | None = None
+    theta: tuple[dict[str, float], ...] = ()
     unadjusted: Estimate | None = None
     fixed: Estimate | None = None
     running: Interval | None = None
@@ -172,12 +179,16 @@ class Uncompared(_Part, frozen=True, kw_only=True):
 
 class ArmValue(_Part, frozen=True, kw_only=True):
     """Of one arm, in one metric: `value` is the mean, the rate, the ratio or the quantile; `total`
-    what its subjects did in all, where that is what is measured."""
+    what its subjects did in all, where that is what is measured. `variance` and `skewness` are of
+    what is measured of a subject (winsorised, of a ratio made linear): the root of `variance` over
+    `n` is the standard error of `value`. Null of fewer than two subjects."""
 
     variant: str
     segment: str | None = None
     n: int
     value: float | None
+    variance: float | None = None
+    skewness: float | None = None
     total: float | None = None
     converted: int
     capped: int

@@ -10,9 +10,14 @@ from fairlot.stats.effects import Effect, NoEffect, effect_over_phases, merged_d
 from fairlot.stats.grids import merged_grids
 from fairlot.stats.metrics import Metric, MetricKind
 from fairlot.stats.moments import NOTHING
-from fairlot.stats.proportions import conversions_of, effect_of_conversions
-from fairlot.stats.quantiles import quantile_effect_over_phases, quantile_of
+from fairlot.stats.proportions import conversions_of, effect_of_conversions, spread_of_rate
+from fairlot.stats.quantiles import (
+    quantile_effect_over_phases,
+    quantile_of,
+    spread_of_quantile,
+)
 from fairlot.stats.results import ArmValue
+from fairlot.stats.spreads import Spread, spread_of_responses, spread_over_phases
 from fairlot.stats.sufficient import ArmDay, Grid, MetricDay, Phase, Sufficient
 
 NO_SUBJECTS = MetricDay(NOTHING, 0, 0)
@@ -90,6 +95,7 @@ class Table:
     def arm_value(self, variant: str) -> ArmValue:
         """Phases are weighted by all of their subjects, so that they add up as effects do."""
         weighted: list[tuple[float, int]] = []
+        spreads: list[tuple[Spread | None, float]] = []
         n = converted = capped = 0
         total = 0.0
         for phase in self.phases:
@@ -99,13 +105,18 @@ class Table:
             capped += found.day.capped
             if value is not None:
                 weighted.append((value, self._subjects(phase)))
+                spreads.append((spread_of(self.metric, found), self._subjects(phase)))
                 total += value * found.n
         whole = sum(weight for _, weight in weighted)
+        known = [(spread, weight) for spread, weight in spreads if spread is not None]
+        spread = spread_over_phases(known) if known and len(known) == len(spreads) else None
         return ArmValue(
             variant=variant,
             segment=self.segment,
             n=n,
             value=sum(value * (weight / whole) for value, weight in weighted) if whole else None,
+            variance=None if spread is None else spread.variance,
+            skewness=None if spread is None else spread.skewness,
             total=total if weighted and self.metric.kind in _ADD_UP else None,
             converted=converted,
             capped=capped,
@@ -125,6 +136,15 @@ def value_of(metric: Metric, measured: Measured) -> float | None:
     if metric.responses == 1:
         return moments.means[0]
     return moments.means[0] / moments.means[1] if moments.means[1] else None
+
+
+def spread_of(metric: Metric, measured: Measured) -> Spread | None:
+    """Of conversions with the variance p (1 - p) of rates."""
+    if metric.kind is MetricKind.QUANTILE:
+        return spread_of_quantile(measured.grid, metric.quantile or 0.5)
+    if metric.kind is MetricKind.CONVERSION:
+        return spread_of_rate(measured.day.converted, measured.day.moments.n)
+    return spread_of_responses(measured.day, metric.responses)
 
 
 def effect_of_pairs(metric: Metric, pairs: Sequence[Pair], *, cuped: bool) -> Effect | NoEffect:

@@ -151,8 +151,8 @@ def test_page__gated__says_why_and_draws_nothing() -> None:
 
 def test_report_html__values_that_are_not_of_the_arms__stand_with_the_difference() -> None:
     comparison = a_comparison(
-        control=Side(n=1_000, value=0.1316),
-        treatment=Side(n=3_187, value=0.1628),
+        control=Side(n=1_000, value=0.1316, variance=0.1, skewness=2.2),
+        treatment=Side(n=3_187, value=0.1628, variance=0.1, skewness=1.8),
         values_are=(ValuesAre.ADJUSTED,),
     )
     texts = " ".join(Reader(report_html(a_result(a_metric("purchase", comparison)))).texts)

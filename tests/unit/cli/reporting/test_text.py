@@ -62,8 +62,8 @@ def test_report_text__adjusted_by_cuped_and_with_looks__says_so_below_the_table(
 def test_report_text__values_that_are_not_of_the_arms__stand_with_the_difference() -> None:
     """A variant that came later is compared with the control of then."""
     comparison = a_comparison(
-        control=Side(n=1_000, value=0.1316),
-        treatment=Side(n=3_187, value=0.1628),
+        control=Side(n=1_000, value=0.1316, variance=0.1, skewness=2.2),
+        treatment=Side(n=3_187, value=0.1628, variance=0.1, skewness=1.8),
         values_are=(ValuesAre.OF_SHARED_PHASES,),
     )
     text = report_text(a_result(a_metric("purchase", comparison)), PLAIN)

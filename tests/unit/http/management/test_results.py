@@ -16,6 +16,7 @@ from fairlot.warehouse.lake import write_events
 from fairlot.warehouse.log_file import LogFile
 from support.applying import apply_texts, tenant_of
 from support.control import ControlBench, control_bench
+from support.recomputing import assert_recomputable
 from support.results import a_metric
 from support.serving import NOW_MS
 from support.two_arms import DAY_MS, Place, arm
@@ -73,6 +74,16 @@ def test_results__of_an_experiment__begin_with_the_verdict(bench: ControlBench) 
     assert found["verdict"]["sentence"].startswith("New wins: bought is 60.00 % against 40.00 %")
     assert [arm["exposed"] for arm in found["arms"]] == [500, 500]
     assert found["metrics"][0]["comparisons"][0]["looks"][0]["day"] == "2023-11-16"
+
+
+@pytest.mark.parametrize("query", ["", "?segment=device"])
+def test_results__of_every_metric__have_what_their_intervals_are_made_of(
+    bench: ControlBench, query: str
+) -> None:
+    found = result(bench, query)
+    for metric in found["metrics"]:
+        for comparison in metric["comparisons"]:
+            assert_recomputable(found, metric, comparison)
 
 
 def test_results__as_of_a_day__count_to_its_end(bench: ControlBench) -> None:
