@@ -22,8 +22,9 @@ from fairlot.service.lifecycle import (
     State,
     outcome,
 )
+from fairlot.service.missing import not_there
 from fairlot.service.publishing import publish
-from fairlot.service.refusals import MissingScope, NotThere, ReasonMissing
+from fairlot.service.refusals import MissingScope, ReasonMissing
 from fairlot.store.definitions import layer_salts
 from fairlot.store.experiments import (
     ExperimentRow,
@@ -84,7 +85,7 @@ def act(
     _demand_scope(actor, asked.action)
     row = find_experiment(connection, tenant.id, key)
     if row is None or row.deleted_at_ms is not None:
-        raise NotThere(EXPERIMENT, key)
+        raise not_there(connection, tenant, EXPERIMENT, key)
     if asked.action in NEEDS_REASON and not (asked.reason or "").strip():
         raise ReasonMissing(key, asked.action)
     case = _Case(connection, tenant, row, asked, actor)

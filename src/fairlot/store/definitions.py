@@ -51,6 +51,18 @@ def find_definition(
     return None if row is None else DefinitionRow(**row)
 
 
+def live_definition_keys(connection: Connection, project_id: str, kind: str) -> list[str]:
+    """Of those that are not deleted."""
+    found = connection.execute(
+        select(definitions.c.key).where(
+            definitions.c.project_id == project_id,
+            definitions.c.kind == kind,
+            definitions.c.deleted_at_ms.is_(None),
+        )
+    )
+    return list(found.scalars())
+
+
 def add_definitions(connection: Connection, rows: Sequence[DefinitionRow]) -> None:
     if rows:
         connection.execute(definitions.insert(), [asdict(row) for row in rows])

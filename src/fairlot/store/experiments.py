@@ -76,6 +76,16 @@ def experiments_of(connection: Connection, project_id: str) -> dict[str, Experim
     return {row["key"]: ExperimentRow(**row) for row in rows.mappings()}
 
 
+def live_experiment_keys(connection: Connection, project_id: str) -> list[str]:
+    """Of those that are not deleted."""
+    found = connection.execute(
+        select(experiments.c.key).where(
+            experiments.c.project_id == project_id, experiments.c.deleted_at_ms.is_(None)
+        )
+    )
+    return list(found.scalars())
+
+
 def experiment_ids_of(connection: Connection, project_id: str) -> frozenset[str]:
     """Of deleted ones too."""
     found = connection.execute(

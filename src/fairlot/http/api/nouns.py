@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from fairlot.http.management import Call, Outcome
 from fairlot.http.management.preconditions import etag_of
+from fairlot.service.missing import not_there
 from fairlot.service.project_state import Name
-from fairlot.service.refusals import NotThere
 from fairlot.store.definitions import DefinitionRow
 from fairlot.store.experiments import ExperimentRow
 from fairlot.store.tenants import ProjectRow
@@ -53,7 +53,7 @@ def there(noun: Noun[Row], call: Call[Any]) -> Row:
     """What the path names. Raises NotThere."""
     found = noun.find(call.connection, call.tenant, key_in(call))
     if found is None:
-        raise NotThere(noun.kind, call.path["key"])
+        raise not_there(call.connection, call.tenant, noun.kind, call.path["key"])
     return found
 
 

@@ -21,6 +21,7 @@ from fairlot.http.management.texts import Sentence
 from fairlot.http.registry import Answer, Route
 from fairlot.service.actors import Scope
 from fairlot.service.changes.single import revert_document
+from fairlot.service.missing import not_there
 from fairlot.service.project_state import read_state
 from fairlot.service.refusals import NotThere
 from fairlot.service.revisions import RevisionDiff, diff_revisions, read_revision
@@ -116,7 +117,7 @@ class _Handlers(Generic[Row]):
             before=None if position is None else int(position[0]),
         )
         if not rows and position is None:
-            raise NotThere(self._noun.kind, call.path["key"])
+            raise not_there(call.connection, call.tenant, self._noun.kind, call.path["key"])
         return page_of(call, rows, lambda row: (row.number,), _revision)
 
     def revision(self, call: Call[Any]) -> Outcome:

@@ -11,6 +11,7 @@ from fairlot.service.changes.planner import Prepared, prepare
 from fairlot.service.changes.saving import keep
 from fairlot.service.changes.steps import places_of
 from fairlot.service.lifecycle import DELETABLE, HOW_TO_END, State
+from fairlot.service.missing import not_there
 from fairlot.service.project_state import EXPERIMENT, Name, ProjectState, read_state
 from fairlot.service.refusals import NotDeletable, NotThere, Refused
 from fairlot.store.revisions import find_revision
@@ -50,7 +51,7 @@ def delete_document(
     """For good: its key is never used again. Raises NotThere, NotDeletable, or Refused when
     something uses it."""
     state = read_state(connection, tenant)
-    _demand_live(state, name)
+    _demand_live(connection, tenant, state, name)
     experiment = state.experiments.get(name[1]) if name[0] == EXPERIMENT else None
     if experiment is not None and experiment.row.status not in DELETABLE:
         status = State(experiment.row.status)
@@ -73,7 +74,7 @@ def revert_document(
     """A new revision with the text of an earlier one, which also says what state to reach. Raises
     NotThere, or Refused as for any other edit."""
     state = read_state(connection, tenant)
-    _demand_live(state, name)
+    _demand_live(connection, tenant, state, name)
     revision = find_revision(connection, tenant.id, *name, number)
     if revision is None:
         raise NotThere("revision", f"{name[1]} {number}", "list its revisions")
@@ -86,11 +87,13 @@ def revert_document(
     return prepared
 
 
-def _demand_live(state: ProjectState, name: Name) -> None:
+def _demand_live(
+    connection: Connection, tenant: ProjectRow, state: ProjectState, name: Name
+) -> None:
     kind, key = name
     stored = state.experiments.get(key) if kind == EXPERIMENT else state.definitions.get(name)
     if stored is None or stored.row.deleted_at_ms is not None:
-        raise NotThere(kind, key)
+        raise not_there(connection, tenant, kind, key)
 
 
 def _read_one(state: ProjectState, name: Name, source: str) -> Documents:

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 from fairlot.engine.errors import FairlotError
 from fairlot.service.actors import SYSTEM, Actor, Scope
 from fairlot.service.audit import record
-from fairlot.service.refusals import MissingScope, NotThere, ReasonMissing
+from fairlot.service.missing import not_there
+from fairlot.service.refusals import MissingScope, ReasonMissing
 from fairlot.service.results.fixed import (
     DroppedLook,
     Dropping,
@@ -50,7 +51,7 @@ def drop_looks(
         raise MissingScope(_ACTION, Scope.WRITE)
     row = find_experiment(connection, tenant.id, key)
     if row is None or row.deleted_at_ms is not None:
-        raise NotThere(EXPERIMENT, key)
+        raise not_there(connection, tenant, EXPERIMENT, key)
     if not reason.strip():
         raise ReasonMissing(key, _ACTION)
     document = read_analysis(connection, row.id, to_change=True)

@@ -235,6 +235,33 @@ def test_experiment__that_is_not_there__is_404(bench: ControlBench, key: str) ->
     assert [answer.status for answer in calls] == [404] * 6
 
 
+def test_experiment__with_a_misspelt_key__names_the_nearest_that_is_there(
+    bench: ControlBench,
+) -> None:
+    put(bench)
+    put(bench, yaml("status: draft", key="heros"), "heros")
+    path = f"{EXPERIMENTS}/herso"
+    bench.call("DELETE", f"{EXPERIMENTS}/heros", If_Match='"1"')
+    for answer in (
+        bench.get(path),
+        bench.get(f"{path}/revisions"),
+        bench.post(f"{path}/actions/kill", {"reason": "broken"}),
+        bench.post(f"{path}/revert", {"revision": 1}),
+    ):
+        assert answer.json["detail"] == "herso: there is no such experiment; did you mean hero?"
+
+
+def test_definition__with_a_misspelt_key__names_the_nearest_of_its_kind(
+    bench: ControlBench,
+) -> None:
+    layer = b"kind: layer\nkey: checkout\nname: Checkout\n"
+    assert bench.call("PUT", f"{ROOT}/layers/checkout", layer).status == 201
+    told = "chekout: there is no such layer; did you mean checkout?"
+    assert bench.get(f"{ROOT}/layers/chekout").json["detail"] == told
+    told = "chekout: there is no such segment; check the spelling"
+    assert bench.get(f"{ROOT}/segments/chekout").json["detail"] == told
+
+
 def test_list_experiments__filtered__are_those_that_fit(bench: ControlBench) -> None:
     put(bench, yaml("owner: Anna", key="one"), "one")
     put(bench, yaml("status: draft", "tags: [Checkout]", key="two"), "two")
