@@ -69,7 +69,7 @@ ROUTES: Final = (
     ask(
         f"{_PATH}/plan",
         "Say what files would change, and who would move; nothing is changed",
-        Scope.WRITE,
+        Scope.READ,
         plan,
         {200: Answer("The plan.", (PlanDocument,))},
         request=Files,

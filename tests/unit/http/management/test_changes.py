@@ -145,9 +145,18 @@ def test_plan_and_apply__body_that_does_not_fit__is_400(bench: ControlBench, bod
     assert bench.post(f"{ROOT}/apply", body).status == 400
 
 
-def test_plan_and_apply__by_a_reader_or_a_stranger__are_refused(bench: ControlBench) -> None:
+def test_plan__by_a_reader__is_answered_as_nothing_is_changed(bench: ControlBench) -> None:
+    writer = {"scopes": ["write"]}
+    bench.keys["writer"] = bench.post("/api/v1/orgs/default/keys", writer).json["key"]
+    answer = ask(bench, "plan", GOLD, key="reader")
+    assert (answer.status, answer.json) == (200, ask(bench, "plan", GOLD).json)
+    assert ask(bench, "plan", GOLD, key="writer").status == 403
+    assert ask(bench, "apply", GOLD, key="writer").status == 200
+
+
+def test_plan_and_apply__by_who_may_not__are_refused(bench: ControlBench) -> None:
+    assert ask(bench, "apply", GOLD, key="reader").status == 403
     for what in ("plan", "apply"):
-        assert ask(bench, what, GOLD, key="reader").status == 403
         assert ask(bench, what, GOLD, key="staging").status == 404
         assert ask(bench, what, GOLD, key="rival").status == 404
 
