@@ -19,6 +19,7 @@ from fairlot.service.decisions import Decisions
 from fairlot.service.snapshot import load_snapshot
 from fairlot.store import open_store
 from fairlot.warehouse.log import EventLog
+from support.applying import tenant_of
 from support.commands import SHOP
 
 KEY = "free-delivery"
@@ -96,6 +97,29 @@ def test_replay__one_row_of_the_log_was_changed__exactly_that_row(
 def _change(file: sqlite3.Connection, event_id: str, body: bytes) -> None:
     file.execute("UPDATE exposures SET body = ? WHERE event_id = ?", [body, event_id])
     file.commit()
+
+
+def test_replay__files_of_events_are_unreadable__is_not_all_that_there_was(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Conversions say nothing of a draw."""
+    with closing(open_store(data, None)) as store, store.reading() as connection:
+        project_id = tenant_of(connection).id
+    lost, other = (
+        data / "events" / f"project={project_id}" / kind / "date=2026-11-01" / "9-9.parquet"
+        for kind in ("exposures", "conversions")
+    )
+    for path in (lost, other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"PAR1")
+    code, found = replayed(data, capsys)
+    assert (code, found["disagreed"]) == (1, 0)
+    assert found["unreadable"] == [str(lost.relative_to(data / "events"))]
+    assert main(["replay", KEY, "--data", str(data)]) == 1
+    assert f"{found['unreadable'][0]}: left out" in capsys.readouterr().err
+    lost.unlink()
+    assert replayed(data, capsys)[0] == 0
+    other.unlink()
 
 
 def test_replay__weights_of_a_stored_manifest_were_changed__many(

@@ -9,7 +9,7 @@ import click
 from fairlot.cli.data import existing_store
 from fairlot.cli.errors import CommandFailed, InvalidArgument
 from fairlot.cli.options import data_option, json_option, org_option, project_option
-from fairlot.cli.output import print_json, print_note
+from fairlot.cli.output import print_json, print_left_out, print_note
 from fairlot.manifest.problems import suggestion
 from fairlot.store import Store
 from fairlot.store.tenants import all_projects, find_project
@@ -148,7 +148,7 @@ def export_command(
             " leave them out to see all"
         )
     for each in lake.unreadable:
-        print_note(f"{each.path}: left out, as it cannot be read; restore or remove it")
+        print_left_out(each.path)
 
 
 def _format_of(file: Path, format_: str | None) -> ExportFormat:

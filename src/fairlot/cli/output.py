@@ -17,6 +17,13 @@ def print_note(text: str) -> None:
     click.echo(text, err=True)
 
 
+def print_left_out(file: object) -> None:
+    """Of the event log."""
+    from fairlot.manifest.problems import printable
+
+    print_note(printable(f"{file}: left out, as it cannot be read; restore or remove it"))
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     # Imported here: `fairlot --help` needs nothing of the engine, which comes with it.
     from fairlot.manifest.problems import printable

@@ -9,7 +9,7 @@ from fairlot.cli.control import URL_FLAGS, control_options, opened_control, proj
 from fairlot.cli.errors import CommandFailed
 from fairlot.cli.moments import to_the_minute
 from fairlot.cli.options import json_option, org_option, project_option
-from fairlot.cli.output import print_json, print_note, print_table
+from fairlot.cli.output import print_json, print_left_out, print_note, print_table
 from fairlot.manifest.instants import write_instant
 from fairlot.manifest.problems import printable
 from fairlot.service.replay.report import CAUSES, NOT_CHECKED
@@ -22,6 +22,10 @@ _WHY: Final = {str(code): why for code, why in (*CAUSES.items(), *NOT_CHECKED.it
 
 class ReplayDisagrees(CommandFailed):
     code = "replay_disagrees"
+
+
+class ReplayIncomplete(CommandFailed):
+    code = "replay_incomplete"
 
 
 @click.command
@@ -52,7 +56,8 @@ def replay(
     """Draw every recorded exposure of EXPERIMENT again, from the version that it names.
 
     Hash, ranges and rates are computed from the stored manifests; what was recorded is compared
-    and never believed. `holdout` replays the holdout. The exit code is 1 when one disagrees.
+    and never believed. `holdout` replays the holdout. The exit code is 1 when one disagrees, or
+    when files of the event log cannot be read, so that what they hold was not compared.
     """
     if sql:
         from fairlot.warehouse.hashing_sql import MACROS
@@ -66,12 +71,17 @@ def replay(
         found = client.request("GET", path, query={"listed": listed}).json
     if as_json:
         print_json(found)
-        click.get_current_context().exit(1 if found["disagreed"] else 0)
+        click.get_current_context().exit(1 if found["disagreed"] or found["unreadable"] else 0)
     _print_report(found)
     if found["disagreed"]:
         raise ReplayDisagrees(
             f"{experiment}: {found['disagreed']} of {found['exposures']} exposures are not what"
             " the stored manifests draw"
+        )
+    if found["unreadable"]:
+        raise ReplayIncomplete(
+            f"{experiment}: {len(found['unreadable'])} file(s) of events cannot be read, and what"
+            " they hold was not compared"
         )
 
 
@@ -91,6 +101,8 @@ def _print_report(found: Mapping[str, Any]) -> None:
     for each in found["versions"]:
         if each["problem"] is not None:
             print_note(printable(f"version {each['version']}: {each['problem']}"))
+    for file in found["unreadable"]:
+        print_left_out(file)
     _print_explanations(found["disagreements"], found["disagreed"])
 
 

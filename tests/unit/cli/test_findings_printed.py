@@ -32,6 +32,7 @@ REPLAY = {
     "notChecked": {"version_unreadable": 1},
     "versions": [VERSION],
     "disagreements": [],
+    "unreadable": [],
 }
 
 

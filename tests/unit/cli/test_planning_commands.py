@@ -68,6 +68,26 @@ def test_power__as_text__has_weeks_and_what_is_found_after_them(run: Any, data: 
     assert "(sequential (at every look), plannedSize 10000):" in out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("power", "e"),
+        ("power", "--rate", 0.1, "--effect", 0.01),
+        ("simulate", "aa", "e", "--runs", 20),
+    ],
+)
+def test_command__a_file_of_events_is_unreadable__is_named(
+    run: Any, data: Path, words: tuple[object, ...]
+) -> None:
+    path = next(data.rglob("exposures/*/*.parquet"))
+    sound = path.read_bytes()
+    path.write_bytes(sound[: len(sound) // 2])
+    code, out, err = run(*words, "--data", data, "--json")
+    path.write_bytes(sound)
+    assert f"{path}: left out, as it cannot be read" in err
+    assert code != 0 or json.loads(out)
+
+
 def test_power__the_experiment_has_a_plan__is_planned_by_it(run: Any, data: Path) -> None:
     written = json.dumps({"method": "fixed", "alpha": 0.1, "plannedSize": 3_000})
     with closing(sqlite3.connect(data / "fairlot.db")) as store:

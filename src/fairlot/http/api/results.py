@@ -23,6 +23,7 @@ from fairlot.service.results.engines import ResultEngine, engine_named
 from fairlot.service.results.errors import UnknownMetric
 from fairlot.service.results.questions import Moment
 from fairlot.stats.closes import end_of_day_ms
+from fairlot.stats.findings import Finding, FindingCode
 from fairlot.stats.metrics import MetricKind
 from fairlot.stats.results import ArmValue, ExperimentResult, MetricResult
 
@@ -70,7 +71,8 @@ class AggregateRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Aggregate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Totals of one metric, one row for each variant."""
+    """Totals of one metric, one row for each variant. What `unreadableFiles` of the event log hold
+    is left out; the result names them."""
 
     experiment: str
     metric: str
@@ -78,6 +80,7 @@ class Aggregate(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     kind: MetricKind
     as_of_ms: int
     variants: tuple[AggregateRow, ...]
+    unreadable_files: int
 
 
 class DropLooks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,6 +117,7 @@ def aggregate(call: Call[AggregateQuery]) -> Outcome:
             kind=metric.kind,
             as_of_ms=result.as_of_ms,
             variants=_rows(result, metric),
+            unreadable_files=unreadable_files(result.findings),
         )
     )
 
@@ -199,6 +203,11 @@ def _rows(result: ExperimentResult, metric: MetricResult) -> tuple[AggregateRow,
         )
         for arm in result.arms
     )
+
+
+def unreadable_files(findings: tuple[Finding, ...]) -> int:
+    """The evidence of that finding has one entry a file."""
+    return sum(len(each.evidence) for each in findings if each.code is FindingCode.UNREADABLE_FILE)
 
 
 def total_of(arm: ArmValue, metric: MetricResult) -> float | None:

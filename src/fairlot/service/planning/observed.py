@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -12,7 +11,7 @@ from fairlot.engine.errors import FairlotError
 from fairlot.service.results.errors import UnknownMetric
 from fairlot.service.results.questions import Study
 from fairlot.stats.metrics import Metric, MetricKind, Role
-from fairlot.warehouse.lake import Lake, open_lake
+from fairlot.warehouse.lake import Lake
 
 if TYPE_CHECKING:
     from numpy import bool_, float64, int64
@@ -53,7 +52,7 @@ class Observed:
     arrivals: tuple[int, ...]
 
 
-def observe(events_dir: Path, study: Study, metric_key: str | None) -> Observed:
+def observe(lake: Lake, study: Study, metric_key: str | None) -> Observed:
     """Of one metric, by default the first primary one. Raises UnknownMetric, UnsuitedMetric,
     NothingRecorded and what the warehouse raises."""
     import numpy as np
@@ -63,8 +62,7 @@ def observe(events_dir: Path, study: Study, metric_key: str | None) -> Observed:
     question = study.question
     metric = _metric_of(study, metric_key)
     asked = replace(question, metrics=(metric,))
-    with open_lake(events_dir, question.project_id) as lake:
-        rows = per_subject(DuckDbEngine(lake.connection), asked)
+    rows = per_subject(DuckDbEngine(lake.connection), asked)
     taken = rows.taken[metric.key]
     if not taken.any():
         raise NothingRecorded(question.experiment_key)
@@ -80,14 +78,11 @@ def observe(events_dir: Path, study: Study, metric_key: str | None) -> Observed:
     )
 
 
-def arrivals_of_log(
-    events_dir: Path, project_id: str, time_zone: str, now_ms: int
-) -> tuple[int, ...]:
+def arrivals_of_log(lake: Lake, time_zone: str, now_ms: int) -> tuple[int, ...]:
     """New subjects on each of the last 28 whole days: those exposed to anything, counted on the
     first of these days on which they were. Raises NothingRecorded."""
     today = _day_number(now_ms, time_zone)
-    with open_lake(events_dir, project_id) as lake:
-        counts = _first_days(lake, time_zone, today)
+    counts = _first_days(lake, time_zone, today)
     if not counts:
         raise NothingRecorded("this project")
     return _by_day(Counter(counts).elements(), today)

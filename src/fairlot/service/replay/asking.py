@@ -21,13 +21,15 @@ from fairlot.store.definitions import definitions_of
 from fairlot.store.experiments import ManifestRow, experiments_of, newest_manifest
 from fairlot.store.manifest_versions import find_manifest
 from fairlot.store.tenants import ProjectRow
-from fairlot.warehouse.lake import open_lake
+from fairlot.warehouse.lake import EventKind, Lake, open_lake
+from fairlot.warehouse.lake.layout import place_of
 from fairlot.warehouse.stored import StoredLog
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _MEMORY: Final = "1500MB"
+_KIND_PART: Final = -3
 HOLDOUT_PREFIX: Final = f"{HOLDOUT}."
 
 
@@ -64,9 +66,18 @@ def replay_stored(
                 project=project,
                 experiment_id=experiment_id,
                 listed=listed,
+                unreadable=_unreadable(lake),
             )
     finally:
         stored.close(0)
+
+
+def _unreadable(lake: Lake) -> tuple[str, ...]:
+    """Of files that may hold exposures, or what explains them."""
+    paths = (each.path for each in lake.unreadable)
+    return tuple(
+        place_of(path) for path in paths if path.parts[_KIND_PART] != EventKind.CONVERSIONS
+    )
 
 
 def linked_ids(connection: "DuckDBPyConnection", project_id: str) -> Mapping[str, set[str]]:

@@ -27,13 +27,14 @@ def replay(
     project: str,
     experiment_id: str,
     listed: int = DEFAULT_LISTED,
+    unreadable: tuple[str, ...] = (),
 ) -> Replay:
-    """Of `origins.versions.experiment_key`. The connection has the relation `exposures`; at most
-    `listed` disagreements are told one by one, all are counted."""
+    """Of `origins.versions.experiment_key`. The connection has the relation `exposures`, without
+    what is `unreadable`; at most `listed` disagreements are told one by one, all are counted."""
     tally = _Tally(origins, listed)
     for units in units_of(connection, project_id, origins.versions.experiment_key):
         tally.add(units)
-    return tally.report(project, experiment_id)
+    return tally.report(project, experiment_id, unreadable)
 
 
 @dataclass(slots=True)
@@ -111,7 +112,7 @@ class _Tally:
             if len(self.found) < self.listed:
                 self.found.append(explained(shown, verdict, judged.expected, self.origins.versions))
 
-    def report(self, project: str, experiment_id: str) -> Replay:
+    def report(self, project: str, experiment_id: str, unreadable: tuple[str, ...]) -> Replay:
         exposures, disagreed = self.exposures.total(), self.causes.total()
         return Replay(
             project=project,
@@ -125,6 +126,7 @@ class _Tally:
             not_checked=dict(self.not_checked.most_common()),
             versions=tuple(map(self._version, sorted(self.exposures))),
             disagreements=tuple(self.found),
+            unreadable=unreadable,
         )
 
     def _version(self, version: int) -> ReplayedVersion:

@@ -102,7 +102,8 @@ class ReplayedVersion(_Part, frozen=True, kw_only=True):
 
 class Replay(_Part, frozen=True, kw_only=True):
     """Every exposure either agreed, disagreed or was not checked. `disagreements` are the first
-    ones, by unit; the counts are of all."""
+    ones, by unit; the counts are of all. `unreadable` files of the event log are left out, so
+    that what they hold is in none of the counts."""
 
     project: str
     experiment: str
@@ -115,3 +116,4 @@ class Replay(_Part, frozen=True, kw_only=True):
     not_checked: dict[NotChecked, int]
     versions: tuple[ReplayedVersion, ...]
     disagreements: tuple[Disagreement, ...]
+    unreadable: tuple[str, ...]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from fairlot.http.api.results import total_of
+from fairlot.http.api.results import total_of, unreadable_files
+from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.metrics import MetricKind
 from fairlot.stats.results import ArmValue
 from fairlot.store.experiments import find_experiment
@@ -160,6 +161,20 @@ def test_aggregate__of_a_metric__is_a_row_a_variant(bench: ControlBench) -> None
         for key, is_control, buyers in (("a", True, 200), ("b", False, 300))
     ]
     assert (found["metric"], found["kind"]) == ("revenue", "sum")
+    assert found["unreadableFiles"] == 0
+
+
+def test_unreadable_files__of_a_finding__are_counted() -> None:
+    places = {f"date=2026-11-0{day}/1-1.parquet": "cut" for day in (1, 2)}
+    finding = Finding(
+        code=FindingCode.UNREADABLE_FILE,
+        severity=Severity.WARNS,
+        summary="",
+        advice="",
+        evidence=places,
+    )
+    assert unreadable_files((finding,)) == 2
+    assert unreadable_files(()) == 0
 
 
 @pytest.mark.parametrize(

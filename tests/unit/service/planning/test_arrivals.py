@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fairlot.service.planning import NothingRecorded, arrivals_of_log
-from fairlot.warehouse.lake import write_events
+from fairlot.warehouse.lake import open_lake, write_events
 from support.patients import DAY_MS, START_MS, Patient, exposures_of
 
 MIDNIGHT_MS = START_MS - START_MS % DAY_MS
@@ -23,6 +23,8 @@ def test_arrivals__returning_subjects_and_today__count_once_and_not_yet(tmp_path
     ]
     write_events(tmp_path, [event for patient in seen for event in exposures_of(patient)])
     now_ms = MIDNIGHT_MS + 3 * DAY_MS + 5_000
-    assert arrivals_of_log(tmp_path, "prj_1", "UTC", now_ms) == (2, 0, 1)
-    with pytest.raises(NothingRecorded, match="this project: no subject"):
-        arrivals_of_log(tmp_path, "prj_2", "UTC", now_ms)
+    with open_lake(tmp_path, "prj_1") as lake:
+        assert arrivals_of_log(lake, "UTC", now_ms) == (2, 0, 1)
+    nothing = pytest.raises(NothingRecorded, match="this project: no subject")
+    with open_lake(tmp_path, "prj_2") as lake, nothing:
+        arrivals_of_log(lake, "UTC", now_ms)
