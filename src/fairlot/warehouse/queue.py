@@ -2,14 +2,19 @@
 
 import threading
 from asyncio import AbstractEventLoop, Future, get_running_loop
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from fairlot.events import Assignment, Exposure, ReceivedBatch
 from fairlot.warehouse.errors import LogTrouble, LogUnavailable
 from fairlot.warehouse.weights import weight_of, weight_of_all, weight_of_batch
+
+COMMIT_WEIGHT: Final = 10_000
+"""From so much on another commit takes what comes: who waits for the first records of a long queue
+does not wait for the last, nor does who waits for the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,9 @@ class RecordQueue:
         self._lock = threading.Lock()
         self._wake_up = threading.Condition(self._lock)
         self._ended = False
-        self._next = Batch()
+        self._waiting = deque([Batch()])
         self._taken = Batch()
+        self._weight = 0
         self._waiters: list[Waiter] = []
         self._accepted = self._committed = self._failed = self._unstorable = 0
         self._repeated_batches = 0
@@ -73,8 +79,7 @@ class RecordQueue:
             raise LogUnavailable(self.refusal)
         weight = 1 if exposure is None else weight_of(exposure)
         with self._lock:
-            batch = self._with_room(weight, self._bound)
-            self._accepted += 1
+            batch = self._with_room(1, weight, self._bound)
             if exposure is not None:
                 batch.exposures.append(exposure)
             if assignment is not None:
@@ -87,8 +92,8 @@ class RecordQueue:
             raise LogUnavailable(self.refusal)
         weight = weight_of_all(exposures) + len(assignments)
         with self._lock:
-            batch = self._with_room(weight, self._bound)
-            self._accepted += max(1, len(exposures) + len(assignments))
+            records = max(1, len(exposures) + len(assignments))
+            batch = self._with_room(records, weight, self._bound)
             batch.exposures.extend(exposures)
             for assignment in assignments:
                 batch.remember(assignment)
@@ -101,21 +106,25 @@ class RecordQueue:
             raise LogUnavailable(self.refusal)
         weight = weight_of_batch(received)
         with self._lock:
-            batch = self._with_room(weight, self._bound // 2)
-            self._accepted += max(1, received.accepted)
+            batch = self._with_room(max(1, received.accepted), weight, self._bound // 2)
             batch.received.append(received)
             return self._accepted
 
-    def _with_room(self, weight: int, bound: int) -> Batch:
-        """What the next commit takes, with so much more in it; under the lock. Raises
+    def _with_room(self, records: int, weight: int, bound: int) -> Batch:
+        """Where to put so many records, which are accepted then; under the lock. Raises
         LogUnavailable."""
-        batch = self._next
-        queued = batch.weight + self._taken.weight
-        if queued and queued + weight > bound:
+        if self._weight and self._weight + weight > bound:
             raise LogUnavailable(LogTrouble.FULL)
         if self._accepted == self._taken.last_ticket:  # the writer may be asleep
             self._wake_up.notify()
+        batch = self._waiting[-1]
+        if batch.weight >= COMMIT_WEIGHT:
+            batch = Batch()
+            self._waiting.append(batch)
+        self._accepted += records
+        batch.last_ticket = self._accepted
         batch.weight += weight
+        self._weight += weight
         return batch
 
     async def committed(self, ticket: int) -> None:
@@ -136,7 +145,10 @@ class RecordQueue:
     def pending(self, unit: tuple[str, str]) -> Assignment | None:
         """The latest answer for a unit that is not yet known to be in the file."""
         with self._lock:
-            return self._next.assignments.get(unit) or self._taken.assignments.get(unit)
+            for batch in (*reversed(self._waiting), self._taken):
+                if unit in batch.assignments:
+                    return batch.assignments[unit]
+            return None
 
     def stats(self) -> LogStats:
         with self._lock:
@@ -164,15 +176,18 @@ class RecordQueue:
             self._wake_up.wait(seconds)
 
     def take(self) -> Batch:
-        """Everything that waits; it stays visible to `pending` until it is durable."""
+        """The oldest that `wait_for_records` waited for; it stays visible to `pending` until it is
+        durable."""
         with self._lock:
-            self._taken, self._next = self._next, Batch()
-            self._taken.last_ticket = self._accepted
+            self._taken = self._waiting.popleft()
+            if not self._waiting:
+                self._waiting.append(Batch())
             return self._taken
 
     def mark_committed(self, batch: Batch, unstorable: int, repeated_batches: int) -> None:
         with self._lock:
             self._committed = batch.last_ticket
+            self._weight -= batch.weight
             self._unstorable += unstorable
             self._repeated_batches += repeated_batches
             self._taken = Batch()

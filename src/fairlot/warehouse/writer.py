@@ -1,4 +1,4 @@
-"""The thread that makes records durable: everything that waits, in one transaction."""
+"""The thread that makes records durable: what waits, many in one transaction."""
 
 import sqlite3
 import threading
