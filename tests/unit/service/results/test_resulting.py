@@ -226,6 +226,34 @@ def test_result__variant_added_after_looks__tells_them_at_the_level_of_now(bench
     assert stored == tuple(msgspec.structs.replace(each, running=None) for each in then.looks)
 
 
+def test_result__variant_removed_in_mid_run__says_that_this_is_why_it_is_blocked(
+    bench: Bench,
+) -> None:
+    """Every other subject of c comes back, and is drawn anew."""
+    three = HERO.replace("{key: b, name: New}", "{key: b, name: New}, {key: c, name: Newer}")
+    with_c = apply_texts(bench.store, three, now_ms=NOW_MS + 1).version
+    without_c = apply_texts(bench.store, HERO, now_ms=NOW_MS + 2).version
+    assert with_c is not None and without_c is not None
+    show = partial(exposed, place=bench.place)
+    shown: list[Event] = []
+    for number in range(400):
+        at_ms = FIRST_DAY_MS + number * 1_000
+        shown += (show(f"{key}-{number}", key, at_ms, version=with_c) for key in "abc")
+        if number % 2:
+            again_ms = at_ms + DAY_MS
+            variant = "ab"[number % 4 // 2]
+            shown.append(show(f"c-{number}", variant, again_ms, version=without_c))
+    bench.plant(shown)
+    result = bench.result()
+    assert result.verdict.kind is VerdictKind.BLOCKED
+    told = {each.code: each for each in result.findings}
+    for code in (FindingCode.SAMPLE_RATIO_MISMATCH, FindingCode.EXCLUSIONS_DIFFER):
+        assert (
+            f"c was removed in version {without_c}, and 200 of its subjects" in told[code].summary
+        )
+        assert told[code].evidence["removed"] == {"c": without_c}
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
