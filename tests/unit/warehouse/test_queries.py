@@ -1,5 +1,6 @@
 """The SQL of each dialect, and what happens where no query can be made or answered."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from fairlot.stats.moments import Moments
 from fairlot.stats.sufficient import Question, View
 from fairlot.warehouse.queries import (
     DIALECTS,
+    DuckDbEngine,
     PostgresEngine,
     QueryFailed,
     UnknownDialect,
@@ -24,6 +26,7 @@ from fairlot.warehouse.queries import (
     sql_of,
     steps,
 )
+from fairlot.warehouse.queries.engines import Row
 from support.event_tables import BOUGHT, ORDERS, REVENUE, START, VALUE, Events, phase, question
 from support.postgres import Cluster
 
@@ -193,3 +196,23 @@ def test_subjects__one_by_one__have_the_moments_of_their_group() -> None:
         products = [(apart[:, i] * apart[:, j]).sum() for i in range(k) for j in range(i, k)]
         assert moments.products == pytest.approx(products, rel=1e-12, abs=1e-9)
         assert moments.cubes[0] == pytest.approx((apart[:, 0] ** 3).sum(), rel=1e-9)
+
+
+class NullingEngine(DuckDbEngine):
+    """Makes a null of each total of 2, as an engine may that has types of its own."""
+
+    def fetch(self, sql: str) -> list[Row]:
+        nulled, count = re.subn(r'("t\d+"\."after0") AS "y0"', r'NULLIF(\1, 2) AS "y0"', sql)
+        assert count == 1
+        return super().fetch(nulled)
+
+
+def test_answer__null_where_a_number_must_be__is_refused_and_not_skipped() -> None:
+    events = Events().exposed("a", "control").exposed("b", "control").did("a", "purchase", 1)
+    connection = events.in_duckdb()._connection
+    asked = question(ORDERS)
+    assert answer(NullingEngine(connection), asked) == answer(DuckDbEngine(connection), asked)
+    again = "INSERT INTO conversions SELECT * REPLACE ('again' AS event_id) FROM conversions"
+    connection.execute(again)
+    with pytest.raises(QueryFailed, match="a null where each must have a number"):
+        answer(NullingEngine(connection), asked)

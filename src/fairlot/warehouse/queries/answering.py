@@ -21,7 +21,8 @@ from fairlot.stats.sufficient import (
 )
 from fairlot.warehouse.queries.dialects import Dialect, dialect_named
 from fairlot.warehouse.queries.engines import Engine
-from fairlot.warehouse.queries.groups import NO_HISTORY, Block, block_of
+from fairlot.warehouse.queries.errors import QueryFailed
+from fairlot.warehouse.queries.groups import FILLED, NO_HISTORY, WALKED, Block, block_of
 from fairlot.warehouse.queries.measures import Measures, measures_of
 from fairlot.warehouse.queries.statement import cell_statement, group_statement
 from fairlot.warehouse.queries.steps import Statement
@@ -53,6 +54,8 @@ def answer(engine: Engine, question: Question) -> Sufficient:
     dialect = dialect_named(engine.dialect)
     statements = _statements(question, dialect, may_repeat=engine.may_repeat)
     rows, *cells = (_fetched(engine, each) for each in statements)
+    for row in rows:
+        _refuse_nulls(row, engine.dialect)
     reader = _Reader(question, _cells_by_group(cells[0]) if cells else {})
     for row in rows:
         reader.read(row)
@@ -82,6 +85,17 @@ def _text(statements: Iterable[Statement]) -> str:
 
 def _fetched(engine: Engine, statement: Statement) -> list[_Row]:
     return [dict(zip(statement.columns, row, strict=True)) for row in engine.run(statement)]
+
+
+def _refuse_nulls(row: _Row, engine: str) -> None:
+    """Every engine skips nulls when it adds up, and says nothing."""
+    for name, walked in row.items():
+        if name.startswith(WALKED) and (walked or 0) != (row[name.replace(WALKED, FILLED)] or 0):
+            raise QueryFailed(
+                engine,
+                f"of {walked} subjects some have a null where each must have a number",
+                "compare the types of the columns with those of docs/how-to/warehouse.md",
+            )
 
 
 def _group_of(row: _Row) -> tuple[int, int, str, int]:
@@ -196,7 +210,7 @@ def _segment_in(row: _Row) -> str | None:
 
 def moments_in(row: _Row, block: Block) -> Moments:
     """Of the group of a row: what the query summed up, and the subjects without any event."""
-    n, walked = int(row[f"n{block.window}"]), int(row[f"c{block.window}"] or 0)
+    n, walked = int(row[f"n{block.window}"]), int(row[f"{WALKED}{block.window}"] or 0)
     if n == 0:
         means, rest = (0.0,) * len(block.columns), 0
     elif walked == 0:

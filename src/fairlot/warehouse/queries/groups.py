@@ -22,6 +22,8 @@ from fairlot.warehouse.queries.steps import Steps, without
 from fairlot.warehouse.queries.subjects import ANALYSED, NOT_HUMAN, decoded, status_of
 
 NO_HISTORY: Final = "f"
+WALKED: Final = "walked"
+FILLED: Final = "filled"
 _MILLIONTHS: Final = 1_000_000
 _KEYS: Final = ("phase", "variant", "segment", "day")
 _NO_DAY: Final = -1
@@ -190,11 +192,15 @@ class Grouping:
         return rows[f"cap{number}"]
 
     def means(self, capped: Table, counts: Table) -> Table:
-        """By group: the means over all of its subjects, and how many were walked over (`c0`...),
-        converted (`converted0`...) and were cut (`cut0`...)."""
+        """By group: the means over all of its subjects, and how many were walked over (`walked0`...
+        by window), have a number in each column (`filled0`...), converted (`converted0`... by
+        response) and were cut (`cut0`...)."""
         sums: dict[str, NumericValue] = {"skewed": capped.skewed.sum()}
         for number in range(len(self._measures.windows)):
-            sums[f"c{number}"] = capped[f"taken{number}"].sum()
+            taken = capped[f"taken{number}"]
+            sums[f"{WALKED}{number}"] = taken.sum()
+            filled = [capped[each].notnull() for each in self._columns(number)]
+            sums[f"{FILLED}{number}"] = ibis.ifelse(ibis.and_(*filled), taken, 0).sum()
         for number, response in enumerate(self._measures.responses):
             taken = capped[f"taken{self._measures.windows.index(response.window_ms)}"]
             is_counted = (taken == 1) & (capped[f"y{number}"] != 0)
@@ -211,11 +217,16 @@ class Grouping:
         divided: dict[str, NumericValue] = {}
         for block in self._blocks:
             size = joined[f"n{block.window}"]
-            rest = size - joined[f"c{block.window}"]
+            rest = size - joined[f"{WALKED}{block.window}"]
             for column, name in zip(block.columns, block.means, strict=True):
                 total = joined[name] + rest if column == NO_HISTORY else joined[name]
                 divided[name] = total / ibis.ifelse(size == 0, 1, size)
         return without(joined.mutate(**divided), *self._sizes())
+
+    def _columns(self, window: int) -> list[str]:
+        """Of all metrics with that window, each once."""
+        blocks = (block for block in self._blocks if block.window == window)
+        return list(dict.fromkeys(column for block in blocks for column in block.columns))
 
     def _sizes(self) -> list[str]:
         return [f"n{number}" for number in range(len(self._measures.windows))]
