@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from fairlot.stats.best import Chance, chances_of
 from fairlot.stats.comparing import NO_LOOKS, compare
 from fairlot.stats.effects import NoEffect
 from fairlot.stats.exposed import arms_of, control_of
@@ -15,7 +16,7 @@ from fairlot.stats.methods import Level
 from fairlot.stats.metrics import Metric, Role
 from fairlot.stats.multiplicity import benjamini_hochberg, holm
 from fairlot.stats.plans import AnalysisPlan
-from fairlot.stats.results import Comparison, Interval, Look, MetricResult, Uncompared
+from fairlot.stats.results import ArmValue, Comparison, Interval, Look, MetricResult, Uncompared
 from fairlot.stats.sequences import SMALLEST_ARM
 from fairlot.stats.sufficient import Phase, Question, Sufficient, View
 from fairlot.stats.tables import Table, sizes_of, tables_of
@@ -134,6 +135,11 @@ def _metric_result(
                 uncompared.append(_uncompared(variant, table.segment, compared))
             else:
                 comparisons.append(compared)
+    values = [table.arm_value(variant) for table in tables for variant in variants]
+    chances: Mapping[str, Chance] = {}
+    if control is not None and sufficient.question.segment_by is None:
+        others = [variant for variant in variants if variant != control]
+        chances = chances_of(level, tables[0], control, others)
     return MetricResult(
         key=metric.key,
         name=metric.name,
@@ -144,9 +150,17 @@ def _metric_result(
         cap=sufficient.caps.get(metric.key),
         minimum_effect=metric.minimum_effect,
         margin=metric.margin,
-        arms=tuple(table.arm_value(variant) for table in tables for variant in variants),
+        arms=tuple(_with_chance(each, chances.get(each.variant)) for each in values),
         comparisons=tuple(comparisons),
         uncompared=tuple(uncompared),
+    )
+
+
+def _with_chance(arm: ArmValue, chance: Chance | None) -> ArmValue:
+    if chance is None:
+        return arm
+    return msgspec.structs.replace(
+        arm, probability_best=chance.probability_best, expected_loss=chance.expected_loss
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import exp, pi, sqrt
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,18 @@ Floats = NDArray[np.float64]
 _NODES: Final = 64
 _PANELS: Final = 24
 _TAIL: Final = 1e-18
+
+
+class Posterior(Protocol):
+    """What is known of an arm. `reach` is where all but next to nothing of it lies."""
+
+    @property
+    def center(self) -> float: ...
+    @property
+    def reach(self) -> tuple[float, float]: ...
+    def masses(self, at: Floats, weights: Floats) -> Floats: ...
+    def below(self, at: Floats) -> Floats: ...
+    def above(self, at: Floats) -> Floats: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +48,14 @@ class Rate:
     def b(self) -> float:
         return self.n - self.converted + 1.0
 
+    @property
+    def center(self) -> float:
+        return self.a / (self.a + self.b)
+
     def masses(self, at: Floats, weights: Floats) -> Floats:
         """At the nodes of a quadrature. They add up to 1: the beta function of large counts
         cancels, and is not needed."""
-        logs = (self.a - 1) * np.log(at) + (self.b - 1) * np.log1p(-at)
-        unscaled = weights * np.exp(logs - logs.max())
-        return np.asarray(unscaled / unscaled.sum())
+        return _masses((self.a - 1) * np.log(at) + (self.b - 1) * np.log1p(-at), weights)
 
     def below(self, at: Floats) -> Floats:
         return np.asarray(betainc(self.a, self.b, np.clip(at, 0.0, 1.0)))
@@ -54,6 +68,32 @@ class Rate:
         """Where all but 2e-18 of it lies."""
         upper = 1.0 - float(betaincinv(self.b, self.a, _TAIL))
         return float(betaincinv(self.a, self.b, _TAIL)), upper
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """The posterior of what is estimated with a normal `error` (positive), under a flat prior."""
+
+    center: float
+    error: float
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Where all but 2e-18 of it lies."""
+        half = -float(ndtri(_TAIL)) * self.error
+        return self.center - half, self.center + half
+
+    def masses(self, at: Floats, weights: Floats) -> Floats:
+        return _masses(-0.5 * self._z(at) ** 2, weights)
+
+    def below(self, at: Floats) -> Floats:
+        return np.asarray(ndtr(self._z(at)))
+
+    def above(self, at: Floats) -> Floats:
+        return np.asarray(ndtr(-self._z(at)))
+
+    def _z(self, at: Floats) -> Floats:
+        return (at - self.center) / self.error
 
 
 def beta_binomial(control: Rate, treatment: Rate, direction: Direction, alpha: float) -> Bayesian:
@@ -94,8 +134,8 @@ def normal(
     )
 
 
-def probabilities_best(arms: Sequence[Rate], direction: Direction) -> tuple[float, ...]:
-    """Of each of several rates, that it is the best one. One arm alone is."""
+def probabilities_best(arms: Sequence[Posterior], direction: Direction) -> tuple[float, ...]:
+    """Of each of several arms, that it is the best one. One arm alone is."""
     nodes, weights = _grid(arms)
     cumulative = [_worse(arm, nodes, direction) for arm in arms]
     return tuple(
@@ -104,8 +144,8 @@ def probabilities_best(arms: Sequence[Rate], direction: Direction) -> tuple[floa
     )
 
 
-def expected_losses(arms: Sequence[Rate], direction: Direction) -> tuple[float, ...]:
-    """Of choosing each of several rates: how far the best other one is beyond it, on average."""
+def expected_losses(arms: Sequence[Posterior], direction: Direction) -> tuple[float, ...]:
+    """Of choosing each of several arms: how far the best other one is beyond it, on average."""
     nodes, weights = _grid(arms)
     cumulative = [_worse(arm, nodes, direction) for arm in arms]
     return tuple(
@@ -136,11 +176,16 @@ def _difference_quantile(first: Rate, second: Rate, share: float) -> float:
     return float(brentq(excess, -1.0, 1.0, xtol=1e-13))
 
 
+def _masses(logs: Floats, weights: Floats) -> Floats:
+    unscaled = weights * np.exp(logs - logs.max())
+    return np.asarray(unscaled / unscaled.sum())
+
+
 def _share(found: np.float64) -> float:
     return min(float(found), 1.0)
 
 
-def _worse(arm: Rate, at: Floats, direction: Direction) -> Floats:
+def _worse(arm: Posterior, at: Floats, direction: Direction) -> Floats:
     return arm.below(at) if direction is Direction.INCREASE else arm.above(at)
 
 
@@ -149,9 +194,9 @@ def _product_without(factors: Sequence[Floats], number: int) -> Floats:
     return np.asarray(np.prod(others, axis=0)) if others else np.ones_like(factors[0])
 
 
-def _grid(arms: Sequence[Rate]) -> tuple[Floats, Floats]:
+def _grid(arms: Sequence[Posterior]) -> tuple[Floats, Floats]:
     """Gauss-Legendre nodes over all that the arms reach, finer where one of them ends."""
-    ends = sorted({end for arm in arms for end in (*arm.reach, arm.a / (arm.a + arm.b))})
+    ends = sorted({end for arm in arms for end in (*arm.reach, arm.center)})
     edges = np.concatenate(
         [np.linspace(low, high, _PANELS, endpoint=False) for low, high in pairwise(ends)]
         + [np.array([ends[-1]])]

@@ -181,7 +181,11 @@ class ArmValue(_Part, frozen=True, kw_only=True):
     """Of one arm, in one metric: `value` is the mean, the rate, the ratio or the quantile; `total`
     what its subjects did in all, where that is what is measured. `variance` and `skewness` are of
     what is measured of a subject (winsorised, of a ratio made linear): the root of `variance` over
-    `n` is the standard error of `value`. Null of fewer than two subjects."""
+    `n` is the standard error of `value`. Null of fewer than two subjects. By the Bayesian view,
+    which is no guarantee under peeking, `probability_best` is that this arm is the best of all, and
+    `expected_loss` what choosing it loses on average against the best other one, where that is
+    better. Null by segment, of more than 12 arms, and where not all arms were in the same phases.
+    """
 
     variant: str
     segment: str | None = None
@@ -192,6 +196,8 @@ class ArmValue(_Part, frozen=True, kw_only=True):
     total: float | None = None
     converted: int
     capped: int
+    probability_best: float | None = None
+    expected_loss: float | None = None
 
 
 class MetricResult(_Part, frozen=True, kw_only=True):

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import beta, norm
 
-from fairlot.stats.bayes import Rate, beta_binomial, expected_losses, normal, probabilities_best
+from fairlot.stats.bayes import (
+    Normal,
+    Rate,
+    beta_binomial,
+    expected_losses,
+    normal,
+    probabilities_best,
+)
 from fairlot.stats.metrics import Direction
 
 UP, DOWN = Direction.INCREASE, Direction.DECREASE
@@ -94,3 +101,22 @@ def test_normal__less_is_better__mirrors_the_probability() -> None:
     up, down = normal(1.0, 1.0, UP, 0.05), normal(1.0, 1.0, DOWN, 0.05)
     assert up.probability_better == pytest.approx(1 - down.probability_better)
     assert down.interval == up.interval
+
+
+def test_probabilities_best__two_normals__are_those_of_their_difference() -> None:
+    known = normal(0.3, 0.5, UP, 0.05)
+    arms = [Normal(1.0, 0.3), Normal(1.3, 0.4)]
+    assert probabilities_best(arms, UP)[1] == pytest.approx(known.probability_better, abs=1e-12)
+    assert expected_losses(arms, UP)[1] == pytest.approx(known.expected_loss, abs=1e-12)
+    assert probabilities_best(arms, DOWN)[1] == pytest.approx(1 - known.probability_better)
+
+
+def test_probabilities_best__three_normals__are_what_draws_of_numpy_are() -> None:
+    """Errors of very different sizes, too."""
+    arms = [Normal(0.0, 1.0), Normal(0.5, 0.01), Normal(0.2, 3.0)]
+    generator = np.random.default_rng(1)
+    draws = np.array([generator.normal(arm.center, arm.error, 400_000) for arm in arms])
+    best = [float(np.mean(draws.argmax(axis=0) == number)) for number in range(3)]
+    losses = [float(np.mean(draws.max(axis=0) - own)) for own in draws]
+    assert probabilities_best(arms, UP) == pytest.approx(best, abs=4e-3)
+    assert expected_losses(arms, UP) == pytest.approx(losses, abs=1e-2)

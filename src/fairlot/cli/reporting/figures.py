@@ -40,6 +40,9 @@ class Figures:
         text = _number(value * self.scale, self.decimals)
         return text if text.startswith("-") or not text.strip("0.,") else f"+{text}"
 
+    def loss(self, value: float) -> str:
+        return f"{_number(value * self.scale, self.decimals)}{self.difference_unit}"
+
     def tick(self, value: float) -> str:
         """A round difference, with no more digits than it has."""
         return f"{value * self.scale:+,.6g}{self.difference_unit}" if value else "0"

@@ -19,7 +19,7 @@ def facts_of(
     return (
         *_of_the_verdict(comparison, figures),
         *_of_other_methods(comparison, figures),
-        *_of_the_bayesian_view(comparison, figures),
+        *_of_the_bayesian_view(comparison, arm, figures),
         *_of_the_sample(metric, comparison, arm, figures),
     )
 
@@ -54,12 +54,19 @@ def _of_other_methods(comparison: Comparison, figures: Figures) -> Iterator[Fact
         yield Fact("If it were looked at once", figures.interval(comparison.fixed.interval))
 
 
-def _of_the_bayesian_view(comparison: Comparison, figures: Figures) -> Iterator[Fact]:
+def _of_the_bayesian_view(
+    comparison: Comparison, arm: ArmValue, figures: Figures
+) -> Iterator[Fact]:
     if comparison.bayesian is None:
         return
     better = probability(comparison.bayesian.probability_better)
     yield Fact("Bayesian, no guarantee when peeking: better with probability", better)
     yield Fact("Bayesian interval", figures.interval(comparison.bayesian.interval))
+    loss = figures.loss(comparison.bayesian.expected_loss)
+    yield Fact("Bayesian expected loss of choosing it over the control", loss)
+    if arm.probability_best is not None:
+        best = probability(arm.probability_best)
+        yield Fact("Bayesian, no guarantee when peeking: best of all with probability", best)
 
 
 def _of_the_sample(

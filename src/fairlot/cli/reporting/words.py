@@ -9,6 +9,7 @@ from typing import Final
 from fairlot.cli.reporting.figures import (
     Figures,
     count,
+    figures_of,
     length_text,
     level,
     moment_text,
@@ -154,6 +155,7 @@ def common_text(comparison: Comparison, figures: Figures) -> str:
 def footnotes(result: ExperimentResult) -> Iterator[str]:
     """What the table does not say: why rows do not add up, and of when its figures are."""
     shown = [each for metric in result.metrics for each in metric.comparisons if not each.is_gated]
+    yield from chances_texts(result)
     taken_off = [each.variance_reduction for each in shown if each.variance_reduction is not None]
     if taken_off:
         ends = dict.fromkeys((share(min(taken_off)), share(max(taken_off))))
@@ -172,6 +174,28 @@ def footnotes(result: ExperimentResult) -> Iterator[str]:
             "p is the smallest of all looks, the interval that of this moment; where all looks have"
             " less in common, that stands with it. Variants differ when either leaves out zero."
         )
+
+
+def chances_texts(result: ExperimentResult) -> Iterator[str]:
+    """Of each primary metric, how probable it is that each arm is the best, and what choosing it
+    loses; nothing of a result that says nothing."""
+    names = variant_names(result)
+    for metric in result.metrics:
+        is_shown = any(not each.is_gated for each in metric.comparisons)
+        if metric.role is not Role.PRIMARY or not is_shown or _is_without_conclusion(result):
+            continue
+        figures = figures_of(metric)
+        told = [
+            f"{names.get(arm.variant, arm.variant)} {probability(arm.probability_best)}"
+            f" ({figures.loss(arm.expected_loss)})"
+            for arm in metric.arms
+            if arm.probability_best is not None and arm.expected_loss is not None
+        ]
+        if told:
+            yield (
+                f"{metric.name}, Bayesian view, no guarantee when peeking: how probably each is the"
+                f" best of all, and what choosing it loses on average: {', '.join(told)}."
+            )
 
 
 def variant_names(result: ExperimentResult) -> dict[str, str]:

@@ -72,6 +72,21 @@ def test_report_text__values_that_are_not_of_the_arms__stand_with_the_difference
     assert "against" not in report_text(a_result(a_metric("purchase", same)), PLAIN)
 
 
+def test_report_text__three_arms__says_how_probably_each_is_the_best() -> None:
+    result = no_difference()
+    (metric,) = result.metrics
+    figures = ((0.2, 0.0061), (0.77, 0.0004), (0.03, 0.0102))
+    arms = tuple(
+        replace(arm, probability_best=best, expected_loss=loss)
+        for arm, (best, loss) in zip(metric.arms, figures, strict=True)
+    )
+    shown = replace(result, metrics=(replace(metric, arms=arms),))
+    text = " ".join(report_text(shown, PLAIN).split())
+    assert "Purchase, Bayesian view, no guarantee when peeking: how probably each is" in text
+    assert ": Continue 0.200 (0.6 pp), from-35 0.770 (0.0 pp), always 0.030 (1.0 pp)." in text
+    assert "Bayesian" not in report_text(replace(shown, findings=blocked().findings), PLAIN)
+
+
 def test_report_text__variants_of_one_name__are_told_by_their_keys() -> None:
     result = a_winner()
     arms = tuple(replace(arm, name="Same") for arm in result.arms)
