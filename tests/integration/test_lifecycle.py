@@ -88,13 +88,16 @@ def test_start__by_two_processes_at_once__succeeds_once(
     assert [each["action"] for each in listed["revisions"]] == ["start", "create"]
 
 
-def test_commands__on_a_server_and_on_a_data_directory__say_the_same(tmp_path: Path) -> None:
+def test_commands__on_a_server_and_on_a_data_directory__say_the_same(
+    tmp_path: Path, variables: dict[str, Any]
+) -> None:
+    """The server has the database, the data directory a file of its own."""
     experiments = str(folder(tmp_path, "draft"))
     here, there = tmp_path / "here", tmp_path / "there"
-    for data in (here, there):
-        fairlot("init", "--data-only", "--data", str(data))
+    fairlot("init", "--data-only", "--data", str(here))
+    fairlot("init", "--data-only", "--data", str(there), **variables)
     scopes = ("--scope", "read", "--scope", "write")
-    key = fairlot("keys", "create", *scopes, "--data", str(there))["key"]
+    key = fairlot("keys", "create", *scopes, "--data", str(there), **variables)["key"]
     commands = (
         ("plan", experiments),
         ("apply", experiments, "--yes", "--reason", "launch"),
@@ -108,7 +111,7 @@ def test_commands__on_a_server_and_on_a_data_directory__say_the_same(tmp_path: P
         ("export", str(tmp_path / "out")),
         ("layers", "list"),
     )
-    with serving(there) as server:
+    with serving(there, **variables) as server:
         remote: Any = {"FAIRLOT_URL": server.url, "FAIRLOT_API_KEY": key}
         for words in commands:
             mine = fairlot(*words, "--data", str(here), check=False)

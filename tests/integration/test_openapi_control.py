@@ -1,8 +1,10 @@
 """Every operation of the control plane under generated requests, with all rights and with none,
-against a running server."""
+against a running server on either database."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,11 +20,13 @@ from support.generated_requests import (
     operations_at,
     statuses_of,
 )
+from support.postgres import DATABASES, new_database_for
 from support.processes import ServerProcess, fairlot, published, serving
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = {"nobody": 4, "limited": 6, "admin": 12}
+EXAMPLES = {"nobody": 2, "limited": 3, "admin": 6}
+"""Requests of each operation, on each of the two databases."""
 CONTROL = {f"{route.method} {route.path}": route for route in ROUTES if route.scope is not None}
 KNOWN = {
     "org": "default",
@@ -45,26 +49,35 @@ class ControlPlane:
     keys: dict[str, str]
 
 
-@pytest.fixture(scope="module")
-def control(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+@pytest.fixture(scope="module", params=DATABASES)
+def control(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ControlPlane]:
     data_dir = tmp_path_factory.mktemp("data")
-    published(data_dir, SHOP)
+    with new_database_for(request) as url:
+        keys, source = filled(data_dir, url)
+        with serving(data_dir, FAIRLOT_DATABASE_URL=url) as server:
+            plant(server, source, keys["admin"])
+            yield ControlPlane(server, keys)
+
+
+def filled(data_dir: Path, database_url: str | None) -> tuple[dict[str, str], str]:
+    """The keys of a new control plane, and a source token of its project staging."""
+    run = partial(fairlot, FAIRLOT_DATABASE_URL=database_url)
+    published(data_dir, SHOP, FAIRLOT_DATABASE_URL=database_url)
     here = ("--data", str(data_dir))
-    fairlot("projects", "create", "staging", *here)
-    fairlot("apply", str(SHOP), "--yes", "--project", "staging", *here)
+    run("projects", "create", "staging", *here)
+    run("apply", str(SHOP), "--yes", "--project", "staging", *here)
     catalog = data_dir / "catalog.json"
     catalog.write_text('[{"id": "sku-1"}]')
-    fairlot("products", "import", str(catalog), "--project", "staging", *here)
+    run("products", "import", str(catalog), "--project", "staging", *here)
     scopes = [word for scope in Scope for word in ("--scope", scope)]
     limited = ("--scope", "read", "--project", "staging")
     keys = {
-        "admin": fairlot("keys", "create", *scopes, *here)["key"],
-        "limited": fairlot("keys", "create", *limited, *here)["key"],
+        "admin": run("keys", "create", *scopes, *here)["key"],
+        "limited": run("keys", "create", *limited, *here)["key"],
     }
-    source = fairlot("token", "create", "--kind", "source", "--project", "staging", *here)["token"]
-    with serving(data_dir) as server:
-        plant(server, source, keys["admin"])
-        yield ControlPlane(server, keys)
+    return keys, run("token", "create", "--kind", "source", "--project", "staging", *here)["token"]
 
 
 def plant(server: ServerProcess, source: str, admin: str) -> None:

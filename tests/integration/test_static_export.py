@@ -39,17 +39,18 @@ def static_host(folder: Path) -> Iterator[str]:
 
 
 class Shop:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database_url: str | None) -> None:
+        self.variables: dict[str, Any] = {"FAIRLOT_DATABASE_URL": database_url}
         self.data, self.experiments = folder / "data", folder / "experiments"
         self.experiments.mkdir()
         self.public = folder / "public"
 
     def run(self, *words: str) -> Any:
-        return fairlot(*words, "--data", str(self.data))
+        return fairlot(*words, "--data", str(self.data), **self.variables)
 
     def apply(self, name: str) -> None:
         (self.experiments / "hero.yaml").write_text(HERO.format(name=name))
-        published(self.data, self.experiments)
+        published(self.data, self.experiments, **self.variables)
 
     def export(self) -> int:
         version: int = self.run("publish", "--static", str(self.public))["written"]
@@ -57,9 +58,9 @@ class Shop:
 
 
 def test_static_host__through_rotations_and_a_revocation__a_client_follows(
-    tmp_path: Path,
+    tmp_path: Path, new_database_url: str | None
 ) -> None:
-    shop = Shop(tmp_path)
+    shop = Shop(tmp_path, new_database_url)
     shop.apply("Hero")
     assert shop.export() == 1
     told: list[Exception] = []
