@@ -84,7 +84,9 @@ def _diff(noun: Noun) -> click.Command:
     @click.argument("key")
     @click.argument("number", type=click.IntRange(1))
     @click.option(
+        "--from",
         "--against",
+        "against",
         type=click.IntRange(1),
         help="The revision to compare with.  [default: the one before]",
     )

@@ -143,7 +143,8 @@ def test_revisions__listed_compared_and_reverted(hero: Run, tmp_path: Path) -> N
     assert "audience.sampleRate: - -> 0.5\n" in diff
     assert 'owner: "anna" -> "ben"\n' in diff
     assert "\n+sampleRate: 0.5\n" in diff
-    assert hero("experiments", "diff", "hero", 2, "--against", 2).out == "The texts are the same.\n"
+    for option in ("--from", "--against"):
+        assert hero("experiments", "diff", "hero", 2, option, 2).out == "The texts are the same.\n"
     ran = hero("experiments", "revert", "hero", 1, "--reason", "too warm")
     assert ran.out == "hero is at revision 3, with the text of 1.\n"
     assert hero("experiments", "show", "hero", "--json").json["source"] == DRAFT

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,3 +148,7 @@ def references_of(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from references_of(item)
+
+
+def test_registry__summaries__have_the_article_of_their_noun() -> None:
+    assert [route.summary for route in ROUTES if re.search(r"\b[Aa] [aeio]", route.summary)] == []

@@ -34,11 +34,11 @@ def document_routes(noun: Noun[Row]) -> tuple[Route, ...]:
     one = {200: Answer(f"The {noun.kind}.", (noun.document,), headers=("ETag",))}
     handlers = _Handlers(noun)
     return (
-        read(noun.path, f"Show a {noun.kind}", Scope.READ, handlers.show, one),
+        read(noun.path, f"Show {noun.one}", Scope.READ, handlers.show, one),
         write(
             "PUT",
             noun.path,
-            f"Write a {noun.kind}: make it, or change it",
+            f"Write {noun.one}: make it, or change it",
             Scope.WRITE,
             handlers.put,
             {**one, 201: Answer("It is new.", (noun.document,), headers=("ETag",))},
@@ -50,7 +50,7 @@ def document_routes(noun: Noun[Row]) -> tuple[Route, ...]:
         write(
             "DELETE",
             noun.path,
-            f"Delete a {noun.kind}, for good: its key is never used again",
+            f"Delete {noun.one}, for good: its key is never used again",
             Scope.WRITE,
             handlers.delete,
             {204: Answer("It is gone.", media=None)},

@@ -31,6 +31,11 @@ class Noun(Generic[Row]):
     document: type[msgspec.Struct]
 
     @property
+    def one(self) -> str:
+        """With its article."""
+        return f"{'an' if self.kind[0] in 'aeiou' else 'a'} {self.kind}"
+
+    @property
     def list_path(self) -> str:
         return f"/api/v1/orgs/{{org}}/projects/{{project}}/{self.plural}"
 

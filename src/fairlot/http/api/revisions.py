@@ -69,7 +69,7 @@ def revision_routes(noun: Noun[Row]) -> tuple[Route, ...]:
     return (
         read(
             f"{noun.path}/revisions",
-            f"List the revisions of a {noun.kind}, the newest first; also of a deleted one",
+            f"List the revisions of {noun.one}, the newest first; also of a deleted one",
             Scope.READ,
             handlers.revisions,
             {200: Answer("One page.", (Page[Revision],))},
@@ -77,14 +77,14 @@ def revision_routes(noun: Noun[Row]) -> tuple[Route, ...]:
         ),
         read(
             f"{noun.path}/revisions/{{number}}",
-            f"Show a revision of a {noun.kind}, with its text",
+            f"Show a revision of {noun.one}, with its text",
             Scope.READ,
             handlers.revision,
             {200: Answer("The revision.", (RevisionDocument,))},
         ),
         read(
             f"{noun.path}/revisions/{{number}}/diff",
-            f"Compare a revision of a {noun.kind} with another",
+            f"Compare a revision of {noun.one} with another",
             Scope.READ,
             handlers.diff,
             {200: Answer("What differs.", (RevisionDiff,))},
@@ -93,7 +93,7 @@ def revision_routes(noun: Noun[Row]) -> tuple[Route, ...]:
         write(
             "POST",
             f"{noun.path}/revert",
-            f"Write the text of an earlier revision of a {noun.kind} again",
+            f"Write the text of an earlier revision of {noun.one} again",
             Scope.WRITE,
             handlers.revert,
             {200: Answer(f"The {noun.kind}.", (noun.document,), headers=("ETag",))},
