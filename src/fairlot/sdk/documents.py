@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import Any, Final
 
 import msgspec
 
 from fairlot.manifest import ManifestRefused, RefusalReason
+from fairlot.manifest.previews import TOKEN_ID
 from fairlot.manifest.signing import MAX_DOCUMENT_BYTES
 from fairlot.sdk.backoff import retry_after_s
 from fairlot.sdk.clock import Clock
@@ -23,6 +25,9 @@ from fairlot.sdk.transport import HttpRequest, HttpResponse, ResponseTooLarge, T
 MAX_KEYS_BYTES: Final = 256 * 1024
 MAX_REVOCATIONS_BYTES: Final = 1024 * 1024
 _MAX_ETAG_LENGTH: Final = 256
+# The list of a server has all that it ever revoked, so these are those of the last moments: a list
+# that lags behind has yet to name them.
+UNLISTED_AT_MOST: Final = 100
 # What stores of static files answer for a file that is not there; some say 403.
 _ABSENT: Final = frozenset({403, 404, 410})
 _HINTS: Final = {
@@ -43,6 +48,29 @@ class Revocations(msgspec.Struct, frozen=True):
 
     revoked: dict[str, tuple[int, ...]] = {}
     previews: tuple[str, ...] = ()
+
+    def of(self, project: str) -> "Revocations":
+        """Without the versions of other projects."""
+        return Revocations({project: self.revoked.get(project, ())}, self.previews)
+
+    def with_unlisted_of(self, known: "Revocations") -> "Revocations":
+        """And those of `known` that are not listed here: of versions and of tokens the highest
+        UNLISTED_AT_MOST, which are the newest."""
+        versions = nlargest(UNLISTED_AT_MOST, _versions(known) - _versions(self))
+        tokens = filter(TOKEN_ID.fullmatch, {*known.previews} - {*self.previews})
+        revoked = dict(self.revoked)
+        for version, project in reversed(versions):
+            revoked[project] = (*revoked.get(project, ()), version)
+        previews = sorted(nlargest(UNLISTED_AT_MOST, tokens))
+        return Revocations(revoked, (*self.previews, *previews))
+
+
+def _versions(revocations: Revocations) -> set[tuple[int, str]]:
+    return {
+        (version, project)
+        for project, versions in revocations.revoked.items()
+        for version in versions
+    }
 
 
 class _KeySet(msgspec.Struct):

@@ -30,6 +30,12 @@ class Lineage:
     def is_revoked(self, version: int, project: str | None = None) -> bool:
         return version in self.revocations.revoked.get(project or self.project or "", ())
 
+    def knowing(self, found: Revocations) -> "Lineage":
+        """What is known once the list `found` was fetched: it may be older than the last one, so
+        what is revoked stays so."""
+        known = self.revocations if self.project is None else self.revocations.of(self.project)
+        return replace(self, revocations=found.with_unlisted_of(known))
+
     def verified(self, document: bytes) -> Manifest:
         """Raises ManifestRefused."""
         try:

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fairlot.engine import CompiledManifest, Manifest, compile_manifest
 from fairlot.manifest import ManifestRefused, RefusalReason
@@ -31,6 +31,8 @@ from fairlot.sdk.trust import JwkSet, Trust
 # moment does not ask at one moment for ever.
 _EARLY_SHARE = 0.1
 _NO_THREAD_PAUSE_S = 10.0
+# Each may have 16 MiB, and several times that when compiled; docs/decisions/0021 says why so many.
+EARLIER_AT_MOST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +47,30 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """Swapped as a whole: whoever looks, a forked child too, finds the old or the new one."""
+    """Swapped as a whole: whoever looks, a forked child too, finds the old or the new one.
+
+    `earlier` were held before, the newest first: what to go back to.
+    """
 
     lineage: Lineage
     held: _Held | None = None
-    previous: _Held | None = None
+    earlier: tuple[_Held, ...] = ()
     etag: str | None = None
     revocations_etag: str | None = None
     preview_jwks: JwkSet = field(default_factory=lambda: NO_KEYS)
+
+    @property
+    def is_revoked(self) -> bool:
+        """That what is held may not be used any more."""
+        return self.held is not None and self.lineage.is_revoked(self.held.version)
+
+    @property
+    def good(self) -> tuple[_Held, ...]:
+        """What is held and was held that is not revoked, the newest first."""
+        held = () if self.held is None else (self.held,)
+        return tuple(
+            each for each in (*held, *self.earlier) if not self.lineage.is_revoked(each.version)
+        )
 
 
 class ManifestSource:
@@ -223,18 +241,14 @@ class ManifestSource:
             if fetched.etag != state.etag:
                 self._state = replace(state, etag=fetched.etag)
             return
-        previous = state.held
-        if previous is not None and state.lineage.is_revoked(previous.version):
-            previous = state.previous
-            if previous is not None and fetched.body == previous.document:
-                return  # the server has gone back to it, and _drop_revoked is about to
+        if state.is_revoked and any(fetched.body == each.document for each in state.good):
+            return  # the server has gone back, and _drop_revoked is about to
         manifest = self._verified(fetched.body)
-        self._hold(manifest, fetched.body, fetched.etag, previous)
+        self._hold(manifest, fetched.body, fetched.etag)
 
-    def _hold(
-        self, manifest: Manifest, document: bytes, etag: str | None, previous: _Held | None
-    ) -> None:
+    def _hold(self, manifest: Manifest, document: bytes, etag: str | None) -> None:
         compiled = compile_manifest(manifest)
+        earlier = tuple(each for each in self._state.good if each.version < manifest.version)
         # First handed over, then remembered: a child that is forked in between fetches once more,
         # the other way round it would be told for ever that it holds the newest.
         self._accept(compiled)
@@ -242,7 +256,7 @@ class ManifestSource:
             self._state,
             lineage=self._state.lineage.after(manifest, document),
             held=_Held(compiled, document),
-            previous=previous,
+            earlier=earlier[:EARLIER_AT_MOST],
             etag=etag,
         )
 
@@ -292,34 +306,30 @@ class ManifestSource:
         if found is None:
             return
         revocations, etag = found
-        if (revocations, etag) != (state.lineage.revocations, state.revocations_etag):
-            lineage = replace(state.lineage, revocations=revocations)
+        lineage = state.lineage.knowing(revocations)
+        if (lineage, etag) != (state.lineage, state.revocations_etag):
             self._state = replace(state, lineage=lineage, revocations_etag=etag)
 
     def _replace_revoked(self) -> None:
         """Fetch again when the manifest in use was revoked: whoever does that publishes another at
         once, and what was fetched before the revocations were may be from before both."""
-        state = self._state
-        if state.held is None or not state.lineage.is_revoked(state.held.version):
+        if not self._state.is_revoked:
             return
         fetched = self._documents.manifest(None, past_caches=True)
         if fetched is not None:
             self._take(fetched)
 
     def _drop_revoked(self) -> bool:
-        """Whether the manifest in use was revoked; then the one before it is used again."""
+        """Whether the manifest in use was revoked; then the newest good one before it is used."""
         state = self._state
-        if state.held is None or not state.lineage.is_revoked(state.held.version):
+        if state.held is None or not state.is_revoked:
             return False
-        previous = state.previous
-        if previous is not None and state.lineage.is_revoked(previous.version):
-            previous = None
-        self._accept(None if previous is None else previous.compiled)
-        lineage = state.lineage
-        if previous is not None:
-            lineage = lineage.gone_back_to(previous.document)
-        self._state = replace(state, lineage=lineage, held=previous, previous=None, etag=None)
-        then = "no earlier one is held" if previous is None else f"using {previous.version} again"
+        good = state.good
+        back = good[0] if good else None
+        self._accept(None if back is None else back.compiled)
+        lineage = state.lineage if back is None else state.lineage.gone_back_to(back.document)
+        self._state = replace(state, lineage=lineage, held=back, earlier=good[1:], etag=None)
+        then = "no earlier one is held" if back is None else f"using {back.version} again"
         detail = f"version {state.held.version}, which was in use, has been revoked; {then}"
         self._report(ManifestRefused(RefusalReason.REVOKED, detail))
         return True
@@ -348,7 +358,7 @@ class ManifestSource:
             detail = f"{refusal.detail} (the manifest saved in {self._cache.path}; it is ignored)"
             self._report(ManifestRefused(refusal.reason, detail))
             return
-        self._hold(manifest, document, saved.etag, None)
+        self._hold(manifest, document, saved.etag)
         self._saved = self._state
 
     def _save(self) -> None:
