@@ -106,8 +106,8 @@ class Settings:
         Doc(
             "How many events a worker may hold that are not on disk yet; past it the answer "
             "is 503. An event counts once more for each 256 bytes of its URL and its properties, "
-            "so that this bounds the memory: 100,000 are 30 MB where neither is large, and 130 "
-            "MB at most.",
+            "so that this bounds the memory: 100,000 are 30 MB where neither is large, else some "
+            "130 MB.",
             low=1,
             high=1_000_000,
         ),

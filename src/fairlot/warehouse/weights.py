@@ -1,5 +1,6 @@
 """How much of a queue a record takes. Its bound is there for the memory, which is what a record's
-URL and properties make large: 0.3 KB without them, and up to four times their JSON with them."""
+URL and properties make large: 0.3 KB without them, and mostly some four times their JSON with
+them."""
 
 from collections.abc import Iterable
 from contextlib import suppress
