@@ -39,6 +39,7 @@ _NO_PLAN: Final = {
     "too_few_subjects": "too few subjects for any effect",
     "too_many_subjects": "more subjects than there can be",
 }
+_TOO_EARLY: Final = "inconclusive: too early"
 _GUARDRAILS: Final = {
     GuardrailState.SAFE: "safe: not worse by more than the margin",
     GuardrailState.HARMFUL: "harmful: worse by more than the margin",
@@ -155,7 +156,10 @@ def _remarks(comparison: Comparison, planned_size: int) -> list[str]:
             f" difference from {low} to {high}; no guarantee under peeking"
         )
     if comparison.guardrail is not None:
-        lines.append(f"Guardrail: {_GUARDRAILS[comparison.guardrail]}")
+        lines.append(f"Guardrail, looked at once: {_GUARDRAILS[comparison.guardrail]}")
+    if comparison.guardrail_sequential is not None:
+        daily = _TOO_EARLY if comparison.gate else _GUARDRAILS[comparison.guardrail_sequential]
+        lines.append(f"Guardrail, looked at every day: {daily}")
     return lines
 
 

@@ -119,7 +119,7 @@ def _metric_result(
     metric = level.metric
     variants = [arm.variant_key for arm in arms_of(sufficient.question.phases)]
     control = control_of(sufficient.question.phases)
-    tables = tables_of(sufficient, metric)
+    tables = _with_subjects(tables_of(sufficient, metric))
     comparisons: list[Comparison] = []
     uncompared: list[Uncompared] = []
     for table in tables:
@@ -154,6 +154,11 @@ def _metric_result(
         comparisons=tuple(comparisons),
         uncompared=tuple(uncompared),
     )
+
+
+def _with_subjects(tables: Sequence[Table]) -> Sequence[Table]:
+    """Without the segment values of which no subject counts yet; all of them where none does."""
+    return [table for table in tables if table.has_subjects] or tables
 
 
 def _with_chance(arm: ArmValue, chance: Chance | None) -> ArmValue:

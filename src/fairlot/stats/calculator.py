@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -39,6 +39,9 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A part of what is printed."""
 
 
+SEQUENTIAL: Final = "sequential"
+
+
 class Figure(_Part, frozen=True, kw_only=True):
     """`decides`: a report reads its result off this one, or off the sequential one."""
 
@@ -53,7 +56,8 @@ class Figure(_Part, frozen=True, kw_only=True):
 
 class Comparison(_Part, frozen=True, kw_only=True):
     """An arm against the first. `no_figures_because`: there are none; `gate`: the sequential
-    one would not be concluded from."""
+    one would not be concluded from. `guardrail` is by the figure that decides, which is of one
+    look, `guardrail_sequential` by the one that may be looked at every day."""
 
     arm: int
     alpha: float
@@ -63,6 +67,7 @@ class Comparison(_Part, frozen=True, kw_only=True):
     lift: Lift | None = None
     bayesian: Bayesian | None = None
     guardrail: GuardrailState | None = None
+    guardrail_sequential: GuardrailState | None = None
     p_holm: float | None = None
 
 
@@ -224,7 +229,7 @@ def _rates_compared(
         _figure("unpooled", unpooled(effect, alpha), decides=not small),
         *([] if textbook is None else [_figure("pooled", textbook)]),
         score,
-        _figure("sequential", confidence_sequence(effect, asked.planned_size, alpha)),
+        _figure(SEQUENTIAL, confidence_sequence(effect, asked.planned_size, alpha)),
     )
     return _compared(effect, figures, index, alpha, asked, bayesian, is_conversion=True)
 
@@ -237,7 +242,7 @@ def _means_compared(
         return _without_figures(index, alpha, effect)
     figures = (
         _figure("welch", welch(effect, alpha), decides=True),
-        _figure("sequential", confidence_sequence(effect, asked.planned_size, alpha)),
+        _figure(SEQUENTIAL, confidence_sequence(effect, asked.planned_size, alpha)),
     )
     bayesian = normal(effect.difference, effect.standard_error, asked.direction, alpha)
     return _compared(effect, figures, index, alpha, asked, bayesian, is_conversion=False)
@@ -254,17 +259,26 @@ def _compared(
     is_conversion: bool,
 ) -> Comparison:
     decisive = next(figure for figure in figures if figure.decides)
+    sequential = next(figure for figure in figures if figure.method == SEQUENTIAL)
+    gate = gate_of(effect, is_conversion, alpha)
     return Comparison(
         arm=index,
         alpha=alpha,
         figures=figures,
-        gate=gate_of(effect, is_conversion, alpha),
+        gate=gate,
         lift=fieller(effect, alpha),
         bayesian=bayesian,
-        guardrail=None
-        if asked.margin is None
-        else guardrail_state(decisive.interval, asked.direction, asked.margin),
+        guardrail=_guardrail(decisive, asked),
+        guardrail_sequential=_guardrail(sequential, asked, gate),
     )
+
+
+def _guardrail(figure: Figure, asked: Asked, gate: str | None = None) -> GuardrailState | None:
+    if asked.margin is None:
+        return None
+    if gate is not None:
+        return GuardrailState.INCONCLUSIVE
+    return guardrail_state(figure.interval, asked.direction, asked.margin)
 
 
 def _without_figures(index: int, alpha: float, reason: NoEffect) -> Comparison:

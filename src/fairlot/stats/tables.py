@@ -92,6 +92,11 @@ class Table:
                     sizes[day] += _together(self.metric, rows).n
         yield from zip(self.days, accumulate(sizes[day] for day in self.days), strict=True)
 
+    @property
+    def has_subjects(self) -> bool:
+        rows = chain.from_iterable(days.values() for days in self._rows.values())
+        return any(_together(self.metric, of_day).n for of_day in rows)
+
     def arm_value(self, variant: str) -> ArmValue:
         """Phases are weighted by all of their subjects, so that they add up as effects do."""
         weighted: list[tuple[float, int]] = []

@@ -86,13 +86,36 @@ def test_proportion__an_empty_arm__has_no_figures(calc: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("margin", "state"), [(0.014, "safe"), (0.01, "inconclusive"), (0.002, "harmful")]
+    ("margin", "once", "daily"),
+    [
+        (0.02, "safe", "safe"),
+        (0.014, "safe", "inconclusive"),
+        (0.01, "inconclusive", "inconclusive"),
+        (0.002, "harmful", "inconclusive"),
+    ],
 )
-def test_proportion__with_a_margin__is_a_guardrail(calc: Any, margin: float, state: str) -> None:
-    """Cookie Cats: the unpooled interval of the loss is from .0031 to .0133."""
-    words = ("proportion", "8502/44700", "8279/45489", "--margin", margin)
-    assert json.loads(calc(*words, "--json")[1])["comparisons"][0]["guardrail"] == state
-    assert f"Guardrail: {state}" in calc(*words)[1]
+def test_proportion__with_a_margin__is_a_guardrail_once_and_daily(
+    calc: Any, margin: float, once: str, daily: str
+) -> None:
+    """Cookie Cats: the unpooled interval of the loss is from .0031 to .0133, the sequential one of
+    N* = 90,189 from .0003 to .0161."""
+    words = ("proportion", "8502/44700", "8279/45489", "--margin", margin, "--n-star", 90_189)
+    (found,) = json.loads(calc(*words, "--json")[1])["comparisons"]
+    assert (found["guardrail"], found["guardrailSequential"]) == (once, daily)
+    out = calc(*words)[1]
+    assert f"Guardrail, looked at once: {once}" in out
+    assert f"Guardrail, looked at every day: {daily}" in out
+
+
+def test_proportion__gated_with_a_margin__is_inconclusive_daily(calc: Any) -> None:
+    words = ("proportion", "5/200", "5/200", "--margin", 0.5, "--json")
+    (found,) = json.loads(calc(*words)[1])["comparisons"]
+    assert (found["guardrail"], found["guardrailSequential"]) == ("safe", "inconclusive")
+
+
+def test_proportion__without_a_margin__is_no_guardrail(calc: Any) -> None:
+    (found,) = json.loads(calc("proportion", "5/200", "5/200", "--json")[1])["comparisons"]
+    assert (found["guardrail"], found["guardrailSequential"]) == (None, None)
 
 
 def test_mean__totals__is_welch_of_scipy(calc: Any) -> None:

@@ -487,3 +487,28 @@ def test_matured__under_100_in_an_arm__are_not_enough() -> None:
     rows += conversions("b", (1, 0))
     assert matured_enough(sufficient(rows))
     assert not matured_enough(sufficient([]))
+
+
+def test_segments__one_of_whom_nobody_counts_yet__is_left_out() -> None:
+    """Subjects without a device, whose windows are open: a row of zeros would say nothing."""
+    open_yet = [conversions(arm, (0, 0))[0] for arm in ("control", "b")]
+    mobile = [
+        row for arm in ("control", "b") for row in conversions(arm, (200, 20), segment="mobile")
+    ]
+    asked = question(segment_by="device")
+    (metric,) = analyse(sufficient([*open_yet, *mobile], asked), fixed(asked)).metrics
+    assert [arm.segment for arm in metric.arms] == ["mobile", "mobile"]
+    assert metric.uncompared == ()
+    (metric,) = analyse(sufficient(open_yet, asked), fixed(asked)).metrics
+    assert [arm.segment for arm in metric.arms] == [None, None]
+
+
+def test_segments__one_arm_of_which_nobody_saw__says_so() -> None:
+    rows = [
+        *conversions("control", (200, 20), segment="mobile"),
+        *conversions("control", (200, 20), segment="desktop"),
+        *conversions("b", (200, 20), segment="mobile"),
+    ]
+    asked = question(segment_by="device")
+    (metric,) = analyse(sufficient(rows, asked), fixed(asked)).metrics
+    assert [each.segment for each in metric.uncompared] == ["desktop"]

@@ -164,6 +164,12 @@ def _said(path: Path, problem: str) -> str:
     return problem.replace(str(path), path.name)
 
 
+def _files_text(files: int) -> str:
+    if files == 1:
+        return "1 file of events cannot be read and is"
+    return f"{files} files of events cannot be read and are"
+
+
 def _unreadable(files: Sequence[tuple[Path, str]]) -> list[Finding]:
     if not files:
         return []
@@ -172,7 +178,7 @@ def _unreadable(files: Sequence[tuple[Path, str]]) -> list[Finding]:
         Finding(
             code=FindingCode.UNREADABLE_FILE,
             severity=Severity.WARNS,
-            summary=f"{len(files)} files of events cannot be read and are left out: {names}.",
+            summary=f"{_files_text(len(files))} left out: {names}.",
             advice="Put them back from a backup, or delete them if what they held may be missing.",
             evidence={
                 _place(path): problem.replace(str(path), path.name) for path, problem in files

@@ -389,6 +389,7 @@ def test_result__unreadable_file__is_named_and_left_out(bench: Bench) -> None:
     broken.write_bytes(b"PAR1")
     result = bench.result()
     (found,) = [each for each in result.findings if each.code is FindingCode.UNREADABLE_FILE]
+    assert found.summary.startswith("1 file of events cannot be read and is left out: ")
     assert broken.name in found.summary
     place = broken.relative_to(bench.events_dir).parts[1:]
     assert list(found.evidence) == ["/".join(place)]
