@@ -56,7 +56,7 @@ def merged(one: Profile, other: Profile) -> Merged:
         properties=_joined_properties(older.properties, younger.properties),
         activations=_joined_activations(older.activations, younger.activations),
         displays=_joined_displays(older.displays, younger.displays),
-        assignments=_joined_assignments(older.assignments, younger.assignments),
+        assignments=_joined_assignments(older, younger),
         viewed=joined_views(older.viewed, younger.viewed),
         consents=joined_consents(older.consents, younger.consents),
     )
@@ -114,16 +114,24 @@ def _joined_displays(
     return joined
 
 
-def _joined_assignments(
-    older: Mapping[str, KeptAssignment], younger: Mapping[str, KeptAssignment]
-) -> dict[str, KeptAssignment]:
+def _joined_assignments(older: Profile, younger: Profile) -> dict[str, KeptAssignment]:
     """The older one's. Whatever leaves the analysis in one of them does so in both."""
-    joined = {**younger, **older}
-    for key in older.keys() & younger.keys():
-        ours, theirs = older[key], younger[key]
+    joined = {**younger.assignments, **older.assignments}
+    for key in older.assignments.keys() & younger.assignments.keys():
+        ours, theirs = older.assignments[key], younger.assignments[key]
+        if ours.variant_key != theirs.variant_key:
+            theirs = msgspec.structs.replace(
+                theirs,
+                switched=True,
+                earlier_variant=theirs.variant_key,
+                earlier_subject=younger.subject_id,
+            )
+        told = theirs if theirs.switched else ours
         joined[key] = msgspec.structs.replace(
             ours,
-            switched=ours.switched or theirs.switched or ours.variant_key != theirs.variant_key,
+            switched=told.switched,
             excluded=ours.excluded or theirs.excluded,
+            earlier_variant=told.earlier_variant,
+            earlier_subject=told.earlier_subject,
         )
     return joined

@@ -99,7 +99,8 @@ class KeptAssignment(_Record, frozen=True):
     """A variant that the Choose face gave; `user_id` is who was logged in then. `switched` and
     `excluded` leave the analysis: the first had another variant before, until its profile was
     merged into an older one or the login drew anew, the second is that of an experiment with
-    `onLogin: exclude` after the login."""
+    `onLogin: exclude` after the login. `earlier_variant` is the one before, and `earlier_subject`
+    who had it and was merged; None, it was the same subject."""
 
     experiment_key: str
     variant_key: str
@@ -108,6 +109,8 @@ class KeptAssignment(_Record, frozen=True):
     user_id: str | None = None
     switched: bool = False
     excluded: bool = False
+    earlier_variant: str | None = None
+    earlier_subject: str | None = None
 
 
 class Consent(_Record, frozen=True):

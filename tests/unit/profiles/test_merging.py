@@ -71,7 +71,9 @@ def test_merged__another_variant__is_switched_and_told() -> None:
     result = merged(old, young)
     assert result.switched == (Switch("exp_1", "hero", "b", "a"),)
     assert result.profile.assignments == {
-        "exp_1": assignment("a", switched=True),
+        "exp_1": assignment(
+            "a", switched=True, earlier_variant="b", earlier_subject=young.subject_id
+        ),
         "exp_2": assignment("a"),
     }
 

@@ -47,19 +47,23 @@ def assignment_of(
         if kept is None or not standing.leaves or kept.excluded:
             return None
         return msgspec.structs.replace(kept, excluded=True)
-    has_switched = (
-        kept is not None
-        and standing.remembered is None
-        and (kept.switched or kept.variant_key != variant.key)
-    )
-    return KeptAssignment(
+    given = KeptAssignment(
         experiment_key=experiment.key,
         variant_key=variant.key,
         manifest_version=version,
         at_ms=now_ms,
-        switched=has_switched,
         excluded=standing.leaves,
         user_id=profile.user_id,
+    )
+    if kept is None or standing.remembered is not None:
+        return given
+    if kept.variant_key != variant.key:
+        return msgspec.structs.replace(given, switched=True, earlier_variant=kept.variant_key)
+    return msgspec.structs.replace(
+        given,
+        switched=kept.switched,
+        earlier_variant=kept.earlier_variant,
+        earlier_subject=kept.earlier_subject,
     )
 
 
@@ -88,7 +92,7 @@ def login_step(experiment: Experiment, profile: Profile | None) -> TraceStep:
 
 def _note(experiment: Experiment, profile: Profile, standing: Standing) -> str:
     kept = standing.kept
-    merged = "" if kept is None or not kept.switched else _SWITCHED
+    merged = "" if kept is None or not kept.switched else _switched(kept)
     if profile.user_id is None:
         return f"nobody has logged in{merged}"
     if experiment.on_login == OnLogin.KEEP:
@@ -103,5 +107,9 @@ def _note(experiment: Experiment, profile: Profile, standing: Standing) -> str:
     return f"exclude: no variant was given before the login as {profile.user_id}{merged}"
 
 
-_SWITCHED: Final = "; had another variant before, so the analysis leaves it out as switched"
+def _switched(kept: KeptAssignment) -> str:
+    who = "it" if kept.earlier_subject is None else f"{kept.earlier_subject}, merged into it,"
+    return f"; {who} had {kept.earlier_variant} before, so the analysis leaves it out as switched"
+
+
 _EXCLUDED: Final = ", which stays; the analysis leaves it out as excluded"

@@ -135,7 +135,7 @@ def test_login__exclude__says_whether_it_leaves_the_analysis(bench: ChooseBench)
 def test_login__second_device_was_merged_in__says_that_it_had_another_variant(
     bench: ChooseBench,
 ) -> None:
-    names = [f"d{number}" for number in range(20)]
+    names = [f"d{number}" for number in range(30)]
     variants: dict[str, str] = {}
     for name in names:
         bench.choose({"sourceId": "web", "profileId": name}, names=["keep"])
@@ -148,8 +148,8 @@ def test_login__second_device_was_merged_in__says_that_it_had_another_variant(
     for name in (first, other):
         bench.choose({"sourceId": "web", "profileId": name, "userId": "anna"}, names=[])
     assert step(explained(bench, "keep", "anna"), "login").note == (
-        "keep: the login as anna changes nothing; had another variant before, so the analysis"
-        " leaves it out as switched"
+        f"keep: the login as anna changes nothing; {other}, merged into it, had {variants[other]}"
+        " before, so the analysis leaves it out as switched"
     )
 
 
