@@ -18,7 +18,7 @@ from fairlot.profiles import (
 from fairlot.profiles.attributes import updated_attributes
 from fairlot.service.feeds import Feeds, Incoming
 from fairlot.service.privacy import Rejections
-from fairlot.service.privacy.recording import GPC
+from fairlot.service.privacy.recording import GPC, is_private
 from fairlot.service.profiles import CHANGES_PER_COMMIT, Profiles, Work, check_work
 from fairlot.store.profiles.chunks import chunks
 from fairlot.warehouse.ports import Log
@@ -231,4 +231,5 @@ def _work(project_id: str, report: Report) -> Work:
         account_id=report.account_id,
         account_attributes=report.account_attributes,
         once=bool(report.claim.identifiers),
+        is_private=is_private(report.properties),
     )

@@ -15,7 +15,7 @@ from fairlot.profiles import (
     subject_identifier,
 )
 from fairlot.profiles.attributes import completed_attributes, updated_attributes
-from fairlot.service.privacy.recording import GPC
+from fairlot.service.privacy.recording import GPC, is_private
 from fairlot.service.profiles import CHANGES_PER_COMMIT, Profiles, Work, check_work
 from fairlot.store.profiles.chunks import chunks
 from fairlot.warehouse.ports import Log
@@ -178,6 +178,7 @@ def _work(sender: Sender, claim: Claim, tracked: Tracked) -> Work:
         happenings=(happening,),
         session_id=tracked.session_id,
         once=True,
+        is_private=is_private(tracked.properties),
     )
 
 

@@ -31,7 +31,13 @@ async def subject_of(
         return Subject(known, not privacy.rejects(project_id, known.subject_id))
     if known is None and not claim.subject_ids:
         raise UnknownUser(claim.find[0].value)
-    work = Work(project_id, claim, question.now_ms, session_id=question.session_id)
+    work = Work(
+        project_id,
+        claim,
+        question.now_ms,
+        session_id=question.session_id,
+        is_private=question.keeps_private,
+    )
     applied = await profiles.apply(work)
     profile = applied.profile or known or _nobody(project_id, claim, question.now_ms)
     return Subject(profile, not applied.rejects)

@@ -10,6 +10,7 @@ from fairlot.events.properties import MERGED
 from fairlot.profiles import Claim, Identifier, Merged, Profile, merged, subject_identifier
 from fairlot.profiles.merging import Switch
 from fairlot.profiles.records import MAX_IDENTIFIERS
+from fairlot.service.privacy.recording import GPC
 from fairlot.service.profiles.histories import Histories
 from fairlot.service.profiles.work import Work
 from fairlot.service.profiles.working_set import WorkingSet
@@ -152,6 +153,8 @@ class Resolver:
     ) -> None:
         if subject_id == user_id:
             return
+        if work.is_private:
+            properties = {**(properties or {}), **GPC}
         self.identities.append(
             Identity(
                 derived_event_id(work.project_id, f"{kind}:{subject_id}:{user_id}"),

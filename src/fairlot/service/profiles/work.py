@@ -28,7 +28,8 @@ class Work(msgspec.Struct, frozen=True):
 
     `consents` run before all, and are all that is done when the subject rejects after them: of
     who rejects nothing is kept but what it is called, and nobody is made of who was deleted
-    and had rejected.
+    and had rejected. `is_private`: it came under the Global Privacy Control, and what is recorded
+    of it says so.
     """
 
     project_id: str
@@ -44,6 +45,7 @@ class Work(msgspec.Struct, frozen=True):
     makes: bool = True
     once: bool = False
     consents: Sequence[Step] = ()
+    is_private: bool = False
 
 
 class Applied(msgspec.Struct, frozen=True, gc=False):

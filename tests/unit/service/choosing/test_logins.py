@@ -165,3 +165,18 @@ def test_second_user_on_a_device__has_a_draw_of_its_own(bench: ChooseBench) -> N
     theirs = exposed(bench, login(visitor, other), "keep")
     assert (theirs.subject_id, theirs.variant_key) == (other, "bold")
     assert exposed(bench, "anna", "keep").variant_key == "control"
+
+
+def test_login__under_the_privacy_control__is_marked_and_links_all_the_same(
+    bench: ChooseBench,
+) -> None:
+    phone, laptop = drawn(bench, "control"), drawn(bench, "bold")
+    exposed(bench, login(phone, "anna"), "keep")
+    exposed(bench, device(laptop), "keep")
+    answer = bench.ask({"Sec-GPC": "1"}, identification=login(laptop, "anna"), names=["keep"])
+    assert answer.status == 200
+    plain, merge = bench.identities()
+    assert (plain.user_id, plain.properties) == ("anna", None)
+    assert (merge.subject_id, merge.user_id) == (laptop, phone)
+    assert merge.properties is not None
+    assert merge.properties["gpc"] is merge.properties["fairlot.merged"] is True
