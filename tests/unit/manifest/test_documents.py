@@ -3,13 +3,14 @@
 import pytest
 
 from fairlot.manifest.definitions import (
+    DocumentKind,
     HoldoutDefinition,
     KnownDefinitions,
     LayerDefinition,
     MetricDefinition,
     SegmentDefinition,
 )
-from fairlot.manifest.documents import Documents, read_files
+from fairlot.manifest.documents import Documents, read_files, without_kind
 from fairlot.manifest.source_files import SourceFile
 from fairlot.stats.metrics import MetricKind
 from support.experiment_texts import VARIANTS, problems_of, read_experiments, read_text
@@ -219,4 +220,12 @@ def test_problems__of_several_files__stand_in_order_of_files_and_lines() -> None
         "0.yaml:15",
         "1.yaml:3",
         "1.yaml:9",
+    ]
+
+
+def test_kind__left_out_where_one_is_needed__is_named_with_its_line() -> None:
+    text = "kind: segment\nkey: pros\n---\nkey: vips\nvalues: [v]\n---\nonly a text\n"
+    problems = without_kind(SourceFile("s.yaml", text), DocumentKind.SEGMENT)
+    assert list(map(str, problems)) == [
+        "s.yaml:4: kind: missing: write `kind: segment`, as without it a document is an experiment"
     ]

@@ -71,3 +71,7 @@ def test_line_of__json__is_found_too() -> None:
     written = '{"key": "hero",\n "priority": 2,\n "variants": [{"key": "a"}]}'
     assert line_of(written, 1, "priority") == 2
     assert line_of(written, 1, "variants.a.weight") == 3
+
+
+def test_line__of_a_document_without_fields__is_its_own() -> None:
+    assert line_of("only a text\n", 7, "name") == 7
