@@ -20,6 +20,7 @@ _FIELD: Final = re.compile(r"Object (contains unknown|missing required) field `(
 _STEP: Final = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d{1,9}|\.\.\.)\]")
 _LONGEST_VALUE: Final = 80
 _HIDDEN: Final = object()
+_JSON: Final = json.JSONEncoder(ensure_ascii=False)
 
 
 def misfit(error: msgspec.ValidationError, asked: Any, given: Any, whole: str) -> str:
@@ -85,7 +86,11 @@ def _alternatives(kind: Any, wanted: type) -> Sequence[Any]:
 def _shown(value: Any) -> str:
     if value is _HIDDEN:
         return ""
-    text = json.dumps(value, ensure_ascii=False)
+    text = ""
+    for piece in _JSON.iterencode(value):
+        text += piece
+        if len(text) > _LONGEST_VALUE:
+            break  # the rest may be megabytes, or nested deeper than anything can walk
     return printable(text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}...") + ": "
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -88,6 +89,18 @@ def detail_of(read: Any) -> str:
         read()
     assert refused.value.problem.status == 400
     return refused.value.problem.detail
+
+
+def test_body__nested_ever_deeper__is_refused_and_shown_no_further_than_80_characters() -> None:
+    told = set()
+    for depth in range(900, 1100):
+        body = b'{"reason":%s%s}' % (b"[" * depth, b"]" * depth)
+        told.add(detail_of(partial(decoded, body, msgspec.json.Decoder(Market))).partition(": ")[2])
+    assert told == {
+        f"{'[' * 80}...: write a text of 1 to 1,000 characters",
+        "maximum recursion depth exceeded while deserializing an object; send a JSON object in"
+        " UTF-8",
+    }
 
 
 @pytest.mark.parametrize(

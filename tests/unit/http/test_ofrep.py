@@ -270,6 +270,12 @@ def test_request__attributes_nested_ever_deeper__end_as_a_bad_request(
     assert set(codes) <= {"", "INVALID_CONTEXT", "PARSE_ERROR"}
 
 
+def test_request__misfit_nested_ever_deeper__ends_as_a_bad_request(desk: Desk) -> None:
+    for depth in range(950, 1010):
+        body = b'{"context":{"targetingKey":"a","fairlot":%s%s}}' % (b"[" * depth, b"]" * depth)
+        assert post(desk, FLAGS, body).status == 400
+
+
 @pytest.mark.parametrize("path", [FLAGS, f"{FLAGS}/text"])
 @pytest.mark.parametrize(
     ("key", "project", "status"),
