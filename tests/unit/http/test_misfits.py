@@ -92,15 +92,11 @@ def detail_of(read: Any) -> str:
 
 
 def test_body__nested_ever_deeper__is_refused_and_shown_no_further_than_80_characters() -> None:
-    told = set()
+    shown = f"reason: {'[' * 80}...: write a text of 1 to 1,000 characters"
     for depth in range(900, 1100):
         body = b'{"reason":%s%s}' % (b"[" * depth, b"]" * depth)
-        told.add(detail_of(partial(decoded, body, msgspec.json.Decoder(Market))).partition(": ")[2])
-    assert told == {
-        f"{'[' * 80}...: write a text of 1 to 1,000 characters",
-        "maximum recursion depth exceeded while deserializing an object; send a JSON object in"
-        " UTF-8",
-    }
+        told = detail_of(partial(decoded, body, msgspec.json.Decoder(Market)))
+        assert told.startswith((shown, "the body is not valid JSON: maximum recursion"))
 
 
 @pytest.mark.parametrize(
