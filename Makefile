@@ -5,6 +5,8 @@ BIN := .venv/bin
 ARGS ?=
 # Measuring coverage makes a test half as slow again: only those that are of what is measured.
 COVERED := tests/unit/engine tests/unit/manifest tests/conformance
+# One more than processors, as many tests wait for servers and disks.
+WORKERS := $(shell $(PYTHON) -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 # What decides, its files and the client: `make fast` is for between two edits, on a laptop under twenty seconds.
 QUICK := tests/unit/engine tests/unit/events tests/unit/manifest tests/unit/profiles tests/unit/sdk
 # Where it is set, every command and every test would be compiled again at each start.
@@ -33,7 +35,7 @@ demo: setup ## Start a server with the example shop and simulated visitors (ARGS
 test: setup ## All tests, with full branch coverage of the engine and the manifest by their own
 	@$(BIN)/python -m pytest $(COVERED) -n auto --maxprocesses=4 --cov=fairlot.engine --cov=fairlot.manifest \
 		--cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered $(ARGS)
-	@$(BIN)/python -m pytest -n auto --maxprocesses=4 $(COVERED:%=--ignore=%) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(COVERED:%=--ignore=%) $(ARGS)
 
 test-spark: setup ## The rules of attribution on a real Spark too (needs Java 17; 1 GB to download)
 	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --inexact --all-extras --group spark
