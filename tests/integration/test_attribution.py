@@ -378,10 +378,12 @@ def test_aliases__second_device_had_another_variant__the_person_is_left_out_of_b
 
 
 def test_aliases__chain_of_merges__ends_at_the_last_and_its_user(plant: Plant) -> None:
-    """Three merges, the latter two in one moment, in which no order is known."""
-    events = Events().exposed("a", "control").merged("d", "c", HOUR)
+    """Three merges, of which the first says that it was the last, and the latter two arrived in one
+    moment."""
+    arrived = [datetime.fromtimestamp((START + hours * HOUR) / 1000, UTC) for hours in (50, 60)]
+    events = Events().exposed("a", "control").merged("d", "c", 2 * DAY, received_at=arrived[0])
     for gone, into in (("b", "a"), ("c", "a"), ("d", "a"), ("c", "b"), ("d", "b")):
-        events.merged(gone, into, DAY)
+        events.merged(gone, into, DAY, received_at=arrived[1])
     events.linked("b", "eve", HOUR).merged("eve", "a", DAY).linked("a", "anna", HOUR)
     for name in ("a", "b", "c", "d", "anna", "eve"):
         events.did(name, BUY, DAY)
@@ -392,6 +394,7 @@ def test_logins__experiment_that_excludes__leaves_out_who_was_exposed_before(pla
     events = (
         Events()
         .exposed("anonymous", "control", 0)
+        .linked("anonymous", "anonymous", HOUR)
         .exposed("before", "control", 0)
         .linked("before", "anna", DAY)
         .exposed("after", "control", 2 * DAY)

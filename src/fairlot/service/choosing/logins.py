@@ -109,7 +109,8 @@ def _note(experiment: Experiment, profile: Profile, standing: Standing) -> str:
 
 def _switched(kept: KeptAssignment) -> str:
     who = "it" if kept.earlier_subject is None else f"{kept.earlier_subject}, merged into it,"
-    return f"; {who} had {kept.earlier_variant} before, so the analysis leaves it out as switched"
+    had = kept.earlier_variant or "another variant"  # profiles of before did not keep it
+    return f"; {who} had {had} before, so the analysis leaves it out as switched"
 
 
 _EXCLUDED: Final = ", which stays; the analysis leaves it out as excluded"

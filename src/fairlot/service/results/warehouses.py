@@ -46,7 +46,9 @@ _COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "conversions": _COMMON
     | dict.fromkeys(("event_id", "event_name", "sender_id", "properties"), _TEXT)
     | {"received_at": _INSTANT, "value": _NUMBER},
-    "identities": _COMMON | dict.fromkeys(("event_id", "user_id", "properties"), _TEXT),
+    "identities": _COMMON
+    | dict.fromkeys(("event_id", "user_id", "properties"), _TEXT)
+    | {"received_at": _INSTANT},
 }
 """Whatever else a text is stored as, PostgreSQL says itself when it cannot compare it."""
 _FOUND: Final = """

@@ -21,8 +21,8 @@ class People(NamedTuple):
 def people_of(identities: Table, steps: Steps) -> People:
     """An id is whom it was merged into, and that one is the first user that it became.
 
-    Users become nobody else, unless they are merged. A merge names all ids of who is gone, so that
-    a chain has two links only where two merges happened in the same moment.
+    Users become nobody else, unless they are merged. A merge names all ids of who is gone, and the
+    last that arrived counts, so that a chain has two links only where two arrived in one moment.
     """
     merges = steps.step("merges", _last_merges(identities))
     merges = steps.step("merges_of_two", _followed(merges))
@@ -40,7 +40,8 @@ def people_of(identities: Table, steps: Steps) -> People:
 def _last_merges(identities: Table) -> Table:
     merges = identities.filter(identities.merged.notnull())
     nth = ibis.row_number().over(
-        group_by=merges.subject, order_by=[merges.ms.desc(), merges.event_id]
+        group_by=merges.subject,
+        order_by=[merges.received.desc(), merges.ms.desc(), merges.event_id],
     )
     last = merges.mutate(nth=nth).filter(lambda each: each.nth == 0)
     return last.select(gone="subject", into="user", ms="ms")

@@ -153,6 +153,7 @@ def _identity_columns(to: Dialect) -> dict[str, Column]:
         "user": ("string", "user_id"),
         "event_id": ("string", "event_id"),
         "ms": ("int64", to.millis("occurred_at")),
+        "received": ("int64", to.millis("received_at")),
         "merged": ("string", to.raw("properties", (MERGED,))),
     }
 
@@ -163,6 +164,7 @@ def _identity_filter(question: Question, to: Dialect) -> list[str]:
         f"project_id = {to.string(question.project_id)}",
         "COALESCE(trust, 'server') <> 'public'",
         "COALESCE(actor, 'human') = 'human'",
+        "subject_id <> user_id",
         f"occurred_at < {to.instant(question.as_of_ms)}",
     ]
 
