@@ -71,11 +71,12 @@ def show_all(client: ControlClient, limit: int, org: str, project: str, as_json:
 @json_option
 def export(client: ControlClient, /, subject: str, org: str, project: str, **_: object) -> None:
     """Print all that is recorded of SUBJECT, by any of its names, as JSON, with and without --json:
-    profile, account, history and events."""
+    profile, account, history, events and assignments. Who has no profile may have the last two."""
     path = project_path(org, project, "profiles", subject, "export")
     found = client.request("GET", path).json
     print_json(found)
-    _note_others(subject, found["profile"])
+    if found["profile"] is not None:
+        _note_others(subject, found["profile"])
 
 
 @profiles.command()

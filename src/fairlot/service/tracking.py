@@ -1,6 +1,6 @@
 """Record what a source says that people did: in the event log, then in their profiles."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +11,7 @@ from fairlot.profiles import (
     Claim,
     Happening,
     Identifier,
+    IdentifierKind,
     Profile,
     subject_identifier,
 )
@@ -120,6 +121,16 @@ class Tracking:
 def subject_id_made_of(project_id: str, name: Identifier) -> str:
     """What somebody new is drawn by of whom only this name is known: in every process the same."""
     return derived_event_id(project_id, f"visitor:{name.kind.value}:{name.value}")
+
+
+def subject_ids_of(
+    project_id: str, meant: Iterable[Identifier], names: Iterable[Identifier]
+) -> frozenset[str]:
+    """What events may know somebody by: the subjects among the names, and what is made of the
+    others for who is new, whose profile may not be written yet."""
+    made = (subject_id_made_of(project_id, each) for each in meant)
+    subjects = (each.value for each in names if each.kind is IdentifierKind.SUBJECT)
+    return frozenset((*subjects, *made))
 
 
 class _Meant(NamedTuple):

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -26,9 +26,14 @@ _COUNT_COLUMNS = (
     "experiment_key, json_extract(CAST(body AS TEXT), '$.variant_key'),"
     " json_extract(CAST(body AS TEXT), '$.reason'), count(*)"
 )
-_FIND_ASSIGNMENT = (
+_ASSIGNMENTS = (
     "SELECT experiment_id, experiment_key, unit_id, variant_key, manifest_version, assigned_at_ms"
-    " FROM assignments WHERE experiment_id = ? AND unit_id = ?"
+    " FROM assignments WHERE"
+)
+_FIND_ASSIGNMENT = f"{_ASSIGNMENTS} experiment_id = ? AND unit_id = ?"
+_FIND_ASSIGNMENTS = (
+    f"{_ASSIGNMENTS} experiment_id IN (SELECT value FROM json_each(?1))"  # noqa: S608 - our names
+    " AND unit_id IN (SELECT value FROM json_each(?2))"
 )
 
 _log = get_logger()
@@ -63,11 +68,23 @@ def read_identities(directory: Path, *, project_id: str | None = None) -> Iterat
 def read_events_of(
     directory: Path, project_id: str, subject_ids: Collection[str]
 ) -> Iterator[Exposure | Conversion | Identity]:
-    """All that is recorded of these subjects: exposures, then conversions, then identities. Each
-    file is read from end to end."""
+    """All whose subject, unit or user is one of these: exposures, then conversions, then
+    identities. Each file is read from end to end."""
     yield from _read_of(directory, EXPOSURES, project_id, subject_ids)
     yield from _read_of(directory, CONVERSIONS, project_id, subject_ids)
     yield from _read_of(directory, IDENTITIES, project_id, subject_ids)
+
+
+def read_assignments_of(
+    directory: Path, experiment_ids: Collection[str], unit_ids: Collection[str]
+) -> list[Assignment]:
+    """What any worker remembers of these units; earliest first."""
+    asked = (_as_list(experiment_ids), _as_list(unit_ids))
+    found: set[Assignment] = set()
+    for file in read_files(directory, "assignments"):
+        with closing(file):
+            found.update(Assignment(*row) for row in file.execute(_FIND_ASSIGNMENTS, asked))
+    return sorted(found, key=lambda each: (each.assigned_at_ms, each.experiment_key, each.unit_id))
 
 
 def count_exposures(
@@ -106,10 +123,12 @@ def read_files(directory: Path, table: str) -> Iterator[sqlite3.Connection]:
 
 
 class _Kind(Generic[E]):
-    """A kind of events: its table, the column that it may be chosen by, and its record."""
+    """A kind of events: its table, the column that it may be chosen by, its record, and the fields
+    that name somebody."""
 
-    def __init__(self, table: str, chosen_by: str, record: type[E]) -> None:
+    def __init__(self, table: str, chosen_by: str, record: type[E], whose: Sequence[str]) -> None:
         self.table = table
+        self.whose = whose
         self.chosen_by = chosen_by
         self.record: type[E] = record
         self.decode: Callable[[bytes], E] = msgspec.json.Decoder(record).decode
@@ -126,9 +145,9 @@ class _Kind(Generic[E]):
         )
 
 
-EXPOSURES = _Kind("exposures", "experiment_key", Exposure)
-CONVERSIONS = _Kind("conversions", "event_name", Conversion)
-IDENTITIES = _Kind("identities", "NULL", Identity)
+EXPOSURES = _Kind("exposures", "experiment_key", Exposure, ("subject_id", "unit_id"))
+CONVERSIONS = _Kind("conversions", "event_name", Conversion, ("subject_id",))
+IDENTITIES = _Kind("identities", "NULL", Identity, ("subject_id", "user_id"))
 
 
 def _read(
@@ -154,11 +173,12 @@ def _read(
 def _read_of(
     directory: Path, kind: _Kind[E], project_id: str, subject_ids: Collection[str]
 ) -> Iterator[E]:
-    statement = (
-        f"SELECT body{kind.chosen} AND json_extract(CAST(body AS TEXT), '$.subject_id')"  # noqa: S608 - names of ours
-        " IN (SELECT value FROM json_each(?3)) ORDER BY received_at_ms, seq"
+    theirs = " OR ".join(
+        f"json_extract(CAST(body AS TEXT), '$.{each}') IN (SELECT value FROM json_each(?3))"  # noqa: S608 - our names
+        for each in kind.whose
     )
-    wanted = msgspec.json.encode(list(subject_ids)).decode()
+    statement = f"SELECT body{kind.chosen} AND ({theirs}) ORDER BY received_at_ms, seq"
+    wanted = _as_list(subject_ids)
     if not has_files(directory):
         found = []
         for file in _open_all(directory, kind):
@@ -169,7 +189,14 @@ def _read_of(
             return
     from fairlot.warehouse.lake.records import read_records_of  # slow, and rarely needed
 
-    yield from read_records_of(directory, kind.table, kind.record, project_id, subject_ids)
+    yield from read_records_of(
+        directory, kind.table, kind.record, project_id, kind.whose, subject_ids
+    )
+
+
+def _as_list(texts: Collection[str]) -> str:
+    """For `json_each`."""
+    return msgspec.json.encode(list(texts)).decode()
 
 
 def _received_at_ms(row: tuple[int, bytes]) -> int:

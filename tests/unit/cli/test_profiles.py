@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from fairlot.events import Assignment
 from fairlot.profiles import KeptAssignment, Profile, claim_of_source, claim_of_subject
 from fairlot.service.profiles import KnownProfiles, Step, Work
 from fairlot.service.reactions import NO_RULES
@@ -15,6 +16,7 @@ from fairlot.store.profiles import open_profile_store
 from fairlot.store.tenants import all_projects
 from fairlot.warehouse.log import EventLog, read_identities
 from support.commands import Run
+from unit.warehouse.records import exposure
 
 NOW_MS = 1_790_000_000_000
 
@@ -83,6 +85,29 @@ def test_profiles_export__prints_history_and_events(people: Run) -> None:
     found = people("profiles", "export", "anna").json
     assert found["profile"]["subjectId"] == "phone"
     assert [each["kind"] for each in found["events"]] == ["identity"]
+
+
+def test_profiles_export__no_profile__prints_its_assignments_and_events(
+    people: Run, tmp_path: Path
+) -> None:
+    (project_id,) = {each.project_id for each in read_identities(tmp_path / ".fairlot" / "events")}
+    published = people("manifest", "show", "--json").json["experiments"]
+    (experiment_id,) = [each["id"] for each in published if each["key"] == "loyalty-price"]
+    log = EventLog.open(tmp_path / ".fairlot" / "events")
+    log.record(
+        exposure("only-asked", project_id=project_id),
+        Assignment(experiment_id, "loyalty-price", "only-asked", "member-price", 1, NOW_MS),
+    )
+    log.close(5)
+
+    ran = people("profiles", "export", "only-asked")
+
+    assert ran.code == 0, ran.err
+    assert ran.json["profile"] is None
+    assert [each["subject_id"] for each in ran.json["events"]] == ["only-asked"]
+    assert [each["variantKey"] for each in ran.json["assignments"]] == ["member-price"]
+    nobody = people("profiles", "export", "nobody")
+    assert "nobody: there is no such subject; check the spelling" in nobody.err
 
 
 def test_profiles_merge__without_a_server__records_it_and_says_who_switched(

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from fairlot.events import Assignment
 from fairlot.events.records import event_columns
 from fairlot.http.management.instants import written
 from fairlot.profiles import Account, Happening, Identifier, IdentifierKind, Profile
@@ -68,14 +69,27 @@ class ProfileEvent(_Document, frozen=True, kw_only=True):
     properties: Mapping[str, Any]
 
 
-class ProfileExport(_Document, frozen=True, kw_only=True):
-    """`history` is what the profile holds, `events` what the event log does: exposures,
-    conversions and identities, under all ids of the subject."""
+class StoredAssignment(_Document, frozen=True, kw_only=True):
+    """A variant that the event log remembers of the unit, and by which manifest it was given."""
 
-    profile: ProfileDocument
+    experiment_id: str
+    experiment_key: str
+    unit_id: str
+    variant_key: str
+    manifest_version: int
+    assigned_at: str
+
+
+class ProfileExport(_Document, frozen=True, kw_only=True):
+    """`profile` is null of who was only ever given variants. `history` is what the profile holds,
+    `events` what the event log does: exposures, conversions and identities, under all ids of the
+    subject. `assignments` are those of the event log; the profile has those of Choose."""
+
+    profile: ProfileDocument | None
     account: AccountDocument | None
     history: tuple[ProfileEvent, ...]
     events: tuple[Mapping[str, Any], ...]
+    assignments: tuple[StoredAssignment, ...]
 
 
 class SwitchedVariant(_Document, frozen=True, kw_only=True):
@@ -129,13 +143,14 @@ def account_document(account: Account) -> AccountDocument:
 def export_of(recorded: Recorded) -> ProfileExport:
     account = recorded.account
     return ProfileExport(
-        profile=document_of(*recorded.called),
+        profile=None if recorded.called is None else document_of(*recorded.called),
         account=None if account is None else account_document(account),
         history=tuple(map(_event, recorded.happenings)),
         events=tuple(
             {"kind": type(each).__name__.lower(), **_present(event_columns(each))}
             for each in recorded.events
         ),
+        assignments=tuple(map(_assignment, recorded.assignments)),
     )
 
 
@@ -163,6 +178,17 @@ def _event(happening: Happening) -> ProfileEvent:
         name=happening.name,
         at=written(happening.at_ms),
         properties=happening.properties,
+    )
+
+
+def _assignment(assignment: Assignment) -> StoredAssignment:
+    return StoredAssignment(
+        experiment_id=assignment.experiment_id,
+        experiment_key=assignment.experiment_key,
+        unit_id=assignment.unit_id,
+        variant_key=assignment.variant_key,
+        manifest_version=assignment.manifest_version,
+        assigned_at=written(assignment.assigned_at_ms),
     )
 
 

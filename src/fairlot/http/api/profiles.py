@@ -32,6 +32,7 @@ from fairlot.profiles import MAX_ATTRIBUTES_BYTES
 from fairlot.service.actors import Scope
 from fairlot.service.audit import record
 from fairlot.service.profiles import accessing
+from fairlot.store.experiments import experiment_ids_of
 
 _PROJECT: Final = "/api/v1/orgs/{org}/projects/{project}"
 _PROFILES: Final = f"{_PROJECT}/profiles"
@@ -71,6 +72,7 @@ def export(call: Call[None]) -> Outcome:
         call.services.profiles.store,
         call.services.events_dir,
         call.tenant.id,
+        experiment_ids_of(call.connection, call.tenant.id),
         call.path["subject"],
     )
     return Outcome(export_of(found))

@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,12 +19,12 @@ from typing import Final
 from sqlalchemy import Connection
 
 from fairlot.events import new_ulid
-from fairlot.profiles import Claim, Identifier, IdentifierKind, subject_identifier
+from fairlot.profiles import Claim, subject_identifier
 from fairlot.service.actors import Actor
 from fairlot.service.audit import record
 from fairlot.service.privacy.log_files import FOR_YOU, WAL_WITHIN_S, Left, LogFiles, Why
 from fairlot.service.profiles import KnownProfiles, Work
-from fairlot.service.tracking import subject_id_made_of
+from fairlot.service.tracking import subject_ids_of
 from fairlot.store import Store
 from fairlot.store.experiments import experiment_ids_of
 from fairlot.store.profiles.called import identifiers_meant, profiles_called
@@ -106,7 +106,8 @@ class Deletions:
             change_no = next_change(writing)
             profiles = profiles_called(writing, tenant.id, meant)
             names = (*meant, *(name for each in profiles for name in each.identifiers))
-            digests = _subject_ids(tenant.id, meant, names)
+            ids = subject_ids_of(tenant.id, meant, names)
+            digests = frozenset(subject_identifier(each).digest() for each in ids)
             erase_profiles(writing, tenant.id, digests, change_no, now_ms)
             forget_withdrawn(writing, tenant.id, {each.digest() for each in names}, now_ms)
             forget_deletions(writing, now_ms - KEPT_MS)
@@ -212,16 +213,6 @@ class Deletions:
         with self._profiles.store.writing() as connection:
             note_emptied(connection, waiting)
         return True
-
-
-def _subject_ids(
-    project_id: str, meant: Iterable[Identifier], names: Iterable[Identifier]
-) -> frozenset[bytes]:
-    """Digests of what events may know somebody by: the subjects among the names, and what is made
-    of the others for who is new, whose profile may not be written yet."""
-    made = (subject_identifier(subject_id_made_of(project_id, each)) for each in meant)
-    subjects = (each for each in names if each.kind is IdentifierKind.SUBJECT)
-    return frozenset(each.digest() for each in (*subjects, *made))
 
 
 def _put_on_record(

@@ -1,17 +1,18 @@
 """What operators ask of profiles: one of them, a page, all that is recorded of one, a merge."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
-from fairlot.events import Conversion, Exposure, Identity
+from fairlot.events import Assignment, Conversion, Exposure, Identity
 from fairlot.profiles import (
     Account,
     Claim,
     Happening,
+    Identifier,
     IdentifierKind,
     Profile,
     subject_identifier,
@@ -20,12 +21,13 @@ from fairlot.service.profiles.account_changes import account_digest
 from fairlot.service.profiles.errors import ChangeRefused
 from fairlot.service.profiles.work import Applied, Profiles, Work
 from fairlot.service.refusals import NotThere
+from fairlot.service.tracking import subject_ids_of
 from fairlot.store.profiles import ProfileStore
 from fairlot.store.profiles.account_rows import read_account
 from fairlot.store.profiles.called import identifiers_meant, profiles_called
 from fairlot.store.profiles.event_rows import events_of
 from fairlot.store.profiles.rows import find_profile, profiles_after
-from fairlot.warehouse.readers import read_events_of
+from fairlot.warehouse.readers import read_assignments_of, read_events_of
 
 Position = tuple[int, str]
 
@@ -38,12 +40,14 @@ class Called(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """All that there is of one subject."""
+    """All that there is of one subject, who need not have a profile. `assignments` are those of the
+    event log; the profile has those of Choose."""
 
-    called: Called
+    called: Called | None
     account: Account | None
     happenings: list[Happening]
     events: list[Exposure | Conversion | Identity]
+    assignments: list[Assignment]
 
 
 def called(store: ProfileStore, project_id: str, name: str) -> Called:
@@ -74,22 +78,31 @@ def position_of(profile: Profile) -> Position:
 
 
 def recorded_of(
-    store: ProfileStore, events_dir: Path | None, project_id: str, name: str
+    store: ProfileStore,
+    events_dir: Path | None,
+    project_id: str,
+    experiment_ids: Collection[str],
+    name: str,
 ) -> Recorded:
-    """By a name of whatever kind. Raises NotThere. What waits for its commit in a process is not
-    among it."""
+    """By a name of whatever kind; `experiment_ids` are all of the project. Raises NotThere when
+    nothing is recorded. What waits for its commit in a process is not among it."""
     with store.reading() as connection:
-        found = _called(connection, project_id, name)
-        profile = found.profile
-        account = None
-        if profile.account_id is not None:
-            account = read_account(connection, project_id, account_digest(profile.account_id))
-        happenings = events_of(connection, profile.id)
-    subject_ids = {
-        each.value for each in profile.identifiers if each.kind is IdentifierKind.SUBJECT
-    }
-    events = [] if events_dir is None else read_events_of(events_dir, project_id, subject_ids)
-    return Recorded(found, account, happenings, list(events))
+        meant = identifiers_meant(connection, project_id, name)
+        profiles = profiles_called(connection, project_id, meant)
+        found = _first_of(profiles)
+        account, happenings = None, []
+        if found is not None:
+            account = _account_of(connection, project_id, found.profile)
+            happenings = events_of(connection, found.profile.id)
+    events: list[Exposure | Conversion | Identity] = []
+    assignments: list[Assignment] = []
+    if events_dir is not None:
+        ids = _ids_of_first(project_id, meant, profiles)
+        events = list(read_events_of(events_dir, project_id, ids))
+        assignments = read_assignments_of(events_dir, experiment_ids, ids)
+    if found is None and not events and not assignments:
+        raise NotThere("subject", name)
+    return Recorded(found, account, happenings, events, assignments)
 
 
 def merge_subjects(
@@ -144,7 +157,37 @@ def put_account(
 
 def _called(connection: Connection, project_id: str, name: str) -> Called:
     meant = identifiers_meant(connection, project_id, name)
-    found = profiles_called(connection, project_id, meant)
-    if not found:
+    found = _first_of(profiles_called(connection, project_id, meant))
+    if found is None:
         raise NotThere("subject", name)
-    return Called(found[0], tuple(each.subject_id for each in found[1:]))
+    return found
+
+
+def _first_of(profiles: Sequence[Profile]) -> Called | None:
+    if not profiles:
+        return None
+    return Called(profiles[0], tuple(each.subject_id for each in profiles[1:]))
+
+
+def _ids_of_first(
+    project_id: str, meant: Sequence[Identifier], profiles: Sequence[Profile]
+) -> frozenset[str]:
+    """What a deletion goes by, without the ids of the others who are called so."""
+    names = [*meant, *(name for each in profiles[:1] for name in each.identifiers)]
+    others = {name.value for each in profiles[1:] for name in _subjects_of(each)}
+    return frozenset(filter(_is_sound, subject_ids_of(project_id, meant, names) - others))
+
+
+def _is_sound(text: str) -> bool:
+    """Half a surrogate pair is in no record, and cannot be asked for."""
+    return not any("\ud800" <= each <= "\udfff" for each in text)
+
+
+def _subjects_of(profile: Profile) -> list[Identifier]:
+    return [each for each in profile.identifiers if each.kind is IdentifierKind.SUBJECT]
+
+
+def _account_of(connection: Connection, project_id: str, profile: Profile) -> Account | None:
+    if profile.account_id is None:
+        return None
+    return read_account(connection, project_id, account_digest(profile.account_id))

@@ -1,7 +1,7 @@
 """The records of the whole log, files and tail, as those read them who want no SQL."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import date
 from heapq import merge
@@ -47,14 +47,19 @@ def read_records(directory: Path, kind: str, record: type[E], wanted: Wanted) ->
 
 
 def read_records_of(
-    directory: Path, kind: str, record: type[E], project_id: str, subject_ids: Collection[str]
+    directory: Path,
+    kind: str,
+    record: type[E],
+    project_id: str,
+    whose: Sequence[str],
+    ids: Collection[str],
 ) -> Iterator[E]:
-    """Those of these subjects, by the time they were received."""
+    """Those with one of these ids in a column of `whose`, by the time they were received."""
+    theirs = " OR ".join(f"list_contains($1, {each})" for each in whose)
     with open_lake(directory, project_id) as lake:
         lake.connection.execute(
-            f"{_select(EventKind(kind))} FROM {kind} WHERE list_contains(?, subject_id)"
-            " ORDER BY received_at, event_id",
-            [list(subject_ids)],
+            f"{_select(EventKind(kind))} FROM {kind} WHERE {theirs} ORDER BY received_at, event_id",
+            [list(ids)],
         )
         yield from _fetched(lake.connection, record)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from fairlot.events import derived_event_id
+from fairlot.events import Assignment, derived_event_id
 from fairlot.profiles import (
     Claim,
     Happening,
@@ -24,14 +25,22 @@ from fairlot.profiles import (
 )
 from fairlot.profiles.records import MAX_IDENTIFIERS
 from fairlot.service.profiles import Applied, Step, Work
+from fairlot.service.tracking import subject_id_made_of
+from fairlot.store.experiments import experiment_ids_of
 from fairlot.store.tenants import find_project
 from fairlot.warehouse.log import EventLog, read_identities
+from support.applying import apply_texts
 from support.control import ControlBench, control_bench
 from support.serving import NOW_MS
-from unit.warehouse.records import conversion, received
+from unit.warehouse.records import conversion, exposure, identity, received
 
 PROJECT = "/api/v1/orgs/default/projects/default"
 PROFILES = f"{PROJECT}/profiles"
+HERO = """
+key: hero
+name: Hero
+variants: [{key: blue, name: Blue}, {key: red, name: Red}]
+"""
 
 
 @pytest.fixture
@@ -55,6 +64,24 @@ def happen(bench: ControlBench, claim: Claim | str, *names: str, **fields: Any) 
             Work(project.id, who, now_ms, happenings=happenings, **fields)
         )
     )
+
+
+def the_project_id(bench: ControlBench) -> str:
+    return bench.services.decisions.snapshot.tenants["default", "default"].project_id
+
+
+def experiments_of(bench: ControlBench) -> frozenset[str]:
+    with bench.store.reading() as connection:
+        return experiment_ids_of(connection, the_project_id(bench))
+
+
+@contextmanager
+def recording(events_dir: Path) -> Iterator[EventLog]:
+    log = EventLog.open(events_dir)
+    try:
+        yield log
+    finally:
+        log.close(5)
 
 
 def given(variant_key: str) -> Step:
@@ -186,6 +213,92 @@ def test_profile__exported__holds_what_came_with_the_privacy_signal(
 
     assert [each["id"] for each in found["history"]] == ["e1", "e2"]
     assert [each["properties"] for each in found["events"]] == [{"gpc": True}]
+
+
+def test_export__events_without_a_profile__are_all_that_is_recorded(
+    bench: ControlBench, tmp_path: Path
+) -> None:
+    project_id, events_dir = the_project_id(bench), tmp_path / "events"
+    about = {"project_id": project_id, "received_at_ms": bench.clock.ms()}
+    with recording(events_dir) as log:
+        log.record(exposure("ada", **about), None)
+        log.record(exposure("phone", unit_id="ada", **about), None)
+        log.record(exposure("bob", **about), None)
+        log.record_batch(received(identity("laptop", user_id="ada", **about)))
+        log.record(exposure("carl", project_id="prj_2"), None)
+
+    answer = bench.get(f"{PROFILES}/ada/export")
+
+    assert answer.status == 200, answer.body
+    found = answer.json
+    assert (found["profile"], found["account"], found["history"]) == (None, None, [])
+    assert [(each["kind"], each["subject_id"]) for each in found["events"]] == [
+        ("exposure", "ada"),
+        ("exposure", "phone"),
+        ("identity", "laptop"),
+    ]
+    for path in (f"{PROFILES}/ada", f"{PROFILES}/carl/export", f"{PROFILES}/%ED%A0%80/export"):
+        assert bench.get(path).status == 404
+    assert bench.call("DELETE", f"{PROFILES}/ada").json["profiles"] == 0
+    assert bench.get(f"{PROFILES}/ada/export").status == 404
+
+
+def test_export__events_under_the_id_made_of_an_address__are_found_by_it(
+    bench: ControlBench, tmp_path: Path
+) -> None:
+    project_id = the_project_id(bench)
+    made = subject_id_made_of(project_id, Identifier(IdentifierKind.EMAIL, "ada@x.example"))
+    with recording(tmp_path / "events") as log:
+        log.record(exposure(made, project_id=project_id), None)
+
+    found = bench.get(f"{PROFILES}/Ada@x.example/export").json
+
+    assert [each["subject_id"] for each in found["events"]] == [made]
+
+
+def test_export__others_are_called_so__has_none_of_their_events(
+    bench: ControlBench, tmp_path: Path
+) -> None:
+    project_id = the_project_id(bench)
+    made = subject_id_made_of(project_id, Identifier(IdentifierKind.PHONE, "17"))
+    happen(bench, Claim((Identifier(IdentifierKind.PHONE, "17"),), (made,)))
+    happen(bench, "17")
+    with recording(tmp_path / "events") as log:
+        for subject_id in ("17", made):
+            log.record(exposure(subject_id, project_id=project_id), None)
+
+    found = bench.get(f"{PROFILES}/17/export").json
+
+    assert found["profile"]["others"] == [made]
+    kinds = [each["subject_id"] for each in found["events"] if each["kind"] == "exposure"]
+    assert kinds == ["17"]
+
+
+def test_export__assignments_of_the_event_log__are_those_of_its_ids_in_this_project(
+    bench: ControlBench, tmp_path: Path
+) -> None:
+    apply_texts(bench.store, HERO, now_ms=NOW_MS)
+    (hero,) = experiments_of(bench)
+    happen(bench, claim_of_subject("phone", user_id="anna"), steps=[given("red")])
+    given_out = [
+        Assignment(hero, "hero", "anna", "blue", 1, NOW_MS + 1),
+        Assignment(hero, "hero", "phone", "red", 1, NOW_MS),
+        Assignment(hero, "hero", "bob", "red", 1, NOW_MS),
+        Assignment("of another project", "hero", "anna", "red", 1, NOW_MS),
+    ]
+    with recording(tmp_path / "events") as one, recording(tmp_path / "events") as other:
+        one.record_all([], given_out)
+        other.record_all([], given_out[:1])
+
+    found = bench.get(f"{PROFILES}/anna/export").json
+
+    assert found["profile"]["assignments"]["exp_1"]["variantKey"] == "red"
+    remembered = [(each["unitId"], each["variantKey"]) for each in found["assignments"]]
+    assert remembered == [("phone", "red"), ("anna", "blue")]
+    assert found["assignments"][0]["experimentId"] == hero
+    alone = bench.get(f"{PROFILES}/bob/export").json
+    assert (alone["profile"], alone["events"]) == (None, [])
+    assert [each["unitId"] for each in alone["assignments"]] == ["bob"]
 
 
 def test_profile__export__needs_admin(bench: ControlBench) -> None:

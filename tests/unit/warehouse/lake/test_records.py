@@ -32,7 +32,12 @@ _EVENTS: tuple[Event, ...] = (
         batch_seq=3,
         properties={"n": 1.5, "list": [None, "x"]},
     ),
-    exposure("b", received_at_ms=NOW_MS - DAY_MS, occurred_at_ms=NOW_MS - 2 * DAY_MS - 1),
+    exposure(
+        "b",
+        unit_id="b's account",
+        received_at_ms=NOW_MS - DAY_MS,
+        occurred_at_ms=NOW_MS - 2 * DAY_MS - 1,
+    ),
     exposure("c", project_id="prj_2", experiment_key="prices", received_at_ms=NOW_MS + 1),
     conversion("a", value=None),
     conversion("b", value=-2.5, properties={}),
@@ -59,6 +64,7 @@ def _read_all(directory: Path) -> list[list[Event]]:
         list(read_conversions(directory, event_name="it's none")),
         list(read_identities(directory)),
         list(read_events_of(directory, "prj_1", {"a", "other"})),
+        list(read_events_of(directory, "prj_1", {"b's account", "user-1"})),
     ]
 
 
