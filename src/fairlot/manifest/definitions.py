@@ -5,7 +5,7 @@ The JSON of these structs is what the database keeps and the API answers.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import msgspec
 
 from fairlot.engine import EventRule, FeedAlgorithm, Take
 from fairlot.manifest.errors import UnreadableDefinition
+from fairlot.manifest.nodes import MapNode
 from fairlot.stats.metrics import Aggregate, Direction, MetricKind
 
 
@@ -220,12 +221,14 @@ NOTHING_KNOWN: Final = KnownDefinitions()
 
 @dataclass(frozen=True, slots=True)
 class WrittenDefinition:
-    """A definition as written: `source` is its YAML document, which starts at `line` of `file`."""
+    """A definition as written: `source` is its YAML document, which starts at `line` of `file`, and
+    `root` what was read of it."""
 
     definition: Definition
     source: str
     file: str
     line: int
+    root: MapNode = field(compare=False, repr=False)
 
 
 def definition_to_json(definition: Definition) -> bytes:

@@ -107,4 +107,4 @@ def _read_as(
     if kind is DocumentKind.EXPERIMENT:
         return read_experiment(root, document.source, problems, names)
     definition = read_definition(kind, root, problems, names)
-    return WrittenDefinition(definition, document.source, problems.file, root.line)
+    return WrittenDefinition(definition, document.source, problems.file, root.line, root)

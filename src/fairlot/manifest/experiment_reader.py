@@ -66,6 +66,7 @@ class _ExperimentReader:
             line=top.map.line,
             explicit_salt=top.has(written.SALT.name),
             explicit_status=top.has(written.STATUS.name),
+            root=top.map,
         )
 
     def experiment(self, target: TargetStatus) -> Experiment:

@@ -1,19 +1,13 @@
 """Where a field stands in its file, named as in plans: `audience.rule`, `variants.b.weight`."""
 
 from fairlot.manifest.nodes import ListNode, MapNode, Scalar, locate
-from fairlot.manifest.problems import Problems
-from fairlot.manifest.yaml_reader import read_documents
 
 
-def line_of(source: str, line: int, path: str) -> int:
-    """In the file in which the first key of the sound document `source` stands at `line`. A field
-    that it leaves out stands where the nearest part around it does."""
-    (document,) = read_documents(source, Problems(""))
-    root = document.root
-    if not isinstance(root, MapNode):
-        return line
-    found, _ = locate(root, _as_written(root, path))
-    return line + found - root.line
+def line_of(root: MapNode, path: str) -> int:
+    """A field that the document at `root` leaves out stands where the nearest part around it
+    does."""
+    line, _ = locate(root, _as_written(root, path))
+    return line
 
 
 def _as_written(root: MapNode, path: str) -> str:

@@ -1,11 +1,12 @@
 """What an experiment file asks for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from fairlot.engine import Experiment
+from fairlot.manifest.nodes import MapNode
 
 
 class TargetStatus(StrEnum):
@@ -23,8 +24,8 @@ class ExperimentSpec:
 
     Ids in `experiment` are empty; its status is `target`, or `running` for a draft. `metrics` and
     `analysis` have the names of the fields of files. `source` is the YAML document itself, which
-    starts at `line` of `file`. `explicit_salt` tells a written salt from one that defaulted to the
-    key; `explicit_status` does so for the status.
+    starts at `line` of `file`, and `root` what was read of it. `explicit_salt` tells a written salt
+    from one that defaulted to the key; `explicit_status` does so for the status.
     """
 
     experiment: Experiment
@@ -40,3 +41,4 @@ class ExperimentSpec:
     line: int
     explicit_salt: bool
     explicit_status: bool
+    root: MapNode = field(compare=False, repr=False)

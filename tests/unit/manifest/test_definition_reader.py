@@ -36,7 +36,11 @@ def test_definition__in_a_file__has_its_source_and_line() -> None:
     assert documents.experiments == ()
     assert documents.definitions == (
         WrittenDefinition(
-            LayerDefinition(key="page", name="page"), f"---\n# why\n{text}", "l.yaml", 3
+            LayerDefinition(key="page", name="page"),
+            f"---\n# why\n{text}",
+            "l.yaml",
+            3,
+            documents.definitions[0].root,
         ),
     )
 

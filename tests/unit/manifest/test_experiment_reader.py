@@ -45,6 +45,7 @@ def test_experiment__smallest__has_the_documented_defaults() -> None:
         line=1,
         explicit_salt=False,
         explicit_status=False,
+        root=spec.root,
     )
 
 

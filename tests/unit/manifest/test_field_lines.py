@@ -63,15 +63,24 @@ def test_line_of__field_of_a_plan__is_where_it_or_the_part_around_it_stands(
     documents, problems = read_files([SourceFile("all.yaml", "\ufeff" + written)])
     assert [str(problem) for problem in problems] == []
     hero = documents.experiments[-1]
-    found = line_of(hero.source, hero.line, path)
+    found = line_of(hero.root, path)
     assert TEXT.splitlines()[found - 1] == text
 
 
 def test_line_of__json__is_found_too() -> None:
-    written = '{"key": "hero",\n "priority": 2,\n "variants": [{"key": "a"}]}'
-    assert line_of(written, 1, "priority") == 2
-    assert line_of(written, 1, "variants.a.weight") == 3
+    written = (
+        '\n{"key": "hero", "name": "Hero",\n "priority": 2,\n'
+        ' "variants": [{"key": "a", "name": "A"},\n  {"key": "b", "name": "B"}]}'
+    )
+    documents, problems = read_files([SourceFile("all.json", written)])
+    assert problems == ()
+    (hero,) = documents.experiments
+    assert line_of(hero.root, "name") == 2
+    assert line_of(hero.root, "priority") == 3
+    assert line_of(hero.root, "variants.b.weight") == 5
 
 
-def test_line__of_a_document_without_fields__is_its_own() -> None:
-    assert line_of("only a text\n", 7, "name") == 7
+def test_line_of__definition__is_found_too() -> None:
+    written = "kind: layer\nkey: shop\n---\nkind: layer\nkey: page\nsalt: page.2\n"
+    documents, _ = read_files([SourceFile("all.yaml", written)])
+    assert [line_of(each.root, "salt") for each in documents.definitions] == [1, 6]

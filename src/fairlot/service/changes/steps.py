@@ -70,8 +70,7 @@ def problem_at(written: Written | None, path: str, value: object, message: str) 
     text = shortened(value) if isinstance(value, str) else shown_value(value)
     if written is None:
         return SpecProblem("", 0, path, text, message)
-    line = line_of(written.source, written.line, path)
-    return SpecProblem(written.file, line, path, text, message)
+    return SpecProblem(written.file, line_of(written.root, path), path, text, message)
 
 
 def problem_of(written: Written, field: FieldChange, message: str) -> SpecProblem:

@@ -1,11 +1,13 @@
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from fairlot.engine import Experiment
 from fairlot.manifest import manifest_from_json, verify_manifest
+from fairlot.manifest.yaml_reader import LOADER
 from fairlot.service.changes.applying import Asked, plan_files
 from fairlot.service.changes.single import delete_document
 from fairlot.service.plan_document import ChangeAction, PlannedChange
@@ -252,6 +254,24 @@ def test_apply__what_life_does_not_allow__is_refused_whole(
     assert (problem.line, problem.path, problem.value) == refused
     assert served(store).version == version
     assert "other" not in experiments(store)
+
+
+def test_apply__many_problems_in_one_document__read_it_once(
+    apply: Apply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arms = "[" + ", ".join(f"{{key: v{at}, name: {{word}} {at}}}" for at in range(20)) + "]"
+    apply(yaml("button", variants=arms.replace("{word}", "Arm")))
+    apply(yaml("button", "status: completed", variants=arms.replace("{word}", "Arm")))
+    read: list[str] = []
+
+    def counting(text: str) -> Any:
+        read.append(text)
+        return LOADER(text)
+
+    monkeypatch.setattr("fairlot.manifest.yaml_reader.LOADER", counting)
+    edited = yaml("button", "status: completed", variants=arms.replace("{word}", "Leg"))
+    assert len(refusals(apply, edited)) == 20
+    assert read == [edited]
 
 
 @pytest.mark.parametrize("status", ["running", "paused", "draft"])
