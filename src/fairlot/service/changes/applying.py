@@ -13,6 +13,7 @@ from fairlot.manifest.source_files import SourceFile
 from fairlot.service.actors import Actor
 from fairlot.service.changes.comparing import crossing_warnings, live_manifest
 from fairlot.service.changes.planner import Prepared, may_be_deleted, missing, prepare
+from fairlot.service.changes.redefinitions import redefinition_warnings
 from fairlot.service.changes.renames import rename_warnings
 from fairlot.service.changes.saving import keep
 from fairlot.service.effects import effects_of
@@ -80,7 +81,9 @@ def plan_files(
     )
     kept = tuple(each for each in left if each not in delete)
     renames = rename_warnings(prepared.after, prepared.changes, kept)
-    prepared = replace(prepared, warnings=(*prepared.warnings, *renames))
+    redefinitions = redefinition_warnings(connection, state, prepared.after)
+    warnings = (*prepared.warnings, *renames, *redefinitions)
+    prepared = replace(prepared, warnings=warnings)
     return Planned(prepared, kept, base)
 
 

@@ -1,10 +1,12 @@
 """What is fixed of an analysis, and its looks, as they are stored."""
 
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 import msgspec
 from sqlalchemy import Connection
 
+from fairlot.stats.metrics import Metric
 from fairlot.stats.plans import AnalysisPlan
 from fairlot.stats.results import Look
 from fairlot.store.analyses import looks_of
@@ -63,3 +65,21 @@ def stored_looks(
         look = msgspec.json.decode(row.document, type=KeptLook)
         found.setdefault((row.metric_key, row.variant_key), []).append(look)
     return found
+
+
+def definitions_seen(
+    looks: Mapping[tuple[str, str], Iterable[KeptLook]], dropped: Iterable[Dropping]
+) -> frozenset[tuple[str, str]]:
+    """The keys of metrics, and a digest that each had when a look of it was taken, also when that
+    look was dropped: or whoever drops looks could choose what is measured."""
+    kept = {(key, look.definition) for (key, _), each in looks.items() for look in each}
+    forgotten = {(look.metric, look.definition) for each in dropped for look in each.newest}
+    return frozenset(kept | forgotten)
+
+
+def redefined(seen: Iterable[tuple[str, str]], metrics: Iterable[Metric]) -> frozenset[str]:
+    """The keys of metrics that measured something else when a look of them was taken."""
+    digests = {metric.key: metric.digest for metric in metrics}
+    return frozenset(
+        key for key, definition in seen if definition not in {"", digests.get(key, "")}
+    )

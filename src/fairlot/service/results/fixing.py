@@ -16,6 +16,8 @@ from fairlot.service.results.fixed import (
     FixedAnalysis,
     KeptLook,
     decode_analysis,
+    definitions_seen,
+    redefined,
     stored_looks,
 )
 from fairlot.service.results.questions import Study
@@ -127,17 +129,12 @@ class Fixing:
         return found
 
     def redefined(self) -> frozenset[str]:
-        """The keys of metrics that measured something else when a look of them was taken, also
-        when that look was dropped: or whoever drops looks could choose what is measured."""
+        """The keys of metrics that measured something else when a look of them was taken."""
         return self._redefined(self._kept())
 
     def _redefined(self, kept: Mapping[LookName, Sequence[KeptLook]]) -> frozenset[str]:
-        digests = {metric.key: metric.digest for metric in self._study.question.metrics}
-        seen = [(key, look.definition) for (key, _), looks in kept.items() for look in looks]
-        seen += [(look.metric, look.definition) for look in self._forgotten()]
-        return frozenset(
-            key for key, definition in seen if definition not in {"", digests.get(key, "")}
-        )
+        dropped = () if self.keeping is Keeping.NOTHING else self.dropped
+        return redefined(definitions_seen(kept, dropped), self._study.question.metrics)
 
     def _forgotten(self) -> list[DroppedLook]:
         if self.keeping is Keeping.NOTHING:

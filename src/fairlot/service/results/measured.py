@@ -42,7 +42,13 @@ def metrics_of(
 ) -> tuple[Metric, ...]:
     """Those that an experiment has `written`, in their order; without a primary one the first that
     is no guardrail is it. One whose definition is deleted is left out."""
-    known = metric_definitions(connection, project_id)
+    return metrics_among(written, metric_definitions(connection, project_id))
+
+
+def metrics_among(
+    written: Iterable[Mapping[str, Any]], known: Mapping[str, MetricDefinition]
+) -> tuple[Metric, ...]:
+    """As `metrics_of`, of the definitions that are `known`, by key."""
     found = [metric for each in written if (metric := _metric_of(each, known)) is not None]
     return with_a_primary(found)
 
