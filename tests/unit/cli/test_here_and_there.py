@@ -15,10 +15,12 @@ from fairlot.settings import Settings
 from fairlot.store import open_store
 from fairlot.store.experiments import find_experiment
 from fairlot.warehouse.lake import write_events
+from fairlot.warehouse.log import EventLog
 from support.applying import tenant_of
 from support.commands import Run
 from support.live import serving
 from support.two_arms import Place, exposed
+from unit.warehouse.records import exposure
 
 
 @pytest.fixture
@@ -58,6 +60,22 @@ def test_command__here_and_there__prints_the_same(
 ) -> None:
     here, there = shop(*words), shop(*words, "--url", served)
     assert (there.code, there.out) == (0, here.out), there.err
+
+
+def test_profiles_export__no_profile__is_the_same_here_and_there(
+    shop: Run, served: str, tmp_path: Path, database_url: str | None
+) -> None:
+    data = tmp_path / ".fairlot"
+    with closing(open_store(data, None, database_url)) as store, store.reading() as connection:
+        project_id = tenant_of(connection).id
+    log = EventLog.open(data / "events")
+    log.record(exposure("only-asked", project_id=project_id), None)
+    log.close(5)
+    words = ("profiles", "export", "only-asked")
+    here, there = shop(*words), shop(*words, "--url", served)
+    assert (there.code, there.out) == (0, here.out), there.err
+    assert here.json["profile"] is None
+    assert [each["subject_id"] for each in here.json["events"]] == ["only-asked"]
 
 
 def planted(data: Path, database_url: str | None) -> str:
