@@ -56,6 +56,29 @@ def test_apply__new_key_beside_what_is_not_meant__is_not_warned_of(
     assert apply(*files).warnings == ()
 
 
+@pytest.mark.parametrize(
+    "variants",
+    [
+        "[{key: control, name: Control}, {key: treatment, name: Treatment}]",
+        "[{key: off, name: Off, payload: false}, {key: on, name: On, payload: true}]",
+    ],
+)
+def test_apply__new_key_with_the_variants_of_most_experiments__is_not_warned_of(
+    apply: Apply, variants: str
+) -> None:
+    apply(yaml("checkout", name="Checkout", variants=variants))
+    assert apply(yaml("newsletter", name="Newsletter", variants=variants)).warnings == ()
+
+
+def test_apply__new_keys_beside_many_alike__are_warned_of_once_each(apply: Apply) -> None:
+    apply(*(yaml(f"old{at}", name="Button" if at == 2 else f"Old {at}") for at in range(3)))
+    warnings = apply(yaml("uno"), yaml("dos", name="Knob")).warnings
+    assert [(each.about, each.sentence.partition(",")[0]) for each in warnings] == [
+        ("experiment:uno", "has the name of old2"),
+        ("experiment:dos", "has the variants of old0"),
+    ]
+
+
 def test_apply__again__warns_no_more(apply: Apply) -> None:
     apply(yaml("one"))
     assert apply(yaml("uno")).warnings
