@@ -49,8 +49,9 @@ def share_of(text: str) -> Decimal:
     if not in_range:
         raise ValueError(f"{text}: write a share such as 1% or 0.01")
     if bare == written and number >= _FULL:
-        fix = f"write {number}% or {number / _PERCENT}; 100% lets everything pass"
-        raise ValueError(f"{written}: {fix}")
+        share = number / _PERCENT
+        fix = f"write {number:f}%" + (f" or {share:f}" if share < _FULL else "")
+        raise ValueError(f"{written}: {fix}; 100% lets everything pass")
     return number if bare == written else number / _PERCENT
 
 

@@ -49,7 +49,9 @@ def test_share_of__no_share__refused_with_an_example(text: str) -> None:
         ("1", "1: write 1% or 0.01; 100% lets everything pass"),
         ("1.0", "1.0: write 1.0% or 0.01; 100% lets everything pass"),
         (" 2 ", "2: write 2% or 0.02"),
-        ("100", "100: write 100% or 1"),
+        ("99.5", "99.5: write 99.5% or 0.995"),
+        ("100", "100: write 100%; 100% lets everything pass"),
+        ("1e2", "1e2: write 100%; 100% lets everything pass"),
     ],
 )
 def test_share_of__a_number_that_may_be_meant_in_percent__is_refused(text: str, told: str) -> None:
