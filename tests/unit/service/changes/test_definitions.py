@@ -297,7 +297,7 @@ def test_put__one_document_in_yaml_or_json__is_applied(store: Store) -> None:
         (GOLD + "---\n" + VIPS, "segment gold, segment vips: send one document"),
         ("", "none: send one document"),
         (GOLD.replace("rule", "ruel"), "did you mean rule"),
-        (yaml(key="gold"), "experiment gold: send one document, of the segment gold"),
+        (yaml(key="gold"), "kind: missing: write `kind: segment`"),
     ],
 )
 def test_put__anything_but_that_document__is_refused(store: Store, source: str, told: str) -> None:
