@@ -1,4 +1,4 @@
-"""What is fixed of an analysis when a result is first asked for, and the looks that were taken.
+"""What is fixed of an analysis by the first result, and the looks that were taken.
 
 First write wins: whoever comes later reads what stands there, and goes by that.
 """
@@ -46,7 +46,8 @@ class Keeping(Enum):
     ALL = "all"
     """Those that are stored count, and new ones are stored."""
     NOTHING_NEW = "nothing_new"
-    """Of what is incomplete: those that are stored count, and nothing is added that would stay."""
+    """Of what is incomplete, or not fixed yet: those that are stored count, and nothing is added
+    that would stay."""
     NOTHING = "nothing"
     """Of other events than ours: stored looks do not count either; caps stand."""
 
@@ -70,19 +71,31 @@ class Fixing:
         self._now_ms = now_ms
 
     def analysis(self) -> FixedAnalysis:
-        """As it is stored; it is, from the first call on."""
-        first, experiment_id = self._first(), self._study.experiment_id
+        """As it is stored; as it would be fixed now, where nothing is."""
+        experiment_id = self._study.experiment_id
         if experiment_id is None:
-            return first
+            return self._first()
         with self._store.reading() as connection:
             found = read_analysis(connection, experiment_id)
         if found is None:
-            with self._store.writing() as connection:
-                add_analysis(connection, experiment_id, msgspec.json.encode(first), self._now_ms)
-                found = read_analysis(connection, experiment_id)
+            return self._first()
         analysis = decode_analysis(found)
         self.dropped = analysis.dropped
         return analysis
+
+    def fix(self, analysis: FixedAnalysis) -> FixedAnalysis:
+        """From the first call on it is stored, and what stands there is the answer."""
+        experiment_id = self._study.experiment_id
+        if experiment_id is None:
+            return analysis
+        with self._store.reading() as connection:
+            found = read_analysis(connection, experiment_id)
+        if found is None:
+            document = msgspec.json.encode(analysis)
+            with self._store.writing() as connection:
+                add_analysis(connection, experiment_id, document, self._now_ms)
+                found = read_analysis(connection, experiment_id)
+        return decode_analysis(found)
 
     def with_caps(self, analysis: FixedAnalysis, sufficient: Sufficient) -> FixedAnalysis:
         """Caps become final when the seven days that they are of have matured."""

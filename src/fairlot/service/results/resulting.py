@@ -55,8 +55,9 @@ def result_of(
     segment_by: str | None = None,
     keeps: bool = True,
 ) -> ExperimentResult:
-    """Fixes what is to be fixed of the analysis, and keeps new looks; of events elsewhere, which
-    are not to be mixed with ours, and while a file is unreadable, it keeps nothing but the plan.
+    """Fixes the analysis once there are a primary metric and subjects, and keeps new looks; of
+    events elsewhere, which are not to be mixed with ours, and while a file is unreadable, it keeps
+    nothing but the plan.
 
     Raises UnknownExperiment, NotStarted, AsOfBeforeStart, InvalidSegment, TooManySegments,
     ResultFailed or UnusableMetric.
@@ -67,9 +68,12 @@ def result_of(
     fixed = fixing.analysis()
     question = replace(study.question, caps=fixed.caps)
     with open_source(tenant.id) as source:
-        fixing.keeping = _keeping(source, keeps=keeps)
         try:
             sufficient = _answered(source.engine, question)
+            fixes = _fixes(fixed, sufficient)
+            if fixes:
+                fixed = fixing.fix(fixed)
+            fixing.keeping = _keeping(source, keeps=keeps, fixes=fixes)
             fixed = fixing.with_caps(fixed, sufficient)
             if fixing.keeping is Keeping.ALL and fixed.caps != question.caps:
                 # By the query that whoever asks later gets.
@@ -90,10 +94,15 @@ def result_of(
     return _assembled(tenant, study, fixed, sufficient, analysis, findings, source.engine.dialect)
 
 
-def _keeping(source: Source, *, keeps: bool) -> Keeping:
+def _fixes(fixed: FixedAnalysis, sufficient: Sufficient) -> bool:
+    """What has shown no difference that one could choose by leaves all to be chosen."""
+    return bool(fixed.primaries and sufficient.rows)
+
+
+def _keeping(source: Source, *, keeps: bool, fixes: bool) -> Keeping:
     if not keeps:
         return Keeping.NOTHING
-    return Keeping.NOTHING_NEW if source.unreadable else Keeping.ALL
+    return Keeping.NOTHING_NEW if source.unreadable or not fixes else Keeping.ALL
 
 
 def _answered(engine: Engine, question: Question) -> Sufficient:

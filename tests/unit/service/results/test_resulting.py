@@ -27,6 +27,7 @@ from fairlot.stats.findings import FindingCode, Severity
 from fairlot.stats.results import ExperimentResult, Interval, Look, VerdictKind
 from fairlot.stats.sufficient import View
 from fairlot.store import Store
+from fairlot.store.analyses import read_analysis
 from fairlot.store.experiments import find_experiment
 from fairlot.store.tables import looks as look_table
 from fairlot.warehouse.lake import write_events
@@ -41,6 +42,9 @@ METRICS = """metrics:
   - {key: revenue, kind: sum, eventName: order, window: 1d}
 """
 HERO = f"key: hero\nname: Hero\n{METRICS}variants: [{{key: a, name: Old}}, {{key: b, name: New}}]\n"
+GUARDRAIL = """metrics:
+  - {key: slow, kind: mean, eventName: load, window: 1d, isGuardrail: true, margin: 1}
+"""
 FIRST_DAY_MS = NOW_MS - NOW_MS % DAY_MS + DAY_MS
 """The midnight after the start, UTC."""
 FIRST_DAY = datetime.fromtimestamp(FIRST_DAY_MS / 1000, UTC).date()
@@ -202,6 +206,31 @@ def test_result__analysis_changed_after_it_was_seen__stays_as_it_was(bench: Benc
     assert again.verdict.kind is VerdictKind.WINNER
 
 
+@pytest.mark.parametrize("metrics", ["", GUARDRAIL])
+def test_result__without_a_primary_metric__fixes_nothing(bench: Bench, metrics: str) -> None:
+    """A report before the metrics are written, or with guardrails alone."""
+    apply_texts(bench.store, HERO.replace(METRICS, metrics), now_ms=NOW_MS + 1)
+    bench.arms((300, 120), (300, 180))
+    assert bench.result().verdict.kind is not VerdictKind.WINNER
+    with bench.store.reading() as connection:
+        assert read_analysis(connection, bench.place.experiment) is None
+    assert bench.fixing().looks() == {}
+    apply_texts(bench.store, f"{HERO}analysis: {{alpha: 0.04}}\n", now_ms=NOW_MS + 2)
+    later = bench.result()
+    assert (later.verdict.kind, later.alpha, later.findings) == (VerdictKind.WINNER, 0.04, ())
+    assert [each.role for each in later.metrics] == ["primary", "secondary"]
+
+
+def test_result__before_anybody_is_exposed__fixes_nothing(bench: Bench) -> None:
+    assert bench.result().verdict.reasons == ("no_exposures",)
+    changed = HERO.replace("kind: sum,", "kind: sum, isPrimary: true,")
+    apply_texts(bench.store, f"{changed}analysis: {{alpha: 0.04}}\n", now_ms=NOW_MS + 1)
+    bench.arms((300, 120), (300, 180))
+    later = bench.result()
+    assert (later.alpha, later.findings) == (0.04, ())
+    assert [each.role for each in later.metrics] == ["secondary", "primary"]
+
+
 def test_result__variant_added_after_looks__tells_them_at_the_level_of_now(bench: Bench) -> None:
     bench.arms((300, 120), (300, 180))
     then = bench.result().metrics[0].comparisons[0]
@@ -313,7 +342,7 @@ def test_fixing__of_two_at_once__is_that_of_the_first(
 
     def keep(estimate: float) -> None:
         fixing = bench.fixing()
-        fixing.analysis()
+        fixing.fix(fixing.analysis())
         interval = Interval(low=estimate, high=estimate + 1)
         day = date(2026, 11, 24)
         fixing.keep({name: [Look(day=day, n=9, estimate=estimate, interval=interval, p=0.5)]})
