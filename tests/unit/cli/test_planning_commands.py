@@ -208,4 +208,4 @@ def test_drop_looks__of_what_a_report_has_kept__is_told_by_the_doctor(
     )
     _, out, _ = run("doctor", "e", "--data", data)
     assert "looks_dropped: The stored looks (" in out
-    assert ": half an import\n" in out
+    assert ": half an import.\n" in out

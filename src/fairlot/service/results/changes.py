@@ -30,13 +30,19 @@ def dropped(fixing: Fixing, alpha: float) -> Iterator[Finding]:
             code=FindingCode.LOOKS_DROPPED,
             severity=Severity.NOTES,
             summary=f"{_what(each)} dropped at {write_instant(each.at_ms)} by {each.by}:"
-            f" {each.reason}",
+            f" {_sentence(each.reason)}",
             advice="Looks and caps are made anew, of the events that there are now. Whoever would"
             f" have concluded by these or by those of before has {len(fixing.dropped) + 1} chances"
             f" to err, together up to {min(alpha * (len(fixing.dropped) + 1), 1):.3g} instead of"
             f" {alpha:.3g}.",
             evidence=msgspec.to_builtins(each),
         )
+
+
+def _sentence(reason: str) -> str:
+    """Another one follows it."""
+    written = reason.strip()
+    return written if written.endswith((".", "!", "?")) else f"{written}."
 
 
 def _what(each: Dropping) -> str:

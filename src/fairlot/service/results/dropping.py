@@ -30,7 +30,11 @@ class NothingToDrop(FairlotError):
 
     def __init__(self, key: str) -> None:
         self.key = key
-        super().__init__(f"{key}: no looks and no caps of it are stored; ask for its result first")
+        super().__init__(
+            f"{key}: no looks and no caps of it are stored; a result stores looks of whole days, in"
+            " the project's time zone, once the windows of all who were exposed on them are over:"
+            " ask for it after that"
+        )
 
 
 def drop_looks(

@@ -88,16 +88,15 @@ def test_drop__each_later_result__says_when_and_why(bench: Bench) -> None:
     assert noted.severity is Severity.NOTES
     assert noted.summary == (
         f"The stored looks ({count}, the newest of {looks[-1].day}) were dropped at"
-        f" {write_instant(DROPPED_MS)} by {ANNA.name}: {REASON}"
+        f" {write_instant(DROPPED_MS)} by {ANNA.name}: {REASON}."
     )
     # Each set of looks errs in up to alpha: with two of them in up to twice as many.
     assert "2 chances to err, together up to 0.1 instead of 0.05" in noted.advice
     assert (noted.evidence["reason"], noted.evidence["looks"]) == (REASON, count)
-    drop(bench, reason="the other half")
-    advice = [
-        each.advice for each in bench.result().findings if each.code is FindingCode.LOOKS_DROPPED
-    ]
-    assert ["together up to 0.15 " in each for each in advice] == [True, True]
+    drop(bench, reason="Is it whole? ")
+    twice = [each for each in bench.result().findings if each.code is FindingCode.LOOKS_DROPPED]
+    assert [each.summary.rpartition(": ")[2] for each in twice] == [f"{REASON}.", "Is it whole?"]
+    assert ["together up to 0.15 " in each.advice for each in twice] == [True, True]
 
 
 def test_drop__of_unchanged_events__gives_the_same_looks_and_verdict(bench: Bench) -> None:
@@ -186,9 +185,15 @@ def test_drop__is_on_record(bench: Bench) -> None:
 
 
 def test_drop__of_what_is_not_there_or_may_not_be__is_refused(bench: Bench) -> None:
-    with pytest.raises(NothingToDrop, match="hero: no looks and no caps of it are stored"):
-        drop(bench)
     bench.arms((300, 120), (300, 180))
+    bench.result(days=0.5)
+    with pytest.raises(NothingToDrop) as early:
+        drop(bench)
+    assert str(early.value) == (
+        "hero: no looks and no caps of it are stored; a result stores looks of whole days, in the"
+        " project's time zone, once the windows of all who were exposed on them are over: ask for"
+        " it after that"
+    )
     bench.result()
     with pytest.raises(NotThere, match="heros"):
         drop(bench, key="heros")
