@@ -21,11 +21,15 @@ def weight_of(event: Exposure | Conversion | Identity) -> int:
     url = event.url if isinstance(event, Exposure) else None
     if url is None and event.properties is None:
         return 1
-    size = 0 if url is None else len(url)
+    size = 0 if url is None else _bytes_of(url)
     if event.properties is not None:
         with suppress(*_UNENCODABLE):  # the writer will drop it
             size += len(_encode(event.properties))
     return 1 + size // BYTES_OF_ONE
+
+
+def _bytes_of(url: str) -> int:
+    return len(url) if url.isascii() else len(url.encode("utf-8", "surrogatepass"))
 
 
 def weight_of_all(events: Iterable[Exposure | Conversion | Identity]) -> int:

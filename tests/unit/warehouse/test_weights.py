@@ -25,6 +25,12 @@ def test_weight_of__url_and_properties__one_more_for_each_so_many_bytes(
     )
 
 
+def test_weight_of__url_that_is_not_ascii__by_its_bytes() -> None:
+    """An emoji is four bytes in UTF-8; half a pair is three."""
+    assert weight_of(exposure(url="\U0001f600" * BYTES_OF_ONE)) == 5
+    assert weight_of(exposure(url="\ud800" * BYTES_OF_ONE)) == 4
+
+
 def test_weight_of__what_cannot_be_encoded__weighs_nothing_more() -> None:
     assert weight_of(exposure(properties={"half a pair": "\ud800"})) == 1
 
