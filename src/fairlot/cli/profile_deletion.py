@@ -30,46 +30,48 @@ _WHY: Final = {
 def delete(
     client: ControlClient, subject: str, yes: bool, project: str, org: str, as_json: bool
 ) -> None:
-    """Delete SUBJECT for good, by any of its names: its profile, its events and its assignments.
+    """Delete SUBJECT for good: its profile, its events and its assignments.
 
-    All names of the profile are deleted with it. If several profiles have this name, all of them
-    are deleted; `fairlot profiles show` says which these are. It works while a server runs, and
-    says when something could not be deleted yet. Backups are not touched.
+    SUBJECT is a visitor or user id. Where nobody has that id it may be another name (external id,
+    e-mail address, phone number, anonymous id of a source), unless several people have it: then
+    nothing is deleted, and their subject ids are named. All names of the profile are deleted with
+    it. It works while a server runs, and says when something could not be deleted yet. Backups are
+    not touched.
     """
     path = project_path(org, project, "profiles", subject)
     if not yes and as_json:
         raise NotConfirmed("nobody is asked with --json: add --yes to delete")
     if not yes:
-        whom = f"the subject {subject}{_others(client, path)}"
-        confirm(f"Delete all of {whom} in {org}/{project}?", "add --yes to delete")
+        confirm(
+            f"Delete all of {_whom(client, path, subject)} in {org}/{project}?",
+            "add --yes to delete",
+        )
     deleted = client.request("DELETE", path).json
     if as_json:
         print_json(deleted)
     else:
-        _report(deleted)
+        _report(subject, deleted)
 
 
-def _others(client: ControlClient, path: str) -> str:
-    """Who is called so too."""
+def _whom(client: ControlClient, path: str, name: str) -> str:
+    """Who it is, if it is asked for by another name than its ids."""
     try:
-        others = client.request("GET", path).json["others"]
+        found = client.request("GET", path).json
     except ControlRefused as refusal:
         if refusal.status != 404:
             raise
-        return ""
-    if not others:
-        return ""
-    called = "other that is" if len(others) == 1 else "others that are"
-    return f" and of {len(others)} {called} called so ({', '.join(map(printable, others))})"
+        return f"the subject {name}"
+    ids = (each["value"] for each in found["identifiers"] if each["kind"] == "subject")
+    if name in ids:
+        return f"the subject {name}"
+    return f"the subject {printable(found['subjectId'])}, who is called {name},"
 
 
-def _report(deleted: Mapping[str, Any]) -> None:
-    click.echo(f"{_whose_events(deleted['profiles'])} are deleted: {deleted['id']}")
+def _report(name: str, deleted: Mapping[str, Any]) -> None:
+    whose = "The profile and" if deleted["found"] else "No profile;"
+    click.echo(f"{whose} all events of the subject are deleted: {deleted['id']}")
+    if deleted["others"]:
+        others = ", ".join(map(printable, deleted["others"]))
+        print_note(f"Others are called {printable(name)} too, and stay: {others}")
     for each in deleted["left"]:
         print_note(f"Left: {each['file']}: {_WHY[each['why']]}.")
-
-
-def _whose_events(profiles: int) -> str:
-    if profiles > 1:
-        return f"{profiles} profiles that are called so and all of their events"
-    return f"{'The profile and' if profiles else 'No profile;'} all events of the subject"

@@ -17,6 +17,7 @@ from fairlot.service.key_rotation import NoNextKey, NotTheNextKey, RotatedMoment
 from fairlot.service.lifecycle import ActionRefused
 from fairlot.service.origins import InvalidOrigins
 from fairlot.service.previews import NotPreviewable
+from fairlot.service.privacy.whom import SeveralCalledSo
 from fairlot.service.profiles import ChangeRefused, ProfilesUnavailable
 from fairlot.service.projects import InvalidProjectKey, ProjectExists, UnknownTimeZone
 from fairlot.service.questions import NothingPublished, NotServed, UnknownExperiment
@@ -73,6 +74,7 @@ STATUSES: Final[Mapping[type[FairlotError], int]] = {
     NotThere: 404,
     ChangeRefused: 400,
     NotDeletable: 409,
+    SeveralCalledSo: 409,
     ReasonMissing: 400,
     MissingScope: 403,
     UnusableLogFile: 503,
@@ -103,6 +105,7 @@ _MEMBERS: Final[Mapping[type[FairlotError], Callable[[Any], Mapping[str, Any]]]]
     RotatedMomentsAgo: lambda error: {"next": error.kid},
     ApplyRefused: lambda error: {"problems": [asdict(each) for each in error.problems]},
     ActionRefused: lambda error: {"state": error.state},
+    SeveralCalledSo: lambda error: {"subjects": error.subject_ids},
     MissingScope: lambda error: {"scope": error.scope},
 }
 """What the problem of an error holds beside its message."""

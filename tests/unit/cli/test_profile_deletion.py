@@ -24,7 +24,7 @@ def test_profiles_delete__confirmed__says_what_was_done(shop: Run) -> None:
     assert "No profile; all events of the subject are deleted: del_" in ran.out
 
 
-def test_profiles_delete__several_are_called_so__tells_it_before_and_after(
+def test_profiles_delete__others_are_called_so__deletes_the_subject_and_names_them(
     shop: Run, tmp_path: Path, database_url: str | None
 ) -> None:
     know(tmp_path / ".fairlot", database_url, claim_of_subject("17"), of_address("17", "ada"))
@@ -32,18 +32,35 @@ def test_profiles_delete__several_are_called_so__tells_it_before_and_after(
     ran = shop("profiles", "delete", "17", typed="y\n")
 
     assert ran.code == 0, ran.err
-    said = ran.out + ran.err
-    assert "Delete all of the subject 17 and of 1 other that is called so (ada)" in said
-    assert "2 profiles that are called so and all of their events are deleted: del_" in said
+    assert "Delete all of the subject 17 in default/default?" in ran.out + ran.err
+    assert "The profile and all events of the subject are deleted: del_" in ran.out
+    assert "Others are called 17 too, and stay: ada" in ran.err
+    assert shop("profiles", "show", "ada").code == 0
 
 
-def test_profiles_delete__by_address__deletes_whoever_has_it(
+def test_profiles_delete__several_have_the_name__is_refused_and_names_them(
+    shop: Run, tmp_path: Path, database_url: str | None
+) -> None:
+    external = Claim((Identifier(IdentifierKind.EXTERNAL, "17"),), ("bo",))
+    know(tmp_path / ".fairlot", database_url, external, of_address("17", "ada"))
+
+    ran = shop("profiles", "delete", "17", "--yes")
+
+    assert ran.code == 1
+    assert "17: 2 subjects are called so, and none is deleted" in ran.err
+    assert "delete by subject id whom you mean: bo, ada" in ran.err
+    assert shop("profiles", "show", "bo").code == shop("profiles", "show", "ada").code == 0
+
+
+def test_profiles_delete__by_address__says_who_it_is_and_deletes_whoever_has_it(
     shop: Run, tmp_path: Path, database_url: str | None
 ) -> None:
     know(tmp_path / ".fairlot", database_url, of_address("ada@x.example", "ada"))
 
-    ran = shop("profiles", "delete", "ADA@x.example", "--yes")
+    ran = shop("profiles", "delete", "ADA@x.example", typed="y\n")
 
+    asked = "Delete all of the subject ada, who is called ADA@x.example, in default/default?"
+    assert asked in ran.out + ran.err
     assert "The profile and all events of the subject are deleted: del_" in ran.out
     assert shop("profiles", "show", "ada").code == 1
 

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Final
 
 import msgspec
+from sqlalchemy import Connection
 
 from fairlot.engine.errors import FairlotError
 from fairlot.http.asgi import JSON, NO_STORE, Handler, Receive, Reply, Scope
@@ -15,6 +16,7 @@ from fairlot.http.statuses import refused
 from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.privacy.deleting import Begun
 from fairlot.service.privacy.log_files import Why
+from fairlot.store.tenants import ProjectRow
 
 _PATH: Final = "/api/v1/orgs/{org}/projects/{project}/profiles/{subject}"
 
@@ -29,13 +31,15 @@ class LeftOver(msgspec.Struct, frozen=True):
 
 
 class DeletedProfile(msgspec.Struct, frozen=True):
-    """`found`: there was a profile. `profiles`: how many were called so; all of them are deleted.
-    `complete`: nothing of the subject is left in any file. `id` is that of the record in the audit
-    log."""
+    """`found`: there was a profile, and `profiles` says how many are deleted: none or one.
+    `others` are the subject ids of those who have what is this subject's id as another name; they
+    stay. `complete`: nothing of the subject is left in any file. `id` is that of the record in the
+    audit log."""
 
     id: str
     found: bool
     profiles: int
+    others: tuple[str, ...]
     complete: bool
     left: tuple[LeftOver, ...]
 
@@ -64,25 +68,36 @@ def _delete(services: Services, caller: Caller, names: dict[str, str]) -> Delete
         begun.id,
         begun.profiles > 0,
         begun.profiles,
+        begun.others,
         not left,
         tuple(LeftOver(each.file, each.why) for each in left),
     )
 
 
 def _begin(services: Services, caller: Caller, names: dict[str, str]) -> Begun:
+    with services.store.reading() as connection:
+        project = _project_of(services, connection, caller, names)
+    asked = services.deletions.look_up(project.id, names["subject"])
     with services.store.writing() as connection:
-        _, project = tenant_of(services, connection, caller, names)
-        if project is None:
-            raise LookupError("the path of this route names a project")
+        project = _project_of(services, connection, caller, names)
         demand_still_live(connection, caller, services.clock_ms())
-        return services.deletions.begin(connection, project, names["subject"], caller.actor)
+        return services.deletions.begin(connection, project, asked, caller.actor)
+
+
+def _project_of(
+    services: Services, connection: Connection, caller: Caller, names: dict[str, str]
+) -> ProjectRow:
+    _, project = tenant_of(services, connection, caller, names)
+    if project is None:
+        raise LookupError("the path of this route names a project")
+    return project
 
 
 ROUTES: Final = (
     Route(
         "DELETE",
         _PATH,
-        "Delete a subject, by any of its names: its profile, its events and its assignments",
+        "Delete a subject by id, or by a name of nobody else: profile, events, assignments",
         delete_profile,
         {
             200: Answer(
@@ -93,6 +108,6 @@ ROUTES: Final = (
         },
         auth=Auth.API_KEY,
         scope=AccessScope.ADMIN,
-        errors=(401, 403, 404, 429, 503),
+        errors=(401, 403, 404, 409, 429, 503),
     ),
 )

@@ -19,15 +19,14 @@ from typing import Final
 from sqlalchemy import Connection
 
 from fairlot.events import new_ulid
-from fairlot.profiles import Claim, subject_identifier
+from fairlot.profiles import Claim
 from fairlot.service.actors import Actor
 from fairlot.service.audit import record
 from fairlot.service.privacy.log_files import FOR_YOU, WAL_WITHIN_S, Left, LogFiles, Why
+from fairlot.service.privacy.whom import Asked, look_up, whom_of
 from fairlot.service.profiles import KnownProfiles, Work
-from fairlot.service.tracking import subject_ids_of
 from fairlot.store import Store
 from fairlot.store.experiments import experiment_ids_of
-from fairlot.store.profiles.called import identifiers_meant, profiles_called
 from fairlot.store.profiles.changes import newest_change, next_change
 from fairlot.store.profiles.deletions import (
     KEPT_MS,
@@ -56,10 +55,11 @@ _NOTHING: Final = Work("", Claim(()), 0, makes=False, is_seen=False)
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """`profiles` is how many were called so."""
+    """`profiles` is how many are deleted, `others` the subject ids of who is called so too."""
 
     id: str
     profiles: int
+    others: tuple[str, ...]
 
 
 class Deletions:
@@ -80,6 +80,7 @@ class Deletions:
         self._store = store
         self._profiles = profiles
         self._log = log
+        self._events_dir = events_dir
         self._files = LogFiles(events_dir, own_file, forget)
         self._clock_ms = clock_ms
         self._sweeping = threading.Lock()
@@ -92,31 +93,30 @@ class Deletions:
         with self._profiles.store.reading() as connection:
             self._began_at = newest_change(connection)
 
+    def look_up(self, project_id: str, name: str) -> Asked:
+        """What `begin` has to know. It may take seconds: call it outside of any transaction."""
+        return look_up(self._profiles.store, self._events_dir, project_id, name)
+
     def begin(
-        self, connection: Connection, tenant: ProjectRow, subject_id: str, actor: Actor
+        self, connection: Connection, tenant: ProjectRow, asked: Asked, actor: Actor
     ) -> Begun:
-        """Delete the profiles that are called so, by whatever kind of name, and put on record that
-        it was done, in the transaction of the control plane. Call `finish` after it."""
+        """Delete the profile that is meant, and put on record that it was done, in the transaction
+        of the control plane. Call `finish` after it. Raises SeveralCalledSo."""
         now_ms = self._clock_ms()
         deletion_id = f"del_{new_ulid(now_ms)}"
-        _put_on_record(connection, tenant, subject_id, deletion_id, actor, now_ms)
-        with self._profiles.store.reading() as reading:
-            meant = identifiers_meant(reading, tenant.id, subject_id)
+        _put_on_record(connection, tenant, asked.name, deletion_id, actor, now_ms)
         with self._profiles.store.writing() as writing:
+            whom = whom_of(writing, tenant.id, asked)
             change_no = next_change(writing)
-            profiles = profiles_called(writing, tenant.id, meant)
-            names = (*meant, *(name for each in profiles for name in each.identifiers))
-            ids = subject_ids_of(tenant.id, meant, names)
-            digests = frozenset(subject_identifier(each).digest() for each in ids)
-            erase_profiles(writing, tenant.id, digests, change_no, now_ms)
-            forget_withdrawn(writing, tenant.id, {each.digest() for each in names}, now_ms)
+            erase_profiles(writing, tenant.id, whom.digests, change_no, now_ms)
+            forget_withdrawn(writing, tenant.id, {each.digest() for each in whom.names}, now_ms)
             forget_deletions(writing, now_ms - KEPT_MS)
             emptied = not self._has_file
             add_deletion(
                 writing,
-                DeletionRow(deletion_id, tenant.id, digests, now_ms, change_no, emptied),
+                DeletionRow(deletion_id, tenant.id, whom.digests, now_ms, change_no, emptied),
             )
-        return Begun(deletion_id, len(profiles))
+        return Begun(deletion_id, whom.profiles, whom.others)
 
     def finish(self, deletion_id: str, within_s: float = FINISHED_WITHIN_S) -> list[Left]:
         """Wait until every file has been seen to, and say what is left. Blocks."""

@@ -15,6 +15,7 @@ from fairlot.profiles import (
     Identifier,
     IdentifierKind,
     Profile,
+    identifiers_written,
     subject_identifier,
 )
 from fairlot.service.profiles.account_changes import account_digest
@@ -24,7 +25,7 @@ from fairlot.service.refusals import NotThere
 from fairlot.service.tracking import subject_ids_of
 from fairlot.store.profiles import ProfileStore
 from fairlot.store.profiles.account_rows import read_account
-from fairlot.store.profiles.called import identifiers_meant, profiles_called
+from fairlot.store.profiles.called import Answering, sources_called, who_answers
 from fairlot.store.profiles.event_rows import events_of
 from fairlot.store.profiles.rows import find_profile, profiles_after
 from fairlot.warehouse.readers import read_assignments_of, read_events_of
@@ -87,8 +88,8 @@ def recorded_of(
     """By a name of whatever kind; `experiment_ids` are all of the project. Raises NotThere when
     nothing is recorded. What waits for its commit in a process is not among it."""
     with store.reading() as connection:
-        meant = identifiers_meant(connection, project_id, name)
-        profiles = profiles_called(connection, project_id, meant)
+        answering, meant = _answering(connection, project_id, name)
+        profiles = answering.all
         found = _first_of(profiles)
         account, happenings = None, []
         if found is not None:
@@ -156,11 +157,27 @@ def put_account(
 
 
 def _called(connection: Connection, project_id: str, name: str) -> Called:
-    meant = identifiers_meant(connection, project_id, name)
-    found = _first_of(profiles_called(connection, project_id, meant))
+    answering, _ = _answering(connection, project_id, name)
+    found = _first_of(answering.all)
     if found is None:
         raise NotThere("subject", name)
     return found
+
+
+def _answering(
+    connection: Connection, project_id: str, name: str
+) -> tuple[Answering, tuple[Identifier, ...]]:
+    """Who it is, and by what names. By the anonymous id of a source only who is not found
+    otherwise: that takes long."""
+    own, *others = identifiers_written(name)
+    found = who_answers(connection, project_id, name)
+    if found.subject is not None:
+        return found, (own,)
+    if found.others:
+        return found, tuple(others)
+    sources = tuple(sources_called(connection, project_id, name))
+    found = who_answers(connection, project_id, name, sources)
+    return found, (*others, *sources) if found.others else (own, *others)
 
 
 def _first_of(profiles: Sequence[Profile]) -> Called | None:

@@ -10,6 +10,7 @@ from fairlot.profiles import (
     IdentifierKind,
     claim_of_source,
     claim_of_subject,
+    source_identifier,
 )
 from fairlot.service.profiles import Work
 from support.control import ControlBench, control_bench
@@ -48,7 +49,8 @@ def test_delete__a_known_subject__is_gone_and_on_record_without_its_name(
 
     assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
     found = answer.json
-    assert found == {"id": found["id"], "found": True, "profiles": 1, "complete": True, "left": []}
+    assert (found["found"], found["profiles"], found["others"]) == (True, 1, [])
+    assert (found["complete"], found["left"]) == (True, [])
     path = "/api/v1/orgs/default/audit?action=profile.delete"
     (record,) = bench.get(path).json["items"]
     assert record["target"] == f"deletion:{found['id']}"
@@ -107,21 +109,76 @@ def test_delete__by_the_anonymous_id_of_a_source_alone__removes_whoever_has_it(
     assert bench.get(f"{PATH}/device").status == 200
 
 
-def test_delete__several_are_called_so__deletes_all_of_them_and_says_so(
+def test_delete__a_subject_whose_id_is_a_strangers_number__leaves_the_stranger(
     bench: ControlBench, tmp_path: Path, database_url: str | None
 ) -> None:
-    name = "17-5f2e-of-two"
+    name = "49-30-555"
     know(bench, claim_of_subject(name))
-    know(bench, Claim((Identifier(IdentifierKind.EXTERNAL, name),), ("bo",)))
-    know(bench, claim_of_subject("cy"))
-    assert traces(tmp_path, database_url, name)
+    know(bench, Claim((Identifier(IdentifierKind.PHONE, "4930555"),), ("bo",)))
+    know(bench, Claim((Identifier(IdentifierKind.EXTERNAL, name),), ("cy",)))
 
     deleted = bench.call("DELETE", f"{PATH}/{name}").json
 
-    assert (deleted["found"], deleted["profiles"], deleted["complete"]) == (True, 2, True)
-    assert traces(tmp_path, database_url, name) == set()
-    assert bench.get(f"{PATH}/bo").status == 404
+    assert (deleted["found"], deleted["profiles"], deleted["complete"]) == (True, 1, True)
+    assert sorted(deleted["others"]) == ["bo", "cy"]
+    assert bench.get(f"{PATH}/bo").status == 200
+    again = bench.call("DELETE", f"{PATH}/{name}").json
+    assert (again["found"], sorted(again["others"])) == (False, ["bo", "cy"])
+    assert bench.get(f"{PATH}/bo").status == 200
     assert bench.get(f"{PATH}/cy").status == 200
+
+
+@pytest.mark.parametrize("kind", [IdentifierKind.EMAIL, IdentifierKind.SOURCE])
+def test_delete__two_people_have_the_name__is_refused_and_names_them(
+    bench: ControlBench, kind: IdentifierKind
+) -> None:
+    name = "of-two@x.example"
+    if kind is IdentifierKind.SOURCE:
+        know(bench, Claim((source_identifier("web", name),), ("ada",)))
+        know(bench, Claim((source_identifier("app", name),), ("bo",)))
+    else:
+        know(bench, Claim((Identifier(kind, name),), ("ada",)))
+        know(bench, Claim((Identifier(IdentifierKind.EXTERNAL, name),), ("bo",)))
+
+    answer = bench.call("DELETE", f"{PATH}/{name}")
+
+    assert (answer.status, answer.json["code"]) == (409, "several_called_so")
+    subject_ids = answer.json["subjects"]
+    assert len(subject_ids) == 2
+    assert all(each in answer.json["detail"] for each in subject_ids)
+    for each in subject_ids:
+        assert bench.get(f"{PATH}/{quote(each, safe='')}").status == 200
+    assert bench.get("/api/v1/orgs/default/audit?action=profile.delete").json["items"] == []
+    assert bench.call("DELETE", f"{PATH}/{quote(subject_ids[0], safe='')}").json["profiles"] == 1
+    assert bench.call("DELETE", f"{PATH}/{name}").json["profiles"] == 1
+    assert bench.get(f"{PATH}/{quote(subject_ids[1], safe='')}").status == 404
+
+
+def test_delete__by_a_name_again__deletes_who_has_it_now(bench: ControlBench) -> None:
+    mail = Identifier(IdentifierKind.EMAIL, "ada@x.example")
+    for subject_id in ("first", "second"):
+        know(bench, Claim((mail,), (subject_id,)))
+        assert bench.call("DELETE", f"{PATH}/Ada@x.example").json["profiles"] == 1
+        assert bench.get(f"{PATH}/{subject_id}").status == 404
+
+
+def test_delete__nobody_else_is_found__reads_all_profiles_and_holds_no_lock(
+    bench: ControlBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def sources(_connection: object, _project_id: str, name: str) -> Iterator[Identifier]:
+        read.append(name)
+        with bench.store.writing():  # waits in vain where the deletion holds it
+            return iter(())
+
+    monkeypatch.setattr("fairlot.service.privacy.whom.sources_called", sources)
+    know(bench, Claim((Identifier(IdentifierKind.EMAIL, "ada@x.example"),), ("ada",)))
+
+    for name in ("ada@x.example", "nobody"):
+        assert bench.call("DELETE", f"{PATH}/{name}").status == 200
+
+    assert read == ["nobody"]
 
 
 @pytest.mark.parametrize(

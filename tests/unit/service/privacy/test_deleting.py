@@ -124,8 +124,9 @@ class Site:
         return Process(profiles, log, deletions, [])
 
     def begin(self, deletions: Deletions, subject_id: str = ADA) -> Begun:
+        asked = deletions.look_up(self.project.id, subject_id)
         with self.store.writing() as connection:
-            return deletions.begin(connection, self.project, subject_id, OPERATOR)
+            return deletions.begin(connection, self.project, asked, OPERATOR)
 
     def traces(self, text: str) -> set[str]:
         found = traces_in(self.folder, text)
@@ -247,6 +248,19 @@ def test_delete__by_an_address__removes_events_under_all_ids_of_whoever_has_it(
     for text in (mail.value, ADA, PHONE):
         assert site.traces(text) == set()
     assert [each.subject_id for each in read_exposures(site.events_dir)] == ["bo"]
+
+
+def test_delete__events_alone_have_the_id__leaves_whose_number_it_is(site: Site) -> None:
+    here = site.open()
+    stranger = Claim((Identifier(IdentifierKind.EXTERNAL, ADA),), ("bo",))
+    here.apply(happened(site.project, stranger, "order"))
+    here.record(site.project.id, ADA, "bo")
+
+    begun = [here_begun(site, here) for _ in range(2)]
+
+    assert [(each.profiles, each.others) for each in begun] == [(0, ("bo",))] * 2
+    assert [each.subject_id for each in read_exposures(site.events_dir)] == ["bo"]
+    assert here.profiles.in_memory(site.project.id, [subject_identifier("bo")])
 
 
 def test_delete__twice__does_the_same_again(site: Site) -> None:

@@ -1,0 +1,112 @@
+"""Whom a deletion means that names somebody by a text."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from fairlot.engine.errors import FairlotError
+from fairlot.profiles import Identifier, IdentifierKind, identifiers_written, subject_identifier
+from fairlot.service.tracking import subject_id_made_of
+from fairlot.store.profiles import ProfileStore
+from fairlot.store.profiles.called import sources_called, who_answers
+from fairlot.store.profiles.deletions import DeletionRow, read_deletions
+from fairlot.warehouse.readers import read_events_of
+
+
+class SeveralCalledSo(FairlotError):
+    """Several people answer to a name that is nobody's subject or user id; none is deleted."""
+
+    code = "several_called_so"
+
+    def __init__(self, name: str, subject_ids: Sequence[str]) -> None:
+        self.name = name
+        self.subject_ids = tuple(subject_ids)
+        listed = ", ".join(subject_ids)
+        super().__init__(
+            f"{name}: {len(subject_ids)} subjects are called so, and none is deleted; "
+            f"delete by subject id whom you mean: {listed}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What takes long to find out of a name. `is_subject`: it is a subject's own id, though no
+    profile has it: of events, or of who was deleted. `sources`: whose anonymous id it is."""
+
+    name: str
+    is_subject: bool
+    sources: tuple[Identifier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """`names` of whoever is deleted, `digests` of the ids that its events may have, and the subject
+    ids of `others` who are called so too, and stay."""
+
+    profiles: int
+    names: frozenset[Identifier]
+    digests: frozenset[bytes]
+    others: tuple[str, ...]
+
+
+def look_up(store: ProfileStore, events_dir: Path, project_id: str, name: str) -> Asked:
+    """Reads files, and all profiles where nobody else is found: hold no lock meanwhile."""
+    with store.reading() as connection:
+        found = who_answers(connection, project_id, name, _made(project_id, _looked_up(name)))
+        if found.subject is not None or _was_deleted(read_deletions(connection), project_id, name):
+            return Asked(name, is_subject=True)
+        if not found.others:
+            sources = tuple(sources_called(connection, project_id, name))
+            return Asked(name, bool(sources) and _has_events(events_dir, project_id, name), sources)
+    return Asked(name, _has_events(events_dir, project_id, name))
+
+
+def whom_of(connection: Connection, project_id: str, asked: Asked) -> Whom:
+    """As it is now. Raises SeveralCalledSo."""
+    own = subject_identifier(asked.name)
+    looked_up = (*_looked_up(asked.name), *asked.sources)
+    made = _made(project_id, looked_up)
+    found = who_answers(connection, project_id, asked.name, (*asked.sources, *made))
+    others = tuple(each.subject_id for each in found.others)
+    if found.subject is not None:
+        names = frozenset((own, *found.subject.identifiers))
+        return Whom(1, names, _subjects(names), others)
+    if asked.is_subject:
+        return Whom(0, frozenset((own,)), _subjects((own,)), others)
+    if len(others) > 1:
+        raise SeveralCalledSo(asked.name, others)
+    known = found.others[0].identifiers if found.others else (own,)
+    names = frozenset((*looked_up, *known))
+    return Whom(len(others), names, _subjects((*names, *made)), ())
+
+
+def _looked_up(name: str) -> tuple[Identifier, ...]:
+    """What a text may be but a subject id."""
+    return identifiers_written(name)[1:]
+
+
+def _made(project_id: str, names: Iterable[Identifier]) -> tuple[Identifier, ...]:
+    """By what track draws who is new and has only this name, also before the profile is written."""
+    return tuple(subject_identifier(subject_id_made_of(project_id, each)) for each in names)
+
+
+def _subjects(names: Iterable[Identifier]) -> frozenset[bytes]:
+    return frozenset(each.digest() for each in names if each.kind is IdentifierKind.SUBJECT)
+
+
+def _was_deleted(deletions: Iterable[DeletionRow], project_id: str, name: str) -> bool:
+    """As a subject: who asks again means no other. A deletion by another kind of name holds all
+    that is made of it."""
+    own = subject_identifier(name).digest()
+    made = _subjects(_made(project_id, _looked_up(name)))
+    return any(
+        each.project_id == project_id and own in each.digests and not made <= each.digests
+        for each in deletions
+    )
+
+
+def _has_events(events_dir: Path, project_id: str, name: str) -> bool:
+    events: Iterator[object] = read_events_of(events_dir, project_id, {name})
+    return next(events, None) is not None
