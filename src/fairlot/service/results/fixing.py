@@ -37,6 +37,7 @@ from fairlot.store.analyses import (
 from fairlot.store.experiments import find_experiment
 from fairlot.store.tenants import ProjectRow
 
+Kept = Mapping[LookName, Sequence[KeptLook]]
 AnyLook = TypeVar("AnyLook", KeptLook, DroppedLook)
 
 
@@ -120,10 +121,10 @@ class Fixing:
             replace_analysis(connection, experiment_id, msgspec.json.encode(found))
         return found
 
-    def looks(self) -> dict[LookName, tuple[Look, ...]]:
+    def looks(self, kept: Kept | None = None) -> dict[LookName, tuple[Look, ...]]:
         """Those of closes until the moment that is asked about, of metrics as they are now."""
-        kept, question = self._kept(), self._study.question
-        redefined = self._redefined(kept)
+        kept, question = self.kept() if kept is None else kept, self._study.question
+        redefined = self.redefined(kept)
         found = {
             name: _plain(_until(each, question))
             for name, each in kept.items()
@@ -131,21 +132,18 @@ class Fixing:
         }
         return {name: each for name, each in found.items() if each}
 
-    def counted(self) -> dict[LookName, tuple[Look | DroppedLook, ...]]:
+    def counted(self, kept: Kept) -> dict[LookName, tuple[Look | DroppedLook, ...]]:
         """As `looks`, with those that were dropped."""
-        found: dict[LookName, tuple[Look | DroppedLook, ...]] = {**self.looks()}
-        redefined = self.redefined()
+        found: dict[LookName, tuple[Look | DroppedLook, ...]] = {**self.looks(kept)}
+        redefined = self.redefined(kept)
         for look in _until(self._forgotten(), self._study.question):
             if look.metric not in redefined:
                 name = look.metric, look.variant
                 found[name] = (*found.get(name, ()), look)
         return found
 
-    def redefined(self) -> frozenset[str]:
+    def redefined(self, kept: Kept) -> frozenset[str]:
         """The keys of metrics that measured something else when a look of them was taken."""
-        return self._redefined(self._kept())
-
-    def _redefined(self, kept: Mapping[LookName, Sequence[KeptLook]]) -> frozenset[str]:
         dropped = () if self.keeping is Keeping.NOTHING else self.dropped
         return redefined(definitions_seen(kept, dropped), self._study.question.metrics)
 
@@ -154,7 +152,9 @@ class Fixing:
             return []
         return [look for each in self.dropped for look in each.newest]
 
-    def _kept(self) -> dict[LookName, list[KeptLook]]:
+    def kept(self) -> Kept:
+        """The stored looks that count; read once for a result, and again after `keep`, so that all
+        of it is by the same."""
         experiment_id = self._study.experiment_id
         if experiment_id is None or self.keeping is Keeping.NOTHING:
             return {}
@@ -185,8 +185,8 @@ class Fixing:
             if found.dropped == self.dropped:
                 add_looks(connection, rows)
 
-    def fixed(self, analysis: FixedAnalysis, sufficient: Sufficient) -> Fixed:
-        redefined = self.redefined()
+    def fixed(self, analysis: FixedAnalysis, sufficient: Sufficient, kept: Kept) -> Fixed:
+        redefined = self.redefined(kept)
         settled = [
             metric.key
             for metric in sufficient.question.metrics
@@ -199,8 +199,8 @@ class Fixing:
             primaries=analysis.primaries,
             comparisons=analysis.comparisons,
             settled=settled,
-            looks=self.looks(),
-            looked_until={name: each[-1].day for name, each in self._kept().items()},
+            looks=self.looks(kept),
+            looked_until={name: each[-1].day for name, each in kept.items()},
         )
 
     def _first(self) -> FixedAnalysis:

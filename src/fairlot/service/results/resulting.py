@@ -14,7 +14,7 @@ from fairlot.service.results.errors import (
     UnusableMetric,
 )
 from fairlot.service.results.fixed import FixedAnalysis
-from fairlot.service.results.fixing import Fixing, Keeping
+from fairlot.service.results.fixing import Fixing, Keeping, Kept
 from fairlot.service.results.questions import Moment, Study, study_of
 from fairlot.stats.analysis import Analysis, analyse, matured_enough
 from fairlot.stats.exposed import sample_ratio, summaries_of
@@ -85,11 +85,12 @@ def result_of(
             raise ResultFailed(str(error)) from error
         except UnusableQuestion as error:
             raise UnusableMetric(str(error)) from error
-    gone = tuple(vanished(sufficient, fixing.counted()))
-    analysis = _analysed(fixing, fixed, sufficient)
+    kept = fixing.kept()
+    gone = tuple(vanished(sufficient, fixing.counted(kept)))
+    analysis, kept = _analysed(fixing, fixed, sufficient, kept)
     gone += tuple(outdated(analysis))
     left_out = _unreadable(source.unreadable)
-    changed = (*changes(study, fixed, fixing.redefined()), *dropped(fixing, fixed.plan.alpha))
+    changed = (*changes(study, fixed, fixing.redefined(kept)), *dropped(fixing, fixed.plan.alpha))
     findings = (*observe(sufficient, analysis), *changed, *gone, *found, *left_out, *source.notes)
     return _assembled(tenant, study, fixed, sufficient, analysis, findings, source.engine.dialect)
 
@@ -116,13 +117,16 @@ def _answered(engine: Engine, question: Question) -> Sufficient:
     return answer(engine, replace(question, view=View.SO_FAR))
 
 
-def _analysed(fixing: Fixing, fixed: FixedAnalysis, sufficient: Sufficient) -> Analysis:
-    """By the looks that are stored, whoever was first to take them."""
-    analysis = analyse(sufficient, fixing.fixed(fixed, sufficient))
+def _analysed(
+    fixing: Fixing, fixed: FixedAnalysis, sufficient: Sufficient, kept: Kept
+) -> tuple[Analysis, Kept]:
+    """By the looks that are stored, whoever was first to take them; with these."""
+    analysis = analyse(sufficient, fixing.fixed(fixed, sufficient, kept))
     if not analysis.new_looks or fixing.keeping is not Keeping.ALL:
-        return analysis
+        return analysis, kept
     fixing.keep(analysis.new_looks)
-    return analyse(sufficient, fixing.fixed(fixed, sufficient))
+    kept = fixing.kept()
+    return analyse(sufficient, fixing.fixed(fixed, sufficient, kept)), kept
 
 
 def _assembled(

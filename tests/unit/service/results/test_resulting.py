@@ -10,7 +10,7 @@ from threading import Thread
 
 import msgspec
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import Connection, delete
 
 from fairlot.engine import Reason
 from fairlot.events import Event
@@ -18,7 +18,9 @@ from fairlot.manifest.instants import write_instant
 from fairlot.service.actions import Asked, act
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.lifecycle import Action
+from fairlot.service.results import fixing as fixing_module
 from fairlot.service.results.errors import MOST_SEGMENTS, TooManySegments
+from fairlot.service.results.fixed import stored_looks
 from fairlot.service.results.fixing import Fixing
 from fairlot.service.results.questions import Moment, study_of
 from fairlot.service.results.resulting import result_of
@@ -219,6 +221,23 @@ def test_result__without_a_primary_metric__fixes_nothing(bench: Bench, metrics: 
     later = bench.result()
     assert (later.verdict.kind, later.alpha, later.findings) == (VerdictKind.WINNER, 0.04, ())
     assert [each.role for each in later.metrics] == ["primary", "secondary"]
+
+
+def test_result__stored_looks__are_read_once_and_again_when_new_ones_are_kept(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counting(connection: Connection, experiment_id: str) -> object:
+        read.append(experiment_id)
+        return stored_looks(connection, experiment_id)
+
+    monkeypatch.setattr(fixing_module, "stored_looks", counting)
+    bench.arms((300, 120), (300, 180))
+    bench.result()
+    assert len(read) == 2
+    bench.result()
+    assert len(read) == 3
 
 
 def test_result__before_anybody_is_exposed__fixes_nothing(bench: Bench) -> None:
