@@ -240,4 +240,4 @@ def test_drop_looks__by_the_scope_write_with_a_reason__is_in_the_next_result(
         )
         (noted,) = result(bench, "?as_of=2023-12-13")["findings"]
         assert (noted["code"], noted["severity"]) == ("looks_dropped", "notes")
-        assert noted["summary"].endswith(": half an import")
+        assert noted["summary"].endswith(": half an import.")
