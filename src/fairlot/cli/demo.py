@@ -101,8 +101,7 @@ def demo(port: int | None, subjects: int, once: bool, data_dir: str | None, as_j
             _report(outcome, results, subjects, shop, as_json)
             if once:
                 return
-            _print_invitation(shop, outcome.url, as_json)
-            _serve_on(wait)
+            _serve_on(wait, lambda: _print_invitation(shop, outcome.url, as_json))
 
 
 @contextmanager
@@ -271,8 +270,10 @@ def _program() -> str:
     return shlex.quote(str(started)) if is_elsewhere else "fairlot"
 
 
-def _serve_on(wait: Callable[[], int]) -> None:
+def _serve_on(wait: Callable[[], int], invite: Callable[[], None]) -> None:
+    """Whoever reads the invitation may end it at once."""
     try:
+        invite()
         code = wait()
     except KeyboardInterrupt:
         print_note("\nStopped.")
