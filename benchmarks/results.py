@@ -65,7 +65,8 @@ CONVERSIONS = """
 """
 IDENTITIES = (
     "CREATE TABLE identities (event_id VARCHAR, project_id VARCHAR, subject_id VARCHAR,"
-    " user_id VARCHAR, occurred_at TIMESTAMPTZ, actor VARCHAR, trust VARCHAR)"
+    " user_id VARCHAR, occurred_at TIMESTAMPTZ, received_at TIMESTAMPTZ, actor VARCHAR,"
+    " trust VARCHAR, properties VARCHAR)"
 )
 PURCHASE = "purchase"
 METRICS = (
