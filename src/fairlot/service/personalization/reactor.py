@@ -54,7 +54,9 @@ class RuleReactor:
                 continue
             found = evaluate(triggered, project.rules, profile, happening, counted, account)
             if found is not None:
-                exposures += self._exposures(project, triggered, profile, happening, found)
+                made = self._exposures(project, triggered, profile, happening, found)
+                is_bare = is_private(happening.properties)
+                exposures += [without_details(each) for each in made] if is_bare else made
                 profile = _with_activation(profile, triggered, found)
         return Reaction(profile, exposures)
 
@@ -75,18 +77,6 @@ class RuleReactor:
         found: Evaluated,
     ) -> list[Exposure]:
         """Of the holdout and of the activation, under ids that a repetition has again."""
-        made = self._made(project, triggered, profile, happening, found)
-        is_bare = is_private(happening.properties)
-        return [without_details(each) for each in made] if is_bare else made
-
-    def _made(
-        self,
-        project: ProjectServing,
-        triggered: Triggered,
-        profile: Profile,
-        happening: Happening,
-        found: Evaluated,
-    ) -> list[Exposure]:
         received_at_ms = self._clock_ms()
         unit_id, subject_id = unit_of(triggered, profile), profile.subject_id
         held = holdout_exposure(

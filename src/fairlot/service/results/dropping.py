@@ -1,5 +1,6 @@
 """Looks that were taken of incomplete data are dropped, so that they are taken anew."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -13,12 +14,13 @@ from fairlot.service.refusals import MissingScope, ReasonMissing
 from fairlot.service.results.fixed import (
     DroppedLook,
     Dropping,
-    FixedAnalysis,
+    KeptLook,
     decode_analysis,
     stored_looks,
 )
+from fairlot.stats.analysis import LookName
 from fairlot.store.analyses import delete_looks, read_analysis, replace_analysis
-from fairlot.store.experiments import ExperimentRow, find_experiment
+from fairlot.store.experiments import find_experiment
 from fairlot.store.revisions import EXPERIMENT
 from fairlot.store.tenants import ProjectRow
 
@@ -61,36 +63,15 @@ def drop_looks(
     document = read_analysis(connection, row.id, to_change=True)
     if document is None:
         raise NothingToDrop(key)
-    return _dropped(connection, tenant, row, decode_analysis(document), reason, actor, now_ms)
-
-
-def _dropped(
-    connection: Connection,
-    tenant: ProjectRow,
-    row: ExperimentRow,
-    found: FixedAnalysis,
-    reason: str,
-    actor: Actor,
-    now_ms: int,
-) -> Dropping:
-    looks = stored_looks(connection, row.id)
+    found, looks = decode_analysis(document), stored_looks(connection, row.id)
     if not looks and not found.caps:
-        raise NothingToDrop(row.key)
+        raise NothingToDrop(key)
     dropping = Dropping(
         at_ms=now_ms,
         by=actor.name,
         reason=reason,
         looks=sum(map(len, looks.values())),
-        newest=tuple(
-            DroppedLook(
-                metric=metric,
-                variant=variant,
-                day=each[-1].day,
-                n=each[-1].n,
-                definition=each[-1].definition,
-            )
-            for (metric, variant), each in looks.items()
-        ),
+        newest=tuple(_newest(looks)),
         caps=found.caps,
     )
     following = msgspec.structs.replace(found, caps={}, dropped=(*found.dropped, dropping))
@@ -103,7 +84,15 @@ def _dropped(
         "looks.drop",
         now_ms=now_ms,
         project=tenant.key,
-        target=f"{EXPERIMENT}:{row.key}",
+        target=f"{EXPERIMENT}:{key}",
         details={"reason": reason, "looks": dropping.looks, "caps": sorted(found.caps)},
     )
     return dropping
+
+
+def _newest(looks: Mapping[LookName, Sequence[KeptLook]]) -> Iterator[DroppedLook]:
+    for (metric, variant), taken in looks.items():
+        last = taken[-1]
+        yield DroppedLook(
+            metric=metric, variant=variant, day=last.day, n=last.n, definition=last.definition
+        )
