@@ -39,11 +39,11 @@ test: setup ## All tests, with full branch coverage of the engine and the manife
 
 test-spark: setup ## The rules of attribution on a real Spark too (needs Java 17; 1 GB to download)
 	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --inexact --all-extras --group spark
-	@TESTS_SPARK=1 $(BIN)/python -m pytest -k spark -W "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning" tests/integration/test_attribution.py tests/integration/test_engines_agree.py $(ARGS)
+	@TESTS_SPARK=1 $(BIN)/python -m pytest -k spark -W "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning" tests/integration/test_attribution*.py tests/integration/test_engines_agree.py $(ARGS)
 
 test-clickhouse: setup ## The rules of attribution on an embedded ClickHouse too (180 MB to download)
 	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --inexact --all-extras --group clickhouse
-	@TESTS_CLICKHOUSE=1 $(BIN)/python -m pytest -k clickhouse tests/integration/test_attribution.py $(ARGS)
+	@TESTS_CLICKHOUSE=1 $(BIN)/python -m pytest -k clickhouse tests/integration/test_attribution*.py $(ARGS)
 
 fast: setup ## Unit tests of the engine, files, events, profiles and the client (under 20 s)
 	@$(BIN)/python -m pytest -n auto --maxprocesses=4 -m "not slow" -q $(QUICK) \

@@ -1,5 +1,6 @@
 """Small tables of events, planted by hand in each of the engines that answer questions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -11,7 +12,7 @@ import psycopg
 
 from fairlot.stats.metrics import Aggregate, EventTotal, Metric, MetricKind
 from fairlot.stats.sufficient import ANY_VERSION, Arm, ArmDay, Phase, Question, Sufficient
-from fairlot.warehouse.queries import DuckDbEngine, PostgresEngine, SparkEngine
+from fairlot.warehouse.queries import DuckDbEngine, Engine, PostgresEngine, SparkEngine
 
 if TYPE_CHECKING:
     from chdb.session import Session
@@ -179,7 +180,21 @@ def question(*metrics: Metric, **changes: Any) -> Question:
     return replace(asked, **changes)
 
 
+Plant = Callable[[Events], Engine]
+BUY = "purchase"
+
+
 def of_arm(found: Sufficient, variant: str) -> ArmDay:
     """The only group of a variant."""
     (row,) = (row for row in found.rows if row.variant_key == variant)
     return row
+
+
+def exclusions(found: Sufficient) -> set[tuple[str, str, int]]:
+    return {(each.variant_key, each.exclusion.value, each.subjects) for each in found.excluded}
+
+
+def orders_of(found: Sufficient, variant: str = "control") -> float:
+    """How many orders all subjects of a variant had."""
+    moments = of_arm(found, variant).metrics["orders"].moments
+    return round(moments.means[0] * moments.n, 9)
