@@ -19,6 +19,7 @@ from fairlot.profiles.records import (
     Property,
     Sessions,
     Viewed,
+    anonymous_digest,
     source_identifier,
     subject_identifier,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "Sighting",
     "Switch",
     "Viewed",
+    "anonymous_digest",
     "claim_of_source",
     "claim_of_subject",
     "identifiers_written",

@@ -31,6 +31,13 @@ class _Record(
     pass
 
 
+_SOURCE: Final = msgspec.json.Decoder(tuple[str, str])
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
 class Identifier(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A name of one profile of a project. `source_identifier` says how SOURCE is written."""
 
@@ -39,7 +46,19 @@ class Identifier(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     def digest(self) -> bytes:
         """32 bytes that stand for it in indexes, however long it is."""
-        return sha256(f"{self.kind.value}:{self.value}".encode("utf-8", "surrogatepass")).digest()
+        return _digest(f"{self.kind.value}:{self.value}")
+
+    def anonymous_digest(self) -> bytes | None:
+        """Of the anonymous id alone that a SOURCE gave; None of other kinds."""
+        if self.kind is not IdentifierKind.SOURCE:
+            return None
+        _, anonymous_id = _SOURCE.decode(self.value)
+        return anonymous_digest(anonymous_id)
+
+
+def anonymous_digest(anonymous_id: str) -> bytes:
+    """Of whatever source: what `Identifier.anonymous_digest` says of each with this id."""
+    return _digest(anonymous_id)
 
 
 def subject_identifier(subject_id: str) -> Identifier:

@@ -1,18 +1,25 @@
 """Opening the database of profiles."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
+from sqlalchemy.engine.interfaces import ReflectedIndex
 
+from fairlot.profiles import claim_of_source, claim_of_subject, source_identifier
 from fairlot.service.profiles import KnownProfiles
 from fairlot.service.reactions import NO_RULES
 from fairlot.store import StoreFailed, StoreUnusable
 from fairlot.store.errors import NewerStore
-from fairlot.store.profiles import PROFILES_FILE, open_profile_store
+from fairlot.store.profiles import PROFILES_FILE, ProfileStore, open_profile_store
+from fairlot.store.profiles.called import who_answers
 from fairlot.warehouse.stored import StoredLog
+from support.profile_bench import PROJECT, profile_bench
+
+OWNERS = {"web": "anna", "app": "bo"}
 
 
 def test_open__twice__keeps_what_is_there(tmp_path: Path, database_url: str | None) -> None:
@@ -39,7 +46,46 @@ def test_open__of_a_later_version__is_refused(tmp_path: Path, database_url: str 
             import psycopg
 
             with psycopg.connect(database_url, autocommit=True) as connection:
-                connection.execute("UPDATE profile_schema SET version = 1")
+                connection.execute("UPDATE profile_schema SET version = 2")
+
+
+def test_open__of_the_first_version__looks_up_the_anonymous_ids_that_are_there(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    with profile_bench(tmp_path, database_url) as bench:
+        for source_id, user_id in OWNERS.items():
+            asyncio.run(bench.happen(claim_of_subject(user_id, user_id=user_id)))
+            asyncio.run(bench.happen(claim_of_source(source_id, "device", user_id=user_id)))
+        newest = shape_of(bench.profiles.store)
+    with closing(open_profile_store(tmp_path, database_url)) as store:
+        with store.writing() as connection:
+            connection.execute(text("DROP INDEX ix_profile_identifiers_anonymous_digest"))
+            connection.execute(text("ALTER TABLE profile_identifiers DROP COLUMN anonymous_digest"))
+            connection.execute(text("UPDATE profile_schema SET version = 1"))
+        first = shape_of(store)
+
+    with closing(open_profile_store(tmp_path, database_url)) as store:
+        assert first != shape_of(store) == newest
+        with store.reading() as connection:
+            found = who_answers(connection, PROJECT, "device")
+        assert {each.user_id for each in found.others} == set(OWNERS.values())
+        assert set(found.sources) == {source_identifier(each, "device") for each in OWNERS}
+
+
+def shape_of(store: ProfileStore) -> tuple[object, object]:
+    """Of the names: columns and indexes."""
+    with store.reading() as connection:
+        names = inspect(connection)
+        columns = names.get_columns("profile_identifiers")
+        indexes = names.get_indexes("profile_identifiers")
+    return (
+        [(each["name"], repr(each["type"]), each["nullable"]) for each in columns],
+        sorted((each["name"], *each["column_names"], wheres_of(each)) for each in indexes),
+    )
+
+
+def wheres_of(index: ReflectedIndex) -> str:
+    return " ".join(str(each) for each in index.get("dialect_options", {}).values())
 
 
 def test_open__file_that_is_no_database__says_which(tmp_path: Path) -> None:

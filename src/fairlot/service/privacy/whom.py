@@ -10,7 +10,7 @@ from fairlot.engine.errors import FairlotError
 from fairlot.profiles import Identifier, IdentifierKind, identifiers_written, subject_identifier
 from fairlot.service.tracking import subject_id_made_of
 from fairlot.store.profiles import ProfileStore
-from fairlot.store.profiles.called import sources_called, who_answers
+from fairlot.store.profiles.called import who_answers
 from fairlot.store.profiles.deletions import DeletionRow, read_deletions
 from fairlot.warehouse.readers import read_events_of
 
@@ -33,11 +33,10 @@ class SeveralCalledSo(FairlotError):
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What takes long to find out of a name. `is_subject`: it is a subject's own id, though no
-    profile has it: of events, or of who was deleted. `sources`: whose anonymous id it is."""
+    profile has it: of events, or of who was deleted."""
 
     name: str
     is_subject: bool
-    sources: tuple[Identifier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +51,20 @@ class Whom:
 
 
 def look_up(store: ProfileStore, events_dir: Path, project_id: str, name: str) -> Asked:
-    """Reads files, and all profiles where nobody else is found: hold no lock meanwhile."""
+    """Reads files where others are called so: hold no lock meanwhile."""
     with store.reading() as connection:
         found = who_answers(connection, project_id, name, _made(project_id, _looked_up(name)))
         if found.subject is not None or _was_deleted(read_deletions(connection), project_id, name):
             return Asked(name, is_subject=True)
-        if not found.others:
-            sources = tuple(sources_called(connection, project_id, name))
-            return Asked(name, bool(sources) and _has_events(events_dir, project_id, name), sources)
-    return Asked(name, _has_events(events_dir, project_id, name))
+    return Asked(name, bool(found.others) and _has_events(events_dir, project_id, name))
 
 
 def whom_of(connection: Connection, project_id: str, asked: Asked) -> Whom:
     """As it is now. Raises SeveralCalledSo."""
     own = subject_identifier(asked.name)
-    looked_up = (*_looked_up(asked.name), *asked.sources)
-    made = _made(project_id, looked_up)
-    found = who_answers(connection, project_id, asked.name, (*asked.sources, *made))
+    found = who_answers(
+        connection, project_id, asked.name, _made(project_id, _looked_up(asked.name))
+    )
     others = tuple(each.subject_id for each in found.others)
     if found.subject is not None:
         names = frozenset((own, *found.subject.identifiers))
@@ -78,8 +74,9 @@ def whom_of(connection: Connection, project_id: str, asked: Asked) -> Whom:
     if len(others) > 1:
         raise SeveralCalledSo(asked.name, others)
     known = found.others[0].identifiers if found.others else (own,)
+    looked_up = (*_looked_up(asked.name), *found.sources)
     names = frozenset((*looked_up, *known))
-    return Whom(len(others), names, _subjects((*names, *made)), ())
+    return Whom(len(others), names, _subjects((*names, *_made(project_id, looked_up))), ())
 
 
 def _looked_up(name: str) -> tuple[Identifier, ...]:

@@ -25,7 +25,7 @@ from fairlot.service.refusals import NotThere
 from fairlot.service.tracking import subject_ids_of
 from fairlot.store.profiles import ProfileStore
 from fairlot.store.profiles.account_rows import read_account
-from fairlot.store.profiles.called import Answering, sources_called, who_answers
+from fairlot.store.profiles.called import Answering, who_answers
 from fairlot.store.profiles.event_rows import events_of
 from fairlot.store.profiles.rows import find_profile, profiles_after
 from fairlot.warehouse.readers import read_assignments_of, read_events_of
@@ -167,17 +167,12 @@ def _called(connection: Connection, project_id: str, name: str) -> Called:
 def _answering(
     connection: Connection, project_id: str, name: str
 ) -> tuple[Answering, tuple[Identifier, ...]]:
-    """Who it is, and by what names. By the anonymous id of a source only who is not found
-    otherwise: that takes long."""
+    """Who it is, and by what names."""
     own, *others = identifiers_written(name)
     found = who_answers(connection, project_id, name)
     if found.subject is not None:
         return found, (own,)
-    if found.others:
-        return found, tuple(others)
-    sources = tuple(sources_called(connection, project_id, name))
-    found = who_answers(connection, project_id, name, sources)
-    return found, (*others, *sources) if found.others else (own, *others)
+    return found, (*others, *found.sources) if found.others else (own, *others)
 
 
 def _first_of(profiles: Sequence[Profile]) -> Called | None:

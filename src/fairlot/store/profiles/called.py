@@ -1,28 +1,23 @@
 """Who answers to a text that may be any name of somebody."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import msgspec
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select
+from sqlalchemy import Connection, select
 
-from fairlot.profiles import Identifier, IdentifierKind, Profile, identifiers_written
+from fairlot.profiles import Identifier, Profile, anonymous_digest, identifiers_written
 from fairlot.store.profiles.rows import profile_ids_of, read_profiles
-from fairlot.store.profiles.tables import profiles
-
-_SOURCE: Final = msgspec.json.Decoder(tuple[str, str])
-_PLACES: Final[dict[str, ColumnElement[Any]]] = {
-    "sqlite": func.instr(profiles.c.body, bindparam("part")),
-    "postgresql": func.position(bindparam("part").op("IN")(profiles.c.body)),
-}
+from fairlot.store.profiles.tables import profile_identifiers
 
 
 class Answering(NamedTuple):
     """`subject`: whose subject or user id the text is; that one alone is meant. `others`: who else
-    answers, each once, in the order of kinds."""
+    answers, each once, in the order of kinds. `sources`: those that gave it as an anonymous id,
+    which are asked only when nobody answers otherwise."""
 
     subject: Profile | None
     others: tuple[Profile, ...]
+    sources: tuple[Identifier, ...] = ()
 
     @property
     def all(self) -> tuple[Profile, ...]:
@@ -32,26 +27,33 @@ class Answering(NamedTuple):
 def who_answers(
     connection: Connection, project_id: str, text: str, also: Sequence[Identifier] = ()
 ) -> Answering:
-    """By the index; `also` are names that the text stands for beside what it may be as it is."""
+    """`also` are names that the text stands for beside what it may be as it is."""
     own, *others = identifiers_written(text)
     subject = next(iter(_called(connection, project_id, [own])), None)
     own_id = None if subject is None else subject.id
-    found = _called(connection, project_id, [*others, *also])
-    return Answering(subject, tuple(each for each in found if each.id != own_id))
+    called = _called(connection, project_id, [*others, *also])
+    found = tuple(each for each in called if each.id != own_id)
+    if subject is not None or found:
+        return Answering(subject, found)
+    sources = _sources_called(connection, project_id, text)
+    return Answering(None, tuple(_called(connection, project_id, sources)), sources)
 
 
-def sources_called(
-    connection: Connection, project_id: str, profile_id: str
-) -> Iterator[Identifier]:
-    """Those of any source with this anonymous id. All profiles of the project are read, 5 s for a
-    million of 1 KB: look for other kinds first, and hold no lock meanwhile."""
-    place = _PLACES[connection.dialect.name]
-    ids = select(profiles.c.id).where(profiles.c.project_id == project_id, place > 0)
-    having = connection.execute(ids, {"part": _end_in_body(profile_id)}).scalars().all()
-    for profile in read_profiles(connection, having).values():
-        for each in profile.identifiers:
-            if each.kind is IdentifierKind.SOURCE and _SOURCE.decode(each.value)[1] == profile_id:
-                yield each
+def _sources_called(
+    connection: Connection, project_id: str, anonymous_id: str
+) -> tuple[Identifier, ...]:
+    digest = anonymous_digest(anonymous_id)
+    owners = select(profile_identifiers.c.profile_id).where(
+        profile_identifiers.c.project_id == project_id,
+        profile_identifiers.c.anonymous_digest == digest,
+    )
+    having = read_profiles(connection, connection.execute(owners).scalars())
+    return tuple(
+        each
+        for profile_id in sorted(having)
+        for each in having[profile_id].identifiers
+        if each.anonymous_digest() == digest
+    )
 
 
 def _called(
@@ -62,9 +64,3 @@ def _called(
     found = read_profiles(connection, owners.values())
     ids = dict.fromkeys(owners[each] for each in identifiers if each in owners)
     return [found[each] for each in ids if each in found]
-
-
-def _end_in_body(profile_id: str) -> bytes:
-    """How the identifier of a source ends in the JSON of a profile: a JSON list in a text."""
-    own = msgspec.json.encode(profile_id).decode()
-    return msgspec.json.encode(f",{own}]")[1:]

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, inspect, select
 
 from fairlot.store.data_directory import locked_directory
 from fairlot.store.errors import NewerStore, Place
+from fairlot.store.profiles.anonymous_ids import add_anonymous_ids
 from fairlot.store.profiles.store import PostgresProfileStore, ProfileStore, SqliteProfileStore
 from fairlot.store.profiles.tables import metadata, profile_schema
 from fairlot.store.sqlite import LOCK_WAIT_S
@@ -32,21 +33,19 @@ def open_profile_store(
     return store
 
 
-def _first_version(connection: Connection) -> None:
-    metadata.create_all(connection)
-    connection.execute(profile_schema.insert().values(id=1, version=0, change_no=0))
-
-
-# Step n brings version n - 1 to version n.
-_STEPS: Final[Sequence[Callable[[Connection], None]]] = (_first_version,)
+# Step n, counted from 1, brings version n to the next.
+_STEPS: Final[Sequence[Callable[[Connection], None]]] = (add_anonymous_ids,)
+_VERSION: Final = len(_STEPS) + 1
 
 
 def _bring_up_to_date(connection: Connection, place: Place) -> None:
-    version = 0
-    if inspect(connection).has_table(profile_schema.name):
-        version = connection.execute(select(profile_schema.c.version)).scalar_one()
-    if version > len(_STEPS):
+    if not inspect(connection).has_table(profile_schema.name):
+        metadata.create_all(connection)
+        connection.execute(profile_schema.insert().values(id=1, version=_VERSION, change_no=0))
+        return
+    version = connection.execute(select(profile_schema.c.version)).scalar_one()
+    if version > _VERSION:
         raise NewerStore(place, f"profiles {version}")
-    for step in _STEPS[version:]:
+    for step in _STEPS[version - 1 :]:
         step(connection)
-    connection.execute(profile_schema.update().values(version=len(_STEPS)))
+    connection.execute(profile_schema.update().values(version=_VERSION))

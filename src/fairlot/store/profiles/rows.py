@@ -12,7 +12,7 @@ from fairlot.store.profiles.statements import Listing, Prepared
 from fairlot.store.profiles.tables import profile_identifiers, profile_schema, profiles
 
 _encode: Final = msgspec.json.Encoder(enc_hook=dict).encode
-_profile_of: Final = msgspec.json.Decoder(Profile).decode
+decoded_profile: Final = msgspec.json.Decoder(Profile).decode
 
 
 # Made once: it takes longer to make a statement than to run it.
@@ -89,14 +89,14 @@ def find_profile(
     rows = connection.execute(_FIND, {"project": project_id, "digests": digests}).all()
     bodies = {row.digest: row.body for row in rows if row.body is not None}
     body = next((bodies[each] for each in digests if each in bodies), None)
-    found = None if body is None else StoredProfile(_profile_of(body), len(body))
+    found = None if body is None else StoredProfile(decoded_profile(body), len(body))
     return FoundProfile(found, rows[0].change_no)
 
 
 def read_profiles(connection: Connection, ids: Iterable[str]) -> dict[str, Profile]:
     """By id, of those that are there."""
     rows = _BODIES.rows(connection, dict.fromkeys(ids))
-    return {profile_id: _profile_of(body) for profile_id, body in rows}
+    return {profile_id: decoded_profile(body) for profile_id, body in rows}
 
 
 def profiles_after(
@@ -112,7 +112,7 @@ def profiles_after(
     )
     if after is not None:
         query = query.where(position > tuple_(*after))
-    return [_profile_of(body) for body in connection.execute(query).scalars()]
+    return [decoded_profile(body) for body in connection.execute(query).scalars()]
 
 
 def add_profiles(
@@ -158,14 +158,19 @@ def empty_profiles(
 
 def name_profiles(connection: Connection, project_id: str, names: Mapping[Identifier, str]) -> None:
     """Each identifier is that profile's from now on, whosever it was."""
-    digests = {each.digest(): profile_id for each, profile_id in names.items()}
-    release_names(connection, project_id, digests)
-    if digests:
+    named = {each.digest(): each for each in names}
+    release_names(connection, project_id, named)
+    if named:
         connection.execute(
             profile_identifiers.insert(),
             [
-                {"project_id": project_id, "digest": digest, "profile_id": profile_id}
-                for digest, profile_id in digests.items()
+                {
+                    "project_id": project_id,
+                    "digest": digest,
+                    "profile_id": names[each],
+                    "anonymous_digest": each.anonymous_digest(),
+                }
+                for digest, each in named.items()
             ],
         )
 

@@ -1,7 +1,10 @@
 """The tables of profiles, accounts and products. Instants are milliseconds since the epoch, UTC.
 
 What a profile is called may be long and personal: indexes hold its SHA-256, its body the text.
+What is changed here takes a step in opening.py.
 """
+
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -53,13 +56,22 @@ Index(
     postgresql_where=profiles.c.gone_at_ms.is_not(None),
 )
 
+# `anonymous_digest` is that of the anonymous id of a source, whichever source.
 profile_identifiers = Table(
     "profile_identifiers",
     metadata,
     Column("project_id", String(30), primary_key=True),
     Column("digest", LargeBinary(32), primary_key=True),
     Column("profile_id", String(30), nullable=False),
+    Column("anonymous_digest", LargeBinary(32)),
     Index(None, "profile_id"),
+)
+ANONYMOUS_IDS: Final = Index(
+    "ix_profile_identifiers_anonymous_digest",
+    profile_identifiers.c.project_id,
+    profile_identifiers.c.anonymous_digest,
+    sqlite_where=profile_identifiers.c.anonymous_digest.is_not(None),
+    postgresql_where=profile_identifiers.c.anonymous_digest.is_not(None),
 )
 
 profile_events = Table(

@@ -162,23 +162,23 @@ def test_delete__by_a_name_again__deletes_who_has_it_now(bench: ControlBench) ->
         assert bench.get(f"{PATH}/{subject_id}").status == 404
 
 
-def test_delete__nobody_else_is_found__reads_all_profiles_and_holds_no_lock(
+def test_delete__others_are_called_so__reads_events_and_holds_no_lock(
     bench: ControlBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
 
-    def sources(_connection: object, _project_id: str, name: str) -> Iterator[Identifier]:
-        read.append(name)
+    def events_of(_events_dir: Path, _project_id: str, names: set[str]) -> Iterator[object]:
+        read.extend(names)
         with bench.store.writing():  # waits in vain where the deletion holds it
             return iter(())
 
-    monkeypatch.setattr("fairlot.service.privacy.whom.sources_called", sources)
+    monkeypatch.setattr("fairlot.service.privacy.whom.read_events_of", events_of)
     know(bench, Claim((Identifier(IdentifierKind.EMAIL, "ada@x.example"),), ("ada",)))
 
-    for name in ("ada@x.example", "nobody"):
+    for name in ("nobody", "ada@x.example", "ada"):
         assert bench.call("DELETE", f"{PATH}/{name}").status == 200
 
-    assert read == ["nobody"]
+    assert read == ["ada@x.example"]
 
 
 @pytest.mark.parametrize(
