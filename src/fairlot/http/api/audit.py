@@ -5,9 +5,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from fairlot.http.management import Call, Outcome, Page, Paging, page_of, position_after, read
-from fairlot.http.management.texts import Name
 from fairlot.http.misfits import ALLOWED
 from fairlot.http.registry import Answer
+from fairlot.http.texts import Name
 from fairlot.service.actors import Scope
 from fairlot.service.audit import ChainEnd, document_of
 from fairlot.service.audit_verification import AuditFault, verify_audit

@@ -5,8 +5,8 @@ from typing import Annotated, Final
 import msgspec
 
 from fairlot.http.management import Call, Outcome, ask, write
-from fairlot.http.management.texts import Sentence
 from fairlot.http.registry import Answer
+from fairlot.http.texts import Sentence
 from fairlot.manifest.nodes import MAX_TEXT_BYTES
 from fairlot.manifest.source_files import AT_ONCE_BYTES, SourceFile
 from fairlot.service.actors import Scope

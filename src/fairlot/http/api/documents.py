@@ -15,9 +15,9 @@ from fairlot.http.management import (
     read,
     write,
 )
-from fairlot.http.management.texts import Sentence
 from fairlot.http.problems import Problem, ProblemCode, Refused
 from fairlot.http.registry import Answer, Route
+from fairlot.http.texts import Sentence
 from fairlot.manifest.nodes import MAX_TEXT_BYTES
 from fairlot.service.actors import Scope
 from fairlot.service.changes.single import delete_document, put_document

@@ -9,8 +9,8 @@ from fairlot.http.api.documents import document_routes
 from fairlot.http.api.nouns import Noun, answer, check, there
 from fairlot.http.management import Call, Outcome, Page, Paging, page_of_all, read, write
 from fairlot.http.management.instants import written
-from fairlot.http.management.texts import Sentence
 from fairlot.http.registry import Answer, Route
+from fairlot.http.texts import Sentence
 from fairlot.service.actions import Asked, act, scope_of
 from fairlot.service.actors import Scope
 from fairlot.service.assembly import Stored, read_stored

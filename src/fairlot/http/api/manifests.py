@@ -16,8 +16,8 @@ from fairlot.http.management import (
     write,
 )
 from fairlot.http.management.instants import written
-from fairlot.http.management.texts import Sentence
 from fairlot.http.registry import Answer
+from fairlot.http.texts import Sentence
 from fairlot.service.actors import Scope
 from fairlot.service.manifest_diff import ManifestDiff, diff_manifests
 from fairlot.service.publishing import publish

@@ -10,9 +10,9 @@ import msgspec
 from fairlot.engine import Context, Decision, Device, Explanation, Reason
 from fairlot.http.faces.assignment_wire import MAX_VISITOR_ID, Trace, trace_of
 from fairlot.http.management import Call, Outcome, ask
-from fairlot.http.management.texts import NO_NUL
 from fairlot.http.problems import invalid_fields
 from fairlot.http.registry import Answer
+from fairlot.http.texts import NO_NUL
 from fairlot.service.actors import Scope
 from fairlot.service.choosing import explain_choice
 from fairlot.service.decisions import decide_with_memory

@@ -13,9 +13,9 @@ from fairlot.http.api.experiments import NOUN
 from fairlot.http.api.nouns import check, there
 from fairlot.http.management import Call, Outcome, read, write
 from fairlot.http.management.instants import written
-from fairlot.http.management.texts import Sentence
 from fairlot.http.problems import invalid_fields
 from fairlot.http.registry import Answer, Route
+from fairlot.http.texts import Sentence
 from fairlot.manifest.instants import read_instant, write_instant
 from fairlot.service.actors import Scope
 from fairlot.service.results.dropping import drop_looks

@@ -17,8 +17,8 @@ from fairlot.http.management import (
     write,
 )
 from fairlot.http.management.instants import written
-from fairlot.http.management.texts import Sentence
 from fairlot.http.registry import Answer, Route
+from fairlot.http.texts import Sentence
 from fairlot.service.actors import Scope
 from fairlot.service.changes.single import revert_document
 from fairlot.service.missing import not_there

@@ -7,11 +7,10 @@ import msgspec
 
 from fairlot.engine import Decision, Device, Explanation
 from fairlot.http.body import why_no_json
-from fairlot.http.misfits import ALLOWED
 from fairlot.http.problems import Problem, ProblemCode, Refused
+from fairlot.http.texts import NO_NUL
 
 MAX_VISITOR_ID = 400
-NO_NUL = "^[^\\u0000]*$"
 
 
 class AssignmentContext(msgspec.Struct, frozen=True):
@@ -25,12 +24,8 @@ class AssignmentContext(msgspec.Struct, frozen=True):
     account_id: (
         Annotated[
             str,
-            msgspec.Meta(
-                min_length=1,
-                max_length=MAX_VISITOR_ID,
-                pattern=NO_NUL,
-                extra={ALLOWED: "without U+0000"},
-            ),
+            msgspec.Meta(min_length=1, max_length=MAX_VISITOR_ID),
+            NO_NUL,
         ]
         | None
     ) = None
@@ -43,7 +38,7 @@ class AssignmentRequest(msgspec.Struct, frozen=True):
     visitor_id: Annotated[
         str,
         msgspec.Meta(
-            min_length=1, max_length=MAX_VISITOR_ID, extra_json_schema={"pattern": NO_NUL}
+            min_length=1, max_length=MAX_VISITOR_ID, extra_json_schema={"pattern": NO_NUL.pattern}
         ),
     ]
     context: AssignmentContext | None = None

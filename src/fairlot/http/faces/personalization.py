@@ -16,7 +16,6 @@ from fairlot.http.body import read_body
 from fairlot.http.faces.assignment_wire import (
     FIELDS,
     MAX_VISITOR_ID,
-    NO_NUL,
     TRUE,
     checked,
     invalid_fields,
@@ -25,6 +24,7 @@ from fairlot.http.faces.assignment_wire import (
 )
 from fairlot.http.problems import Refused, unavailable
 from fairlot.http.services import Services
+from fairlot.http.texts import NO_NUL
 from fairlot.profiles import Profile, subject_identifier
 from fairlot.service.personalization.active import ActiveVariant, active_variants
 from fairlot.service.profiles import ProfilesUnavailable
@@ -41,7 +41,7 @@ class PersonalizationRequest(msgspec.Struct, frozen=True):
     visitor_id: Annotated[
         str,
         msgspec.Meta(
-            min_length=1, max_length=MAX_VISITOR_ID, extra_json_schema={"pattern": NO_NUL}
+            min_length=1, max_length=MAX_VISITOR_ID, extra_json_schema={"pattern": NO_NUL.pattern}
         ),
     ]
 

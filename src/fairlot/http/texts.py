@@ -1,4 +1,4 @@
-"""Texts on the wire. No NUL in any: PostgreSQL stores none."""
+"""Texts on the wire. No NUL in any that is stored: PostgreSQL stores none."""
 
 from typing import Annotated, Final, TypeAlias
 
