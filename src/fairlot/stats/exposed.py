@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import date
-from math import isfinite
+from math import isfinite, prod
 from typing import Final
 
 from fairlot.stats.results import ArmSummary, SrmResult
@@ -63,6 +63,19 @@ def sample_ratio(sufficient: Sufficient) -> SrmResult | None:
         chi_square=after.chi_square if isfinite(after.chi_square) else None,
         chi_square_p=after.chi_square_p,
         p_before_exclusions=_over_phases(phases, before).p,
+    )
+
+
+def chance_of_nobody(sufficient: Sufficient, variant_key: str) -> float:
+    """How probably none of those who were exposed was drawn for that arm."""
+    of_phases = Counter[int]()
+    for row in sufficient.rows:
+        of_phases[row.phase] += row.exposed
+    return prod(
+        (1 - arm.share) ** of_phases[phase.number]
+        for phase in sufficient.question.phases
+        for arm in phase.arms
+        if arm.variant_key == variant_key
     )
 
 

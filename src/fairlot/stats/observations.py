@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from fairlot.stats.analysis import Analysis, primaries_of
-from fairlot.stats.exposed import arms_of, control_of
+from fairlot.stats.exposed import arms_of, chance_of_nobody, control_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.metrics import Role
 from fairlot.stats.results import Comparison, MetricResult
+from fairlot.stats.srm import BLOCKS_BELOW
 from fairlot.stats.sufficient import Sufficient, View
 from fairlot.stats.words import listed
 
@@ -42,14 +43,7 @@ def _unseen_variants(sufficient: Sufficient) -> Iterator[Finding]:
     last = sufficient.question.phases[-1]
     unseen = [arm.variant_key for arm in last.arms if arm.share > 0 and arm.variant_key not in seen]
     for variant in unseen:
-        yield Finding(
-            code=FindingCode.VARIANT_NOT_SEEN,
-            severity=Severity.BLOCKS,
-            summary=f"Nobody was exposed to {variant}.",
-            advice="See whether its code records the exposure: `fairlot replay KEY` says what was"
-            " drawn.",
-            variant=variant,
-        )
+        yield _unseen_variant(variant, chance_of_nobody(sufficient, variant))
     if control_of(sufficient.question.phases) is None:
         only = listed([arm.variant_key for arm in arms_of(sufficient.question.phases)])
         yield Finding(
@@ -58,6 +52,28 @@ def _unseen_variants(sufficient: Sufficient) -> Iterator[Finding]:
             summary=f"There is nothing to compare {only} with.",
             advice="Add a control, or give a triggered personalization a controlShare.",
         )
+
+
+def _unseen_variant(variant: str, chance: float) -> Finding:
+    evidence = {"chance": chance}
+    if chance < BLOCKS_BELOW:
+        return Finding(
+            code=FindingCode.VARIANT_NOT_SEEN,
+            severity=Severity.BLOCKS,
+            summary=f"Nobody was exposed to {variant}.",
+            advice="See whether its code records the exposure: `fairlot replay KEY` says what was"
+            " drawn.",
+            evidence=evidence,
+            variant=variant,
+        )
+    return Finding(
+        code=FindingCode.VARIANT_NOT_SEEN,
+        severity=Severity.WARNS,
+        summary=f"Nobody was exposed to {variant} yet, which so few subjects can be by chance.",
+        advice="Wait for more subjects.",
+        evidence=evidence,
+        variant=variant,
+    )
 
 
 def _unseen_metrics(sufficient: Sufficient, analysis: Analysis) -> Iterator[Finding]:

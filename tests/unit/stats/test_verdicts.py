@@ -340,6 +340,27 @@ def test_verdict__one_variant_seen__is_blocked() -> None:
     assert "Nobody was exposed to b." in verdict.sentence
 
 
+@pytest.mark.parametrize(
+    ("share", "subjects", "kind"),
+    [  # 0.5 ** 9 is .002 and ** 10 .00098; 0.9 ** 65 is .0011 and ** 66 .00096
+        (0.5, 9, VerdictKind.NO_DIFFERENCE),
+        (0.5, 10, VerdictKind.BLOCKED),
+        (0.1, 65, VerdictKind.NO_DIFFERENCE),
+        (0.1, 66, VerdictKind.BLOCKED),
+    ],
+)
+def test_verdict__one_variant_seen_by_so_few_that_it_can_be_chance__is_not_blocked(
+    share: float, subjects: int, kind: VerdictKind
+) -> None:
+    arms = Arm("control", True, 1 - share), Arm("b", False, share)
+    asked = question(phases=(phase(*arms),))
+    found = sufficient(conversions("control", (subjects, 2)), asked)
+    assert told(found).kind is kind
+    unseen = observe(found, analyse(found, fixed(asked)))[0]
+    assert unseen.code is FindingCode.VARIANT_NOT_SEEN
+    assert unseen.evidence["chance"] == pytest.approx((1 - share) ** subjects)
+
+
 def test_verdict__only_one_variant_there_is__has_nothing_to_compare_with() -> None:
     alone = question(phases=(phase(Arm("b", False, 1.0)),))
     verdict = told(sufficient(conversions("b", (900, 90)), alone))
