@@ -110,7 +110,8 @@ def test_context__attributes__are_looked_at(client: OpenFeatureClient) -> None:
 def test_flag__not_there__is_not_found(client: OpenFeatureClient) -> None:
     found = asked(client, "unknown", "default")
     assert (found.value, found.error_code) == ("default", ErrorCode.FLAG_NOT_FOUND)
-    assert found.error_message == "no experiment 'unknown' is published here; check the spelling"
+    told = "no experiment 'unknown' runs here; check the spelling, and whether it was started"
+    assert found.error_message == f"{told} or killed"
 
 
 @pytest.mark.parametrize("context", [None, EvaluationContext(), EvaluationContext("", {"a": 1})])

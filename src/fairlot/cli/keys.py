@@ -71,7 +71,7 @@ def create(
         print_json(created)
         return
     click.echo(created["key"])
-    print_note("Keep it now: only its hash is stored.")
+    print_note("Keep it now: only its hash is stored. Running servers know it within a second.")
 
 
 @keys.command(name="list")

@@ -50,8 +50,9 @@ def _without_variant(result: TreatmentResult, default: T) -> FlagResolutionDetai
     if result.reason is Reason.UNKNOWN and result.manifest_version is None:
         return failed(default, ErrorCode.PROVIDER_NOT_READY, NO_MANIFEST, result)
     if result.reason is Reason.UNKNOWN:
-        problem = f"{key}: no such experiment runs; check the spelling"
-        return failed(default, ErrorCode.FLAG_NOT_FOUND, problem, result)
+        problem = f"{key}: no such experiment runs"
+        fix = "check the spelling, and whether it was started or killed"
+        return failed(default, ErrorCode.FLAG_NOT_FOUND, f"{problem}; {fix}", result)
     if result.reason is Reason.INVALID:
         problem = f"{key}: this version of fairlot cannot read the experiment; update it"
         return failed(default, ErrorCode.PARSE_ERROR, problem, result)

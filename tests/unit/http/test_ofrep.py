@@ -202,7 +202,8 @@ def test_evaluate__unknown_flag__is_not_found(desk: Desk, flag: str) -> None:
 def test_evaluate__unknown_flag__says_so(desk: Desk) -> None:
     assert evaluate(desk, "unknown").json == {
         "errorCode": "FLAG_NOT_FOUND",
-        "errorDetails": "no experiment 'unknown' is published here; check the spelling",
+        "errorDetails": "no experiment 'unknown' runs here; check the spelling, and whether it was"
+        " started or killed",
         "key": "unknown",
     }
 

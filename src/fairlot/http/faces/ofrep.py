@@ -184,7 +184,8 @@ def _is_exposed_by_hand(project: ProjectServing, key: str, context: Context) -> 
 
 
 def _unknown(key: str) -> Refused:
-    detail = f"no experiment {key[:64]!r} is published here; check the spelling"
+    fix = "check the spelling, and whether it was started or killed"
+    detail = f"no experiment {key[:64]!r} runs here; {fix}"
     extra = {"errorCode": ErrorCode.FLAG_NOT_FOUND}
     return Refused(Problem(404, ProblemCode.NOT_FOUND, detail, extra=extra))
 
