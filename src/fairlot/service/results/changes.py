@@ -1,12 +1,11 @@
 """What was changed of an analysis after it had been fixed."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
 from fairlot.manifest.instants import write_instant
 from fairlot.service.results.fixed import Dropping, FixedAnalysis
-from fairlot.service.results.fixing import Fixing, Keeping
 from fairlot.service.results.questions import Study
 from fairlot.stats.analysis import comparisons_of, primaries_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
@@ -21,19 +20,16 @@ def changes(study: Study, fixed: FixedAnalysis, redefined: Collection[str]) -> I
     yield from _more_compared(study, fixed)
 
 
-def dropped(fixing: Fixing, alpha: float) -> Iterator[Finding]:
-    """Nothing where stored looks do not count."""
-    if fixing.keeping is Keeping.NOTHING:
-        return
-    for each in fixing.dropped:
+def droppings(forgotten: Sequence[Dropping], alpha: float) -> Iterator[Finding]:
+    for each in forgotten:
         yield Finding(
             code=FindingCode.LOOKS_DROPPED,
             severity=Severity.NOTES,
             summary=f"{_what(each)} dropped at {write_instant(each.at_ms)} by {each.by}:"
             f" {_sentence(each.reason)}",
             advice="Looks and caps are made anew, of the events that there are now. Whoever would"
-            f" have concluded by these or by those of before has {len(fixing.dropped) + 1} chances"
-            f" to err, together up to {min(alpha * (len(fixing.dropped) + 1), 1):.3g} instead of"
+            f" have concluded by these or by those of before has {len(forgotten) + 1} chances"
+            f" to err, together up to {min(alpha * (len(forgotten) + 1), 1):.3g} instead of"
             f" {alpha:.3g}.",
             evidence=msgspec.to_builtins(each),
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fairlot.service.doctor import NOTHING_KNOWN, Circumstances, examine
-from fairlot.service.results.changes import changes, dropped
+from fairlot.service.results.changes import changes, droppings
 from fairlot.service.results.errors import (
     MOST_SEGMENTS,
     ResultFailed,
@@ -14,8 +14,9 @@ from fairlot.service.results.errors import (
     UnusableMetric,
 )
 from fairlot.service.results.fixed import FixedAnalysis
-from fairlot.service.results.fixing import Fixing, Keeping, Kept
+from fairlot.service.results.fixing import analysis_of, fix
 from fairlot.service.results.questions import Moment, Study, study_of
+from fairlot.service.results.record import Keeping, Kept, Record
 from fairlot.stats.analysis import Analysis, analyse, matured_enough
 from fairlot.stats.exposed import sample_ratio, summaries_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
@@ -64,18 +65,17 @@ def result_of(
     """
     with store.reading() as connection:
         study = study_of(connection, tenant, key, moment, segment_by=segment_by)
-    fixing = Fixing(store, study, moment.now_ms)
-    fixed = fixing.analysis()
+    fixed = analysis_of(store, study)
     question = replace(study.question, caps=fixed.caps)
     with open_source(tenant.id) as source:
         try:
             sufficient = _answered(source.engine, question)
             fixes = _fixes(fixed, sufficient)
+            record = Record(store, study, _keeping(source, keeps=keeps, fixes=fixes), fixed.dropped)
             if fixes:
-                fixed = fixing.fix(fixed)
-            fixing.keeping = _keeping(source, keeps=keeps, fixes=fixes)
-            fixed = fixing.with_caps(fixed, sufficient)
-            if fixing.keeping is Keeping.ALL and fixed.caps != question.caps:
+                fixed = fix(store, study, fixed, moment.now_ms)
+            fixed = record.with_caps(fixed, sufficient)
+            if record.keeping is Keeping.ALL and fixed.caps != question.caps:
                 # By the query that whoever asks later gets.
                 question = replace(question, caps=fixed.caps)
                 sufficient = _answered(source.engine, question)
@@ -85,12 +85,15 @@ def result_of(
             raise ResultFailed(str(error)) from error
         except UnusableQuestion as error:
             raise UnusableMetric(str(error)) from error
-    kept = fixing.kept()
-    gone = tuple(vanished(sufficient, fixing.counted(kept)))
-    analysis, kept = _analysed(fixing, fixed, sufficient, kept)
+    kept = record.kept()
+    gone = tuple(vanished(sufficient, record.counted(kept)))
+    analysis, kept = _analysed(record, fixed, sufficient, kept)
     gone += tuple(outdated(analysis))
     left_out = _unreadable(source.unreadable)
-    changed = (*changes(study, fixed, fixing.redefined(kept)), *dropped(fixing, fixed.plan.alpha))
+    changed = (
+        *changes(study, fixed, record.redefined(kept)),
+        *droppings(record.forgotten, fixed.plan.alpha),
+    )
     findings = (*observe(sufficient, analysis), *changed, *gone, *found, *left_out, *source.notes)
     return _assembled(tenant, study, fixed, sufficient, analysis, findings, source.engine.dialect)
 
@@ -118,15 +121,15 @@ def _answered(engine: Engine, question: Question) -> Sufficient:
 
 
 def _analysed(
-    fixing: Fixing, fixed: FixedAnalysis, sufficient: Sufficient, kept: Kept
+    record: Record, fixed: FixedAnalysis, sufficient: Sufficient, kept: Kept
 ) -> tuple[Analysis, Kept]:
     """By the looks that are stored, whoever was first to take them; with these."""
-    analysis = analyse(sufficient, fixing.fixed(fixed, sufficient, kept))
-    if not analysis.new_looks or fixing.keeping is not Keeping.ALL:
+    analysis = analyse(sufficient, record.fixed(fixed, sufficient, kept))
+    if not analysis.new_looks or record.keeping is not Keeping.ALL:
         return analysis, kept
-    fixing.keep(analysis.new_looks)
-    kept = fixing.kept()
-    return analyse(sufficient, fixing.fixed(fixed, sufficient, kept)), kept
+    record.keep(analysis.new_looks)
+    kept = record.kept()
+    return analyse(sufficient, record.fixed(fixed, sufficient, kept)), kept
 
 
 def _assembled(
@@ -171,10 +174,6 @@ def _assembled(
 def _place(path: Path) -> str:
     """Within the folder of a project: where the server keeps it is nobody's business."""
     return "/".join(path.parts[-3:])
-
-
-def _said(path: Path, problem: str) -> str:
-    return problem.replace(str(path), path.name)
 
 
 def _files_text(files: int) -> str:

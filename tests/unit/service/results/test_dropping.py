@@ -66,23 +66,23 @@ def test_drop__after_half_an_import__takes_looks_and_caps_of_all(bench: Bench) -
     plant(bench, range(500, 1_000), 400, 450)
     warned = one(bench.result(), FindingCode.LOOKS_OUTDATED)
     assert "`fairlot experiments drop-looks KEY --reason TEXT`" in warned.advice
-    before = bench.fixing().looks()
+    before = bench.looks()
     dropping = drop(bench)
     assert (dropping.looks, dropping.caps) == (sum(map(len, before.values())), {"revenue": 5.0})
-    assert (bench.fixing().looks(), bench.fixing().analysis().caps) == ({}, {})
+    assert (bench.looks(), bench.fixed().caps) == ({}, {})
     result = bench.result()
     comparison = result.metrics[0].comparisons[0]
     # 100 subjects of each arm came every day, as if all had been there from the first.
     assert [look.n for look in comparison.looks] == [200 * day for day in range(1, 11)]
     assert comparison.looks[-1].estimate == pytest.approx(0.05)
-    assert bench.fixing().analysis().caps == {"revenue": 5.0}
+    assert bench.fixed().caps == {"revenue": 5.0}
     assert FindingCode.LOOKS_OUTDATED not in codes(result)
 
 
 def test_drop__each_later_result__says_when_and_why(bench: Bench) -> None:
     bench.arms((300, 120), (300, 180))
     looks = bench.result().metrics[0].comparisons[0].looks
-    count = sum(map(len, bench.fixing().looks().values()))
+    count = sum(map(len, bench.looks().values()))
     drop(bench)
     noted = one(bench.result(), FindingCode.LOOKS_DROPPED)
     assert noted.severity is Severity.NOTES
@@ -126,7 +126,7 @@ def test_drop__primary_defined_anew__is_blocked_as_before(bench: Bench) -> None:
     apply_texts(bench.store, other, now_ms=NOW_MS + 1)
     drop(bench)
     assert "metric_changed" in bench.result().verdict.reasons
-    assert ("bought", "b") not in bench.fixing().looks()
+    assert ("bought", "b") not in bench.looks()
     apply_texts(bench.store, HERO, now_ms=NOW_MS + 2)
     back = bench.result()
     assert codes(back) == {FindingCode.LOOKS_DROPPED}
@@ -154,15 +154,14 @@ def test_drop__while_a_result_is_made__keeps_nothing_of_it(
     bench = Bench(store, tmp_path / "events")
     bench.arms((300, 120), (300, 180))
     bench.result()
-    under_way = bench.fixing()
-    analysis = under_way.analysis()
+    under_way, analysis = bench.record(), bench.fixed()
     drop(bench)
     look = Look(
         day=date(2026, 11, 24), n=9, estimate=0.0, interval=Interval(low=-1.0, high=1.0), p=0.5
     )
     under_way.keep({("bought", "b"): [look]})
-    assert bench.fixing().looks() == {}
-    assert (analysis.caps, bench.fixing().analysis().caps) == ({"revenue": 5.0}, {})
+    assert bench.looks() == {}
+    assert (analysis.caps, bench.fixed().caps) == ({"revenue": 5.0}, {})
 
 
 def test_drop__is_on_record(bench: Bench) -> None:
@@ -202,7 +201,7 @@ def test_drop__of_what_is_not_there_or_may_not_be__is_refused(bench: Bench) -> N
     with pytest.raises(MissingScope) as caught:
         drop(bench, actor=Actor("key:12345678", frozenset(Scope) - {Scope.WRITE}))
     assert caught.value.scope == Scope.WRITE
-    assert bench.fixing().looks() != {}
+    assert bench.looks() != {}
     drop(bench)
     with pytest.raises(NothingToDrop):
         drop(bench)

@@ -18,13 +18,15 @@ from fairlot.manifest.instants import write_instant
 from fairlot.service.actions import Asked, act
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.lifecycle import Action
-from fairlot.service.results import fixing as fixing_module
+from fairlot.service.results import record as record_module
 from fairlot.service.results.errors import MOST_SEGMENTS, TooManySegments
-from fairlot.service.results.fixed import stored_looks
-from fairlot.service.results.fixing import Fixing
-from fairlot.service.results.questions import Moment, study_of
+from fairlot.service.results.fixed import FixedAnalysis, stored_looks
+from fairlot.service.results.fixing import analysis_of, fix
+from fairlot.service.results.questions import Moment, Study, study_of
+from fairlot.service.results.record import Keeping, Record
 from fairlot.service.results.resulting import result_of
 from fairlot.service.results.sharing import Results, open_lake_source
+from fairlot.stats.analysis import LookName
 from fairlot.stats.findings import FindingCode, Severity
 from fairlot.stats.results import ExperimentResult, Interval, Look, VerdictKind
 from fairlot.stats.sufficient import View
@@ -82,12 +84,21 @@ class Bench:
         assert b"NaN" not in msgspec.json.encode(found)
         return found
 
-    def fixing(self) -> Fixing:
-        now_ms = FIRST_DAY_MS + 30 * DAY_MS
+    def study(self) -> Study:
         with self.store.reading() as connection:
-            return Fixing(
-                self.store, study_of(connection, self.tenant, "hero", Moment(now_ms)), now_ms
-            )
+            moment = Moment(FIRST_DAY_MS + 30 * DAY_MS)
+            return study_of(connection, self.tenant, "hero", moment)
+
+    def fixed(self) -> FixedAnalysis:
+        return analysis_of(self.store, self.study())
+
+    def record(self) -> Record:
+        return Record(self.store, self.study(), Keeping.ALL, self.fixed().dropped)
+
+    def looks(self) -> dict[LookName, tuple[Look, ...]]:
+        """Those that are stored."""
+        record = self.record()
+        return record.looks(record.kept())
 
 
 @pytest.fixture
@@ -121,7 +132,7 @@ def test_result__clear_difference__is_a_winner_with_looks_that_stay(bench: Bench
     looks = bought.comparisons[0].looks
     # 100 subjects of each arm came every day, and the day after their last window ends.
     assert [look.n for look in looks] == [200 * day for day in range(1, 11)]
-    assert bench.fixing().looks()["bought", "b"] == tuple(
+    assert bench.looks()["bought", "b"] == tuple(
         msgspec.structs.replace(look, running=None) for look in looks
     )
     # What is learnt later changes the present interval, and no look.
@@ -167,13 +178,13 @@ def test_result__asked_as_of_before_the_first_look__adds_none(bench: Bench) -> N
     """The first closes were gated, and would not be with what came late."""
     bench.arms((300, 120), (300, 180))
     then = bench.result().metrics[0].comparisons[0].looks
-    stored = bench.fixing().looks()
+    stored = bench.looks()
     late = partial(exposed, at_ms=FIRST_DAY_MS + 2_000, place=bench.place)
     bench.plant(late(f"late-{key}-{number}", key) for key in "ab" for number in range(100))
     for days in (2.5, 3.5, 5, 9):
         looks = bench.result(days).metrics[0].comparisons[0].looks
         assert looks == tuple(each for each in then if (each.day - FIRST_DAY).days + 1 <= days)
-    assert bench.fixing().looks() == stored
+    assert bench.looks() == stored
     assert bench.result().metrics[0].comparisons[0].looks == then
 
 
@@ -216,7 +227,7 @@ def test_result__without_a_primary_metric__fixes_nothing(bench: Bench, metrics: 
     assert bench.result().verdict.kind is not VerdictKind.WINNER
     with bench.store.reading() as connection:
         assert read_analysis(connection, bench.place.experiment) is None
-    assert bench.fixing().looks() == {}
+    assert bench.looks() == {}
     apply_texts(bench.store, f"{HERO}analysis: {{alpha: 0.04}}\n", now_ms=NOW_MS + 2)
     later = bench.result()
     assert (later.verdict.kind, later.alpha, later.findings) == (VerdictKind.WINNER, 0.04, ())
@@ -232,7 +243,7 @@ def test_result__stored_looks__are_read_once_and_again_when_new_ones_are_kept(
         read.append(experiment_id)
         return stored_looks(connection, experiment_id)
 
-    monkeypatch.setattr(fixing_module, "stored_looks", counting)
+    monkeypatch.setattr(record_module, "stored_looks", counting)
     bench.arms((300, 120), (300, 180))
     bench.result()
     assert len(read) == 2
@@ -270,7 +281,7 @@ def test_result__variant_added_after_looks__tells_them_at_the_level_of_now(bench
     assert noted.evidence == {"comparisonsThen": 1, "comparisonsNow": 2}
     assert "at 0.025 now, those of earlier looks too, which were at 0.05" in noted.summary
     # What is stored stays: told at its own level, it is as it was.
-    stored = bench.fixing().looks()["bought", "b"]
+    stored = bench.looks()["bought", "b"]
     assert stored == tuple(msgspec.structs.replace(each, running=None) for each in then.looks)
 
 
@@ -347,9 +358,9 @@ def test_cap__of_the_first_seven_days__is_final_when_they_have_matured(bench: Be
     bench.arms((1_000, 400), (1_000, 600))
     early = bench.result(days=5)
     assert early.metrics[1].cap == 5.0
-    assert (bench.fixing().analysis().caps, early.metrics[1].comparisons[0].looks) == ({}, ())
+    assert (bench.fixed().caps, early.metrics[1].comparisons[0].looks) == ({}, ())
     assert bench.result(days=9).metrics[1].comparisons[0].looks != ()
-    assert bench.fixing().analysis().caps == {"revenue": 5.0}
+    assert bench.fixed().caps == {"revenue": 5.0}
 
 
 def test_fixing__of_two_at_once__is_that_of_the_first(
@@ -360,21 +371,21 @@ def test_fixing__of_two_at_once__is_that_of_the_first(
     name = ("bought", "b")
 
     def keep(estimate: float) -> None:
-        fixing = bench.fixing()
-        fixing.fix(fixing.analysis())
+        fix(bench.store, bench.study(), bench.fixed(), NOW_MS)
         interval = Interval(low=estimate, high=estimate + 1)
         day = date(2026, 11, 24)
-        fixing.keep({name: [Look(day=day, n=9, estimate=estimate, interval=interval, p=0.5)]})
+        look = Look(day=day, n=9, estimate=estimate, interval=interval, p=0.5)
+        bench.record().keep({name: [look]})
 
     threads = [Thread(target=keep, args=(float(number),)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    (kept,) = bench.fixing().looks()[name]
+    (kept,) = bench.looks()[name]
     assert kept.interval.low == kept.estimate
     keep(9.0)
-    assert bench.fixing().looks()[name] == (kept,)
+    assert bench.looks()[name] == (kept,)
 
 
 def test_result__without_exposures__is_blocked(bench: Bench) -> None:
@@ -418,7 +429,7 @@ def test_result__by_segment__has_a_row_each_and_no_verdict(bench: Bench) -> None
     result = bench.result(segment_by="device")
     assert [each.segment for each in result.metrics[0].comparisons] == ["desktop", "mobile"]
     assert result.verdict.kind is VerdictKind.BY_SEGMENT
-    assert ("bought", "b") not in bench.fixing().looks()
+    assert ("bought", "b") not in bench.looks()
 
 
 def test_result__by_a_segment_of_many_values__is_refused(bench: Bench) -> None:
@@ -445,7 +456,7 @@ def test_result__unreadable_file__is_named_and_left_out(bench: Bench) -> None:
     assert 0 < sum(each.exposed for each in result.arms) < 600
     # What is incomplete has looks and caps, and none of them stays.
     assert result.metrics[0].comparisons[0].looks != ()
-    assert (bench.fixing().looks(), bench.fixing().analysis().caps) == ({}, {})
+    assert (bench.looks(), bench.fixed().caps) == ({}, {})
 
 
 def test_result__first_days_deleted_by_retention__is_blocked_and_says_what_is_gone(

@@ -93,7 +93,7 @@ def test_result__of_the_same_events_in_postgresql__is_the_same_and_nothing_is_ke
     bench: Bench, warehouse: str
 ) -> None:
     there = asked(bench, warehouse, ResultEngine.POSTGRES)
-    assert bench.fixing().looks() == {}
+    assert bench.looks() == {}
     with bench.store.reading() as connection:
         assert fixed_caps(connection, bench.tenant, "hero") == {}
         asked_about = partial(question_of, now_ms=MOMENT.now_ms)
