@@ -168,6 +168,7 @@ def a_result(*metrics: MetricResult, **fields: Any) -> ExperimentResult:
             " a difference of +3.1 pp (95 % interval +0.8 to +5.4 pp).",
         ),
         arms=(an_arm("control", 4811), an_arm("next-step", 4789)),
+        excluded={"several_variants": 9, "switched": 6},
         srm=SrmResult(p=0.94, chi_square=0.05, chi_square_p=0.823, p_before_exclusions=0.95),
         metrics=metrics,
         findings=(),

@@ -218,7 +218,8 @@ class MetricResult(_Part, frozen=True, kw_only=True):
 
 
 class ArmSummary(_Part, frozen=True, kw_only=True):
-    """`exposed` are analysed, `excluded` are not, by reason; `share` is what was to be expected.
+    """`exposed` are analysed, `excluded` are not, by reason, and whoever saw several variants
+    counts in each; `share` is what was to be expected.
     `daily`: how many were first exposed on each day."""
 
     variant: str
@@ -253,7 +254,8 @@ class Verdict(_Part, frozen=True, kw_only=True):
 
 class ExperimentResult(_Part, frozen=True, kw_only=True):
     """Instants are milliseconds since the epoch. `planned_size` is N* of the confidence sequence,
-    over both arms of a comparison. `query_sha256` and `engine` say what answered."""
+    over both arms of a comparison. `excluded`: by reason, who of all arms is not analysed, each
+    subject once. `query_sha256` and `engine` say what answered."""
 
     project: str
     experiment: str
@@ -267,6 +269,7 @@ class ExperimentResult(_Part, frozen=True, kw_only=True):
     time_zone: str
     verdict: Verdict
     arms: tuple[ArmSummary, ...]
+    excluded: dict[str, int]
     srm: SrmResult | None
     metrics: tuple[MetricResult, ...]
     findings: tuple[Finding, ...]

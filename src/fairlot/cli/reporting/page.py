@@ -42,7 +42,6 @@ from fairlot.cli.reporting.words import (
     observed_share,
     srm_text,
     srm_word,
-    total_excluded,
     variant_names,
     when_text,
     who_counts,
@@ -197,7 +196,7 @@ def page_of(result: ExperimentResult) -> ReportPage:
         figures=tuple(_all_figures(ordered, names)),
         arms=tuple(_arm(number, arm, result) for number, arm in enumerate(result.arms)),
         srm=srm_text(result.srm),
-        excluded=excluded_text(total_excluded(result.arms)),
+        excluded=excluded_text(result.excluded),
         daily=daily_of(result.arms, names),
         origin=_origin(result),
     )

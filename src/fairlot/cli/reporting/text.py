@@ -23,7 +23,6 @@ from fairlot.cli.reporting.words import (
     observed_share,
     srm_text,
     title_of,
-    total_excluded,
     variant_names,
     when_text,
     who_counts,
@@ -189,9 +188,8 @@ def _split(result: ExperimentResult, style: ReportStyle) -> str:
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     lines = [style.paint("Who was in it", bold=True), srm_text(result.srm), ""]
     lines += [_aligned(row, widths) for row in (heads, *rows)]
-    if any(arm.excluded for arm in result.arms):
-        excluded = excluded_text(total_excluded(result.arms))
-        lines.append(style.wrapped(printable(f"Left out: {excluded}.")))
+    if result.excluded:
+        lines.append(style.wrapped(printable(f"Left out: {excluded_text(result.excluded)}.")))
     return "\n".join(lines)
 
 

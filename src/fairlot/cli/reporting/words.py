@@ -309,14 +309,6 @@ def observed_share(arm: ArmSummary, arms: Sequence[ArmSummary]) -> float:
     return arm.exposed / total if total else 0.0
 
 
-def total_excluded(arms: Sequence[ArmSummary]) -> dict[str, int]:
-    """Of all arms, by reason. A subject that was seen in several counts in each."""
-    total: Counter[str] = Counter()
-    for arm in arms:
-        total.update(arm.excluded)
-    return dict(total)
-
-
 def excluded_text(excluded: dict[str, int]) -> str:
     """`12 seen in several variants, 3 switched by a login`."""
     parts = [

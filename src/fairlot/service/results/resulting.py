@@ -161,6 +161,7 @@ def _assembled(
         time_zone=question.time_zone,
         verdict=verdicts.verdict(),
         arms=summaries_of(sufficient, study.names),
+        excluded={reason.value: subjects for reason, subjects in sufficient.left_out.items()},
         srm=sample_ratio(sufficient),
         metrics=analysis.metrics,
         findings=tuple(findings),

@@ -191,6 +191,13 @@ def test_report_text__what_is_not_compared__has_its_reason_below() -> None:
     assert lines[number + 1] == "    not compared: nobody is there"
 
 
+def test_report_text__left_out__counts_whoever_saw_two_variants_once() -> None:
+    lines = lines_of(a_winner())
+    assert "Left out: 9 seen in several variants, 6 switched by a login." in lines
+    arms = [line for line in lines if line.startswith("  Continue")]
+    assert [line.split()[-1] for line in arms] == ["10", "10"]
+
+
 def test_report_text__two_phases_and_three_arms__are_told() -> None:
     text = report_text(no_difference(), PLAIN)
     assert "97.5 % intervals" in text

@@ -424,6 +424,16 @@ def test_result__completed_and_rolled_out__is_as_of_its_end(bench: Bench) -> Non
     assert all(not each.excluded for each in result.arms)
 
 
+def test_result__seen_in_both_variants__is_left_out_once_and_told_in_each(bench: Bench) -> None:
+    bench.arms((300, 120), (300, 180))
+    both = partial(exposed, at_ms=FIRST_DAY_MS + 2_000, place=bench.place)
+    bench.plant(both(f"both-{number}", key) for key in "ab" for number in range(3))
+    result = bench.result()
+    assert result.excluded == {"several_variants": 3}
+    assert [arm.excluded for arm in result.arms] == [{"several_variants": 3}] * 2
+    assert [arm.exposed for arm in result.arms] == [300, 300]
+
+
 def test_result__by_segment__has_a_row_each_and_no_verdict(bench: Bench) -> None:
     bench.arms((600, 240), (600, 360))
     result = bench.result(segment_by="device")
