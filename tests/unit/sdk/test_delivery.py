@@ -81,7 +81,9 @@ def test_delivery__failures_in_a_row__pauses_are_drawn_longer_and_bounded() -> N
     pauses = [post.step(after_s=1.0)]
     for _ in range(30):
         pauses.append(post.step(after_s=pauses[-1] or 0.0))
-    assert all(pause is not None and 1.0 <= pause <= LONGEST_BACKOFF_S for pause in pauses)
+    # The last bit of a pause depends on the time that it is added to.
+    shortest, longest = 1.0 - 1e-9, LONGEST_BACKOFF_S + 1e-9
+    assert all(pause is not None and shortest <= pause <= longest for pause in pauses)
     assert max(pause or 0.0 for pause in pauses[:2]) <= 4.0
     assert len(set(pauses[10:])) > 10  # jitter
     assert set(post.kinds) == {EventsNotSent.code}
