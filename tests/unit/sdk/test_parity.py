@@ -147,7 +147,7 @@ def test_client__nobody_decides__starts_no_thread(bench: Bench) -> None:
     client = bench.client()
     client.init()
     bench.clock.advance(3600)
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # one of another test may have ended
     assert bench.host.fetched() == 1
 
 
