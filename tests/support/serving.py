@@ -264,5 +264,6 @@ def a_desk(
         yield Desk(shelf, clock, events_dir, log, services, client)
     finally:
         client.close()
+        services.control_threads.shutdown()
         profiles.close(5)
         log.close(5)
