@@ -169,11 +169,18 @@ def test_engine__several_statements__are_refused(postgres: Cluster) -> None:
 def test_engine__interrupted__can_be_asked_again() -> None:
     engine = Events().exposed("a", "control").in_duckdb()
     endless = "SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE a.range % 7 = 3"
-    stop = threading.Timer(0.2, engine._connection.interrupt)
-    stop.start()
+    ended = threading.Event()
+
+    def interrupt() -> None:
+        while not ended.wait(0.2):  # again, as one before the query has begun is lost
+            engine._connection.interrupt()
+
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
     with pytest.raises(QueryFailed, match=r"[Ii]nterrupt"):
         engine.fetch(endless)
-    stop.join()
+    ended.set()
+    interrupting.join()
     assert answer(engine, question(ORDERS)).rows[0].exposed == 1
 
 
