@@ -30,11 +30,12 @@ class RevisionRow:
 
 
 class RevisionStep(NamedTuple):
-    """What a revision did, without what stood there after it."""
+    """What a revision did, and the text that stood there after it."""
 
     author: str
     action: str
     status: str | None
+    source: str
 
 
 def add_revisions(connection: Connection, rows: Sequence[RevisionRow]) -> None:
@@ -55,9 +56,9 @@ def revisions_of(
 
 def steps_of(connection: Connection, project_id: str, kind: str, key: str) -> list[RevisionStep]:
     """Of all revisions, the newest first."""
-    columns = (revisions.c.author, revisions.c.action, revisions.c.status)
+    done = (revisions.c.author, revisions.c.action, revisions.c.status, revisions.c.source)
     rows = connection.execute(
-        select(*columns).where(*_of(project_id, kind, key)).order_by(revisions.c.number.desc())
+        select(*done).where(*_of(project_id, kind, key)).order_by(revisions.c.number.desc())
     )
     return [RevisionStep(*row) for row in rows]
 

@@ -7,6 +7,7 @@ import pytest
 
 from fairlot.service.actions import Acted, Asked, act
 from fairlot.service.actors import SYSTEM, Actor, Scope
+from fairlot.service.changes.single import revert_document
 from fairlot.service.lifecycle import (
     TRANSITIONS,
     Action,
@@ -167,6 +168,23 @@ def test_approve__of_an_edit_of_what_was_approved__asks_who_wrote_the_edit(
     with pytest.raises(ActionRefused, match="local:ben is among its authors"):
         do("approve", actor=BEN)
     assert do("approve", actor=ANNA).row.approved_by == "local:anna"
+
+
+def test_approve__of_a_text_that_another_brought_back__is_not_for_its_author(
+    store: Store, apply: Apply, do: Do
+) -> None:
+    apply(draft(), actor=ANNA)
+    apply(draft("hero", "priority: 3"), actor=BEN)
+    for each in WAYS[State.APPROVED]:
+        do(each, actor=CARL)
+    with store.writing() as connection:
+        tenant, name = tenant_of(connection), ("experiment", "hero")
+        revert_document(connection, tenant, name, 1, actor=BEN, now_ms=NOW_MS + 2)
+    do("submit")
+    for author in (ANNA, BEN):
+        with pytest.raises(ActionRefused, match="among its authors: somebody else"):
+            do("approve", actor=author)
+    assert do("approve", actor=CARL).row.approved_by == "local:carl"
 
 
 def test_approve__after_a_comment_by_the_approver__is_done(apply: Apply, do: Do) -> None:

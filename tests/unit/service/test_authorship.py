@@ -7,8 +7,15 @@ from fairlot.store.revisions import RevisionStep
 
 
 def steps(*written: str) -> list[RevisionStep]:
-    """Of `author action status` each, the newest first."""
-    return [RevisionStep(*each.split()) for each in reversed(written)]
+    """Of `author action status text` each, the newest first. Without a text an edit has its own,
+    and whatever else leaves the one before."""
+    found: list[RevisionStep] = []
+    for number, each in enumerate(written):
+        author, action, status, *text = each.split()
+        edits = action in {"create", "update", "revert"}
+        source = text[0] if text else str(number) if edits else found[-1].source
+        found.append(RevisionStep(author, action, status, source))
+    return found[::-1]
 
 
 @pytest.mark.parametrize(
@@ -52,3 +59,84 @@ def test_authors_since_approval__of_what_was_rejected_after_its_approval__are_al
         "dora update review",
     )
     assert authors_since_approval(history) == {"anna", "dora"}
+
+
+@pytest.mark.parametrize(
+    ("history", "authors"),
+    [
+        (
+            (
+                "anna create draft first",
+                "ben update review",
+                "carl approve approved",
+                "ben revert review first",
+            ),
+            {"anna", "ben"},
+        ),
+        (
+            (
+                "anna create draft first",
+                "ben update review",
+                "carl approve approved",
+                "dora update review first",
+                "carl comment review",
+            ),
+            {"anna", "dora"},
+        ),
+        (
+            (
+                "anna create review first",
+                "carl approve approved",
+                "ben comment approved second",
+                "ben update review",
+                "carl approve approved",
+                "dora revert review first",
+            ),
+            {"dora"},
+        ),
+        (
+            (
+                "anna create review first",
+                "carl approve approved",
+                "carl reject draft",
+                "ben update review",
+                "carl approve approved",
+                "dora revert review first",
+            ),
+            {"anna", "dora"},
+        ),
+        (
+            (
+                "anna create draft",
+                "ben update draft both",
+                "dora update review",
+                "carl approve approved",
+                "eve revert review both",
+            ),
+            {"anna", "ben", "eve"},
+        ),
+        (
+            (
+                "anna create draft first",
+                "ben update review",
+                "carl approve approved",
+                "dora revert draft first",
+                "eve update draft",
+                "eve revert draft first",
+            ),
+            {"anna", "dora", "eve"},
+        ),
+    ],
+    ids=[
+        "never approved",
+        "by a file",
+        "once approved",
+        "approval rejected",
+        "written by two",
+        "restored twice",
+    ],
+)
+def test_authors_since_approval__of_a_text_written_again__are_those_it_had_unless_approved(
+    history: tuple[str, ...], authors: set[str]
+) -> None:
+    assert authors_since_approval(steps(*history)) == authors
