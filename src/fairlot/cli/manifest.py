@@ -12,12 +12,13 @@ from fairlot.cli.commands import SuggestingGroup
 from fairlot.cli.control import (
     URL_FLAGS,
     ControlClient,
+    ControlRefused,
     control_options,
     controlled,
     opened_control,
     project_path,
 )
-from fairlot.cli.errors import InvalidArgument
+from fairlot.cli.errors import CommandFailed, InvalidArgument
 from fairlot.cli.options import json_option, org_option, project_option
 from fairlot.cli.output import print_json, print_note, print_table
 from fairlot.engine import Experiment, Manifest, compile_manifest
@@ -28,6 +29,21 @@ VERSION_COLUMNS: Final = ("version", "published", "author", "note", "revoked")
 EXPERIMENT_COLUMNS: Final = ("experiment", "status", "variants", "id")
 _SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
 version_argument = click.argument("version", type=click.IntRange(min=0))
+
+
+class RevokedVersion(CommandFailed):
+    """A manifest with a good signature that every client refuses."""
+
+    code = "manifest_revoked"
+
+    def __init__(self, found: Manifest, reason: str | None) -> None:
+        why = "" if reason is None else f" ({printable(reason)})"
+        super().__init__(
+            f"{found.org}/{found.project} version {found.version}: was revoked{why}, and every"
+            " client refuses it, though its signature is good; take the newest:"
+            " fairlot manifest show --signed",
+            {"version": found.version, "reason": reason},
+        )
 
 
 @click.group(cls=SuggestingGroup)
@@ -178,14 +194,22 @@ def verify(
     api_key: str | None,
     as_json: bool,
 ) -> None:
-    """Verify the signature of FILE, or of the published manifest, and check each experiment."""
-    newest: Mapping[str, Any] = {}
-    if file is None or jwks_file is None:
+    """Verify the signature of FILE, or of the published manifest, and check each experiment.
+
+    Fails for a version that was revoked, which only the server or the data directory knows: with
+    --jwks neither is asked about FILE.
+    """
+    if file is not None and jwks_file is not None:
+        found = verify_manifest(file.read_bytes(), _read_key_set(jwks_file))
+    else:
         with opened_control(data_dir, server_url, api_key) as client:
             newest = _newest(client, org, project)
-    document = json.dumps(newest["manifest"]).encode() if file is None else file.read_bytes()
-    keys = newest["jwks"] if jwks_file is None else _read_key_set(jwks_file)
-    found = verify_manifest(document, keys)
+            document = (
+                json.dumps(newest["manifest"]).encode() if file is None else file.read_bytes()
+            )
+            keys = newest["jwks"] if jwks_file is None else _read_key_set(jwks_file)
+            found = verify_manifest(document, keys)
+            _refuse_revoked(client, found, newest if found.project == project else None)
     broken = dict(compile_manifest(found).broken)
     if as_json:
         print_json(
@@ -206,6 +230,26 @@ def verify(
     )
     for name, problem in broken.items():
         click.echo(f"  broken: {name}: {problem}")
+
+
+def _refuse_revoked(
+    client: ControlClient, found: Manifest, newest: Mapping[str, Any] | None
+) -> None:
+    """`newest` is that of the project of `found`, if it was asked for already."""
+    if newest is None:
+        newest = _newest(client, found.org, found.project)
+    if found.version in newest["revocations"]["revoked"].get(found.project, ()):
+        path = project_path(found.org, found.project, "manifests", str(found.version))
+        raise RevokedVersion(found, _reason_at(client, path))
+
+
+def _reason_at(client: ControlClient, path: str) -> str | None:
+    """None of a version that is revoked and not stored, as after a restore."""
+    try:
+        reason: str | None = client.request("GET", path).json["revokeReason"]
+    except ControlRefused:
+        return None
+    return reason
 
 
 def _newest(client: ControlClient, org: str, project: str) -> dict[str, Any]:

@@ -85,6 +85,32 @@ def test_manifest__key_set_that_is_none__is_refused(
     assert (ran.code, ran.json["error"]["code"]) == (1, "invalid_argument")
 
 
+def test_manifest__file_of_a_revoked_version__fails_and_says_why(shop: Run, document: Path) -> None:
+    shop("manifest", "revoke", 1, "--reason", "wrong price")
+    ran = shop("manifest", "verify", document)
+    assert (ran.code, ran.out) == (1, "")
+    assert "default/default version 1: was revoked (wrong price), and every client" in ran.err
+    error = shop("manifest", "verify", document, "--json").json["error"]
+    assert (error["code"], error["version"], error["reason"]) == (
+        "manifest_revoked",
+        1,
+        "wrong price",
+    )
+    document.write_text(shop("manifest", "show", "--signed").out, "utf-8")
+    assert shop("manifest", "verify", document).code == 0
+    assert shop("manifest", "verify").code == 0
+
+
+def test_manifest__file_of_a_revoked_version_of_another_project__fails(
+    shop: Run, document: Path
+) -> None:
+    shop("projects", "create", "other")
+    document.write_text(shop("manifest", "show", "--signed", "--project", "other").out, "utf-8")
+    assert "default/other version 0" in shop("manifest", "verify", document).out
+    shop("manifest", "revoke", 0, "--reason", "test", "--project", "other")
+    assert "default/other version 0: was revoked (test)" in shop("manifest", "verify", document).err
+
+
 def test_manifest__list__tells_who_published_what_and_when(shop: Run) -> None:
     lines = shop("manifest", "list").out.splitlines()
     assert lines[0].split() == ["version", "published", "author", "note", "revoked"]
