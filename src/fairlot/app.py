@@ -30,6 +30,7 @@ from fairlot.http.routes import serve_routes
 from fairlot.http.services import Services
 from fairlot.http.throttle import Policy, Throttle
 from fairlot.profiles.products import ProductEvents, product_events
+from fairlot.service.bootstrap import begin_older_audits
 from fairlot.service.decisions import Decisions
 from fairlot.service.feeds import FEEDS_SEEN_WITHIN_S, KnownFeeds, PublishedFeeds
 from fairlot.service.personalization.reactor import RuleReactor
@@ -365,7 +366,13 @@ def configure_logging() -> None:
 
 
 async def _open_store(settings: Settings) -> Store:
-    open_it = partial(open_store, settings.data_dir, settings.secret, settings.database_url)
+    open_it = partial(
+        open_store,
+        settings.data_dir,
+        settings.secret,
+        settings.database_url,
+        begin_older_audits,
+    )
     if multiprocessing.parent_process() is None:
         return await asyncio.to_thread(open_it)
     return await open_when_there(open_it, _end_with_parent)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fairlot.cli.errors import CommandFailed
 from fairlot.cli.options import read_settings
+from fairlot.service.bootstrap import begin_older_audits
 from fairlot.settings import Settings
 from fairlot.store import Store, open_store
 from fairlot.store.sqlite import DATABASE_FILE
@@ -26,7 +27,9 @@ class NoDataDirectory(CommandFailed):
 def opened_store(settings: Settings) -> Iterator[Store]:
     """The store of the data directory, which is made, out of git's sight, if it is not there."""
     is_new = _is_new(settings.data_dir)
-    store = open_store(settings.data_dir, settings.secret, settings.database_url)
+    store = open_store(
+        settings.data_dir, settings.secret, settings.database_url, begin_older_audits
+    )
     try:
         if is_new:
             (settings.data_dir / ".gitignore").write_text("*\n", "utf-8")

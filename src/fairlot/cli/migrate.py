@@ -9,12 +9,14 @@ from fairlot.cli.data import NoDataDirectory
 from fairlot.cli.errors import CommandFailed, NotConfirmed
 from fairlot.cli.options import data_option, json_option, read_settings
 from fairlot.cli.output import print_json, print_note
+from fairlot.service.bootstrap import begin_older_audits, brings_audit
 from fairlot.settings import Settings
-from fairlot.store import store_as_it_is
+from fairlot.store import store_as_it_is, unlock
 from fairlot.store.errors import Place
 from fairlot.store.migrations import LATEST, REVISIONS
 from fairlot.store.schema import bring_to, known_revision_of
 from fairlot.store.sqlite import DATABASE_FILE
+from fairlot.store.tenants import has_organizations
 
 
 class NotUpToDate(CommandFailed):
@@ -47,6 +49,8 @@ def migrate(
     Each command and server does so by itself when it opens the database; this does it beforehand,
     in one transaction. Going down is for running an earlier version of Fairlot afterwards: what
     that one knows nothing of is lost. Stop all servers first.
+
+    Up from before 0004, which brought the audit log, it needs the secret: that seals the log.
     """
     settings = read_settings(data_dir)
     if settings.database_url is None and not (settings.data_dir / DATABASE_FILE).exists():
@@ -62,6 +66,9 @@ def migrate(
         store_as_it_is(settings.data_dir, settings.database_url) as (place, connection),
     ):
         before = bring_to(connection, place, wanted)
+        if brings_audit(before, wanted) and has_organizations(connection):
+            unlock(connection, place, settings.data_dir, settings.secret)
+            begin_older_audits(connection, before, wanted)
     _print_result(place, before, wanted, as_json)
 
 

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -13,6 +14,7 @@ from fairlot.service.key_rotation import announce_key
 from fairlot.service.projects import create_project
 from fairlot.service.signing_keys import make_signing_key
 from fairlot.store import Store
+from fairlot.store.migrations import LATEST
 from fairlot.store.signing_keys import KeyState
 from fairlot.store.tenants import (
     OrganizationRow,
@@ -21,6 +23,8 @@ from fairlot.store.tenants import (
 )
 
 DEFAULT = "default"
+_FIRST_AUDITED: Final = "0004"
+"""The revision of the tables that brought the audit log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,22 @@ def bootstrap(store: Store, *, now_ms: int | None = None) -> FirstCredentials | 
         for owner in owners:
             begin_audit(connection, owner, now_ms=at_ms)
         return None if owners else _create_first(connection, at_ms)
+
+
+def brings_audit(before: str | None, after: str) -> bool:
+    """Whether a migration gives an audit log to organizations that have none."""
+    return before is not None and before < _FIRST_AUDITED <= after
+
+
+def begin_older_audits(connection: Connection, before: str | None, after: str = LATEST) -> None:
+    """Give each organization its first record, in the transaction that migrated the database from
+    the revision `before`, if that had no audit log: an empty one is then always one whose records
+    were removed."""
+    if not brings_audit(before, after):
+        return
+    at_ms = time.time_ns() // 1_000_000
+    for owner in organization_keys(connection):
+        begin_audit(connection, owner, now_ms=at_ms)
 
 
 def _create_first(connection: Connection, at_ms: int) -> FirstCredentials:

@@ -8,7 +8,7 @@ from fairlot.store.errors import (
     StoreUnusable,
     WrongSecret,
 )
-from fairlot.store.opening import open_store, store_as_it_is
+from fairlot.store.opening import open_store, store_as_it_is, unlock
 from fairlot.store.ports import Store
 from fairlot.store.vault import Vault
 
@@ -23,4 +23,5 @@ __all__ = [
     "WrongSecret",
     "open_store",
     "store_as_it_is",
+    "unlock",
 ]

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, inspect, text
 
 from fairlot.store.errors import NewerStore, Place
-from fairlot.store.migrations import LATEST, REVISIONS, downgrade, upgrade
+from fairlot.store.migrations import REVISIONS, downgrade, upgrade
 
 
 def revision_of(connection: Connection) -> str | None:
@@ -20,11 +20,6 @@ def known_revision_of(connection: Connection, place: Place) -> str | None:
     if revision is not None and revision not in REVISIONS:
         raise NewerStore(place, revision)
     return revision
-
-
-def bring_up_to_date(connection: Connection, place: Place) -> None:
-    """Raises NewerStore."""
-    bring_to(connection, place, LATEST)
 
 
 def bring_to(connection: Connection, place: Place, revision: str) -> str | None:

@@ -2,11 +2,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from fairlot import app
 from fairlot.store import store_as_it_is
 from fairlot.store.migrations import LATEST
 from fairlot.store.schema import revision_of
+from support.audit_tampering import drop_triggers
 from support.commands import Run
 from support.postgres import Cluster
 
@@ -44,6 +46,42 @@ def test_migrate__down_and_up__goes_and_says_so(shop: Run, revision: Revision) -
     assert revision() == "0003"
     assert shop("migrate").out.endswith(f": from revision 0003 to {LATEST}.\n")
     assert revision() == LATEST
+
+
+@pytest.mark.parametrize("words", [("--to", "0004"), (), None])
+def test_migrate__from_before_the_audit_log__begins_it(
+    shop: Run, words: tuple[str, ...] | None
+) -> None:
+    assert shop("migrate", "--to", "0003", "--yes").code == 0
+    if words is not None:
+        assert shop("migrate", *words).code == 0
+    ran = shop("audit", "verify")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("Intact: 1 record(s), the first of them audit.begin.\n")
+
+
+def test_migrate__with_all_records_removed__begins_no_new_audit_log(
+    shop: Run, database_url: str | None
+) -> None:
+    assert shop("migrate", "--to", "0004", "--yes").code == 0
+    with store_as_it_is(Path(".fairlot"), database_url) as (_, connection):
+        drop_triggers(connection)
+        connection.execute(text("DELETE FROM audit_records"))
+        connection.execute(text("DELETE FROM audit_heads"))
+    assert shop("migrate").code == 0
+    ran = shop("audit", "verify")
+    assert ran.code == 1
+    assert "record 0: there is no record, though every organization has some" in ran.err
+
+
+def test_migrate__from_before_the_audit_log__without_the_secret_changes_nothing(
+    shop: Run, revision: Revision
+) -> None:
+    assert shop("migrate", "--to", "0003", "--yes").code == 0
+    Path(".fairlot", "secret.key").rename("elsewhere.key")
+    refused = shop("migrate", "--json")
+    assert (refused.code, refused.json["error"]["code"]) == (1, "store_wrong_secret")
+    assert revision() == "0003"
 
 
 def test_migrate__down__asks_first(shop: Run, revision: Revision) -> None:
