@@ -4,15 +4,26 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
+from fairlot.engine import Experiment
+from fairlot.engine.bindings import feeds_bound
 from fairlot.manifest.definitions import Definition
 from fairlot.manifest.parts import ManifestParts, manifest_parts
 from fairlot.manifest.problems import SpecProblem
 from fairlot.service.actors import Actor, Scope
 from fairlot.service.changes.conflicts import overlaps, users_of
 from fairlot.service.changes.steps import Places, problem_at
+from fairlot.service.feeds.sources import sources_of, with_built_in
 from fairlot.service.lifecycle import UNDER_REVIEW
 from fairlot.service.plan_document import PlanWarning
-from fairlot.service.project_state import EXPERIMENT, HOLDOUT, LAYER, SEGMENT, Name, ProjectState
+from fairlot.service.project_state import (
+    EXPERIMENT,
+    FEED,
+    HOLDOUT,
+    LAYER,
+    SEGMENT,
+    Name,
+    ProjectState,
+)
 
 
 def problems_between(
@@ -113,6 +124,7 @@ def _unreviewed(before: ProjectState, after: ProjectState, places: Places) -> It
         for each in was.segments
         if _holds(before, each.key) != _holds(after, each.key)
     ]
+    changed += [(FEED, key) for key in _other_feeds(was, will)]
     for name in changed:
         fix = (
             f"the {name[0]} is in use by what has started or is under review, and this project asks"
@@ -125,6 +137,22 @@ def _holds(state: ProjectState, key: str) -> Definition:
     """What a segment says of subjects, also which others it nests, but for what people call it."""
     definition = state.definitions[SEGMENT, key].definition
     return structs.replace(definition, name=key, description=None)
+
+
+def _other_feeds(was: ManifestParts, will: ManifestParts) -> list[str]:
+    """Those that a payload binds, or that fill such a one up, and whose products will be others."""
+    before, after = with_built_in(was.feeds), with_built_in(will.feeds)
+    reached = dict.fromkeys(
+        key
+        for each in was.experiments
+        if isinstance(each, Experiment)
+        for variant in each.variants
+        for key in feeds_bound(variant.payload)
+    )
+    for key in [*reached]:
+        if key in before:
+            reached |= dict.fromkeys(feed.key for feed in sources_of(before[key], before))
+    return [key for key in reached if before.get(key) != after.get(key)]
 
 
 def _guarded(state: ProjectState) -> ManifestParts:

@@ -19,6 +19,10 @@ SEGMENT = "kind: segment\nkey: vips\nname: VIPs\nrule: {tier: gold}\n"
 INNER = "kind: segment\nkey: inner\nrule: {country: DE}\n"
 HOLDOUT = "kind: holdout\nkey: quiet\nname: Quiet\nrate: 0.1\n"
 
+FEED = "kind: feed\nkey: shoes\nalgorithm: newest\n"
+MORE = "kind: feed\nkey: more\nname: More\nalgorithm: most_popular\n"
+BUILT_IN = "kind: feed\nkey: most_popular\nalgorithm: most_popular\npin: [evil]\n"
+
 
 def yaml(*lines: str, key: str = "hero") -> str:
     variants = "variants: [{key: a, name: A}, {key: b, name: B}]"
@@ -151,6 +155,41 @@ def test_apply__a_definition_that_reaches_into_what_is_approved__needs_the_scope
     do(store, "approve")
     (told,) = problems(apply, SEGMENT.replace("gold", "silver"), actor=WRITER)
     assert "is in use by what has started or is under review" in told
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((FEED,), (FEED + "pin: [evil]\n",)),
+        ((FEED + "fillUp: [more]\n", MORE), (MORE + "pin: [evil]\n",)),
+        ((FEED + "fillUp: [most_popular]\n",), (BUILT_IN,)),
+        ((FEED + "fillUp: [more]\n", MORE), (FEED,)),
+    ],
+    ids=["bound", "fills up", "takes the place of a built-in one", "filled up no more"],
+)
+def test_apply__a_feed_that_what_runs_binds__needs_the_scope_approve(
+    store: Store, apply: Apply, before: tuple[str, ...], after: tuple[str, ...]
+) -> None:
+    mine = yaml().replace("name: A}", "name: A, payload: {shown: [{$feed: shoes}]}}")
+    apply(mine, *before, actor=WRITER)
+    require_review(store)
+    (told,) = problems(apply, *after, actor=WRITER)
+    assert "the feed is in use by what has started" in told
+    apply(*after, actor=ANNA)
+
+
+def test_apply__a_feed_that_nothing_started_binds__needs_no_approval(
+    store: Store, apply: Apply
+) -> None:
+    mine = yaml("status: draft").replace("name: A}", "name: A, payload: {$feed: more}}")
+    apply(mine, yaml(key="other"), FEED, MORE, actor=WRITER)
+    require_review(store)
+    apply(FEED + "pin: [good]\n", MORE + "pin: [good]\n", actor=WRITER)
+    apply(mine.replace("draft", "running"), actor=WRITER)
+    apply(FEED, actor=WRITER)
+    (told,) = problems(apply, MORE, actor=WRITER)
+    assert "more: the feed is in use by what has started or is under review" in told
+    apply(MORE.replace("More", "Others") + "pin: [good]\n", actor=WRITER)
 
 
 @pytest.mark.parametrize("status", ["running", "paused", "draft"])
