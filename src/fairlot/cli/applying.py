@@ -2,14 +2,20 @@
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
 import msgspec
 
-from fairlot.cli.control import ControlClient, ControlRefused, controlled, project_path
+from fairlot.cli.control import (
+    ControlAnswer,
+    ControlClient,
+    ControlRefused,
+    controlled,
+    project_path,
+)
 from fairlot.cli.documents import confirm, reason_option
 from fairlot.cli.errors import InvalidArgument, NotConfirmed
 from fairlot.cli.fail_over import exceeding, share_of
@@ -66,7 +72,7 @@ def plan(
     """
     limit = None if fail_over is None else _share(fail_over)
     asked = {"files": _files_in(directory), "allowDeletes": allow_deletes}
-    answer = _asked(client, project_path(org, project, "plan"), asked)
+    answer = _asked(client.request, project_path(org, project, "plan"), asked)
     document = _convert(answer)
     if as_json:
         print_json(answer)
@@ -110,7 +116,7 @@ def apply(
     asked = {"files": _files_in(directory), "allowDeletes": allow_deletes, "reason": reason}
     path = project_path(org, project)
     if not yes:
-        document = _convert(_asked(client, f"{path}/plan", asked))
+        document = _convert(_asked(client.request, f"{path}/plan", asked))
         _print_plan(document)
         count = sum(change.action is not ChangeAction.NONE for change in document.changes)
         if not count:
@@ -118,7 +124,7 @@ def apply(
             return
         confirm(f"Publish {count} change(s)?", "add --yes to publish")
         asked["base"] = document.base
-    applied = _asked(client, f"{path}/apply", asked)
+    applied = _asked(client.change, f"{path}/apply", asked)
     if as_json:
         print_json(applied)
         return
@@ -140,7 +146,7 @@ def apply_files(
 ) -> Mapping[str, Any]:
     """Without asking anybody. Raises InvalidFiles with every problem."""
     path = project_path(org, project, "apply")
-    applied: Mapping[str, Any] = _asked(client, path, {"files": _sent(files)})
+    applied: Mapping[str, Any] = _asked(client.change, path, {"files": _sent(files)})
     return applied
 
 
@@ -152,11 +158,11 @@ def _sent(files: Sequence[SourceFile]) -> list[dict[str, str]]:
     return [{"path": file.path, "text": file.text} for file in files]
 
 
-def _asked(client: ControlClient, path: str, asked: Mapping[str, Any]) -> Any:
+def _asked(send: Callable[..., ControlAnswer], path: str, asked: Mapping[str, Any]) -> Any:
     """Problems of the files are told as `fairlot validate` tells them."""
     try:
         with progress(path.rpartition("/")[2]):
-            return client.request("POST", path, sent_at_once(asked)).json
+            return send("POST", path, sent_at_once(asked)).json
     except ControlRefused as error:
         problems = error.problem.get("problems")
         if problems is None:

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
+from uuid import uuid4
 
 import click
 
 from fairlot.cli.errors import CommandFailed, InvalidArgument
 from fairlot.cli.options import data_option
 from fairlot.cli.output import print_note
+from fairlot.cli.waiting import until_taken
+from fairlot.engine.errors import FairlotError
 from fairlot.sdk.transport import HttpRequest, HttpResponse, Transport, UrllibTransport
 
 URL_VARIABLE: Final = "FAIRLOT_URL"
@@ -39,12 +42,15 @@ class ControlUnreachable(CommandFailed):
 
 class ControlRefused(CommandFailed):
     """The control plane's problem, under its own code. What the problem holds beside its message
-    goes beside ours."""
+    goes beside ours. `retry_after_s` None: it does not say that it can be asked again."""
 
     code = "refused"
 
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+    def __init__(
+        self, status: int, problem: Mapping[str, Any], retry_after_s: float | None = None
+    ) -> None:
         self.status = status
+        self.retry_after_s = retry_after_s
         self.problem = problem
         standard = {"type", "title", "status", "detail", "code"}
         members = {name: value for name, value in problem.items() if name not in standard}
@@ -102,6 +108,20 @@ class ControlClient:
             raise self._refusal(response)
         return ControlAnswer(response.status, response.headers, response.body)
 
+    def change(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
+    ) -> ControlAnswer:
+        """As `request`; while the control plane cannot make the change now, as when somebody else
+        makes one, it is asked again, under one Idempotency-Key. Not for what is answered with a
+        secret: the answer is kept."""
+        keyed = {"idempotency-key": uuid4().hex, **(headers or {})}
+        return until_taken(lambda: self.request(method, path, body, keyed, query), _pause_after)
+
     def items(self, path: str, query: Mapping[str, object] | None = None) -> Iterator[Any]:
         """Of all pages of a list."""
         cursor: str | None = None
@@ -133,7 +153,7 @@ class ControlClient:
     def _refusal(self, response: HttpResponse) -> CommandFailed:
         problem = _problem_in(response)
         if problem is not None:
-            return ControlRefused(response.status, problem)
+            return ControlRefused(response.status, problem, _retry_after_s(response))
         if 300 <= response.status < 400:
             where = response.headers.get("location", "another address")
             return ControlUnreachable(
@@ -266,6 +286,18 @@ def _checked_origin(url: str) -> str:
     if parts.username is not None or parts.query or parts.fragment:
         raise InvalidArgument(f"--url: has a user, a query or a fragment; {fix}")
     return url.rstrip("/")
+
+
+def _pause_after(error: FairlotError) -> float | None:
+    if isinstance(error, ControlRefused) and error.status == 503:
+        return error.retry_after_s
+    return None
+
+
+def _retry_after_s(response: HttpResponse) -> float | None:
+    """In whole seconds, as our servers say it."""
+    given = response.headers.get("retry-after", "")
+    return float(given) if given.isascii() and given.isdigit() else None
 
 
 def _kind_of(response: HttpResponse) -> str:

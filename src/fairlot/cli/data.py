@@ -3,14 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from fairlot.cli.errors import CommandFailed
 from fairlot.cli.options import read_settings
+from fairlot.cli.waiting import until_taken
+from fairlot.engine.errors import FairlotError
 from fairlot.service.bootstrap import begin_older_audits
 from fairlot.settings import Settings
-from fairlot.store import Store, open_store
+from fairlot.store import Store, StoreLocked, open_store
 from fairlot.store.sqlite import DATABASE_FILE
 from fairlot.store.tenants import has_organizations
+
+_PAUSE_S: Final = 1.0
 
 
 class NoDataDirectory(CommandFailed):
@@ -25,10 +30,14 @@ class NoDataDirectory(CommandFailed):
 
 @contextmanager
 def opened_store(settings: Settings) -> Iterator[Store]:
-    """The store of the data directory, which is made, out of git's sight, if it is not there."""
+    """The store of the data directory, which is made, out of git's sight, if it is not there.
+    While another writer holds it, it is tried again."""
     is_new = _is_new(settings.data_dir)
-    store = open_store(
-        settings.data_dir, settings.secret, settings.database_url, begin_older_audits
+    store = until_taken(
+        lambda: open_store(
+            settings.data_dir, settings.secret, settings.database_url, begin_older_audits
+        ),
+        _pause_after,
     )
     try:
         if is_new:
@@ -36,6 +45,10 @@ def opened_store(settings: Settings) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def _pause_after(error: FairlotError) -> float | None:
+    return _PAUSE_S if isinstance(error, StoreLocked) else None
 
 
 def _is_new(directory: Path) -> bool:

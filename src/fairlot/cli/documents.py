@@ -137,7 +137,7 @@ def _revert(noun: Noun) -> click.Command:
         as_json: bool,
     ) -> None:
         asked = {"revision": number, "reason": reason}
-        found = client.request("POST", noun.path(org, project, key, "revert"), asked).json
+        found = client.change("POST", noun.path(org, project, key, "revert"), asked).json
         if as_json:
             print_json(found)
         else:
@@ -168,7 +168,7 @@ def _delete(noun: Noun) -> click.Command:
         etag = client.request("GET", path).headers["etag"]
         if not yes:
             confirm(f"Delete the {noun.singular} {key}?", "add --yes to delete")
-        client.request("DELETE", path, headers={"if-match": etag}, query={"reason": reason})
+        client.change("DELETE", path, headers={"if-match": etag}, query={"reason": reason})
         if as_json:
             print_json({"deleted": key})
         else:

@@ -138,7 +138,7 @@ def _done(
     """Only while `revision` is the newest, if it is given."""
     headers = {} if revision is None else {"if-match": f'"{revision}"'}
     try:
-        done: Mapping[str, Any] = client.request("POST", path, asked, headers).json
+        done: Mapping[str, Any] = client.change("POST", path, asked, headers).json
     except ControlRefused as refused:
         newest = refused.problem.get("current")
         if newest is None:
@@ -183,7 +183,7 @@ def rollout(
         raise InvalidArgument("VARIANT, --end: name one of the two")
     asked = {"variant": variant, "reason": reason}
     path = NOUN.path(org, project, key, "actions", Action.ROLLOUT.value)
-    done = client.request("POST", path, asked).json
+    done = client.change("POST", path, asked).json
     what = f"gives {variant} to everybody" if variant else "gives nothing to anybody any more"
     _print_done(done, f"{key} {what}", as_json)
 
@@ -203,7 +203,7 @@ def drop_looks(
     For an experiment whose events were incomplete when a result was first asked for. The plan
     stays, and so does what metrics meant.
     """
-    dropped = client.request("POST", NOUN.path(org, project, key, "drop-looks"), {"reason": reason})
+    dropped = client.change("POST", NOUN.path(org, project, key, "drop-looks"), {"reason": reason})
     found = dropped.json
     if as_json:
         print_json(found)

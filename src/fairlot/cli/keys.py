@@ -96,7 +96,7 @@ def show_keys(client: ControlClient, org: str, as_json: bool) -> None:
 def expire(client: ControlClient, key_id: str, in_days: int, org: str, as_json: bool) -> None:
     """Let the key ID end earlier than it would; what was given for a time is not prolonged."""
     path = organization_path(org, "keys", key_id, "expire")
-    changed = client.request("POST", path, {"expiresAt": instant_in_days(in_days)}).json
+    changed = client.change("POST", path, {"expiresAt": instant_in_days(in_days)}).json
     if as_json:
         print_json(changed)
     else:
@@ -113,7 +113,7 @@ def revoke(client: ControlClient, key_id: str, org: str, as_json: bool) -> None:
 
     Running workers refuse the key within their poll interval.
     """
-    changed = client.request("POST", organization_path(org, "keys", key_id, "revoke")).json
+    changed = client.change("POST", organization_path(org, "keys", key_id, "revoke")).json
     if as_json:
         print_json(changed)
     else:

@@ -154,7 +154,7 @@ def revoke(
     The new version is made of what is stored: revert what was wrong before, or right after.
     """
     path = project_path(org, project, "manifests", str(version), "revoke")
-    done = client.request("POST", path, {"reason": reason}).json
+    done = client.change("POST", path, {"reason": reason}).json
     if done["isSameContent"]:
         print_note(
             "Warning: the newest version holds the same as the revoked one. Revert what was wrong"

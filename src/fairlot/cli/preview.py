@@ -61,7 +61,7 @@ def preview(
     if jti is not None:
         if experiment is not None:
             raise InvalidArgument("--revoke: name no experiment beside it")
-        client.request("POST", organization_path(org, "preview", "revoke"), {"jti": jti})
+        client.change("POST", organization_path(org, "preview", "revoke"), {"jti": jti})
         _print_revoked(jti, as_json)
         return
     if experiment is None or variant is None:

@@ -83,7 +83,7 @@ def create(
 ) -> None:
     """Make the project KEY, with an empty manifest, and print its experiment token."""
     asked = {"key": key, **_given(settings)}
-    created = client.request("POST", organization_path(org, "projects"), asked).json
+    created = client.change("POST", organization_path(org, "projects"), asked).json
     if as_json:
         print_json(created)
         return
@@ -104,7 +104,7 @@ def update(
     asked = _given(settings)
     if not asked:
         raise InvalidArgument("name at least one setting to change, as in --private")
-    changed = client.request("PATCH", project_path(org, key), asked).json
+    changed = client.change("PATCH", project_path(org, key), asked).json
     if as_json:
         print_json(changed)
     else:

@@ -37,7 +37,7 @@ def publish(
     Applying and every other change publishes by itself; this is for --static, and after an upgrade.
     """
     asked = {} if note is None else {"note": note}
-    done = client.request("POST", project_path(org, project, "manifests"), asked).json
+    done = client.change("POST", project_path(org, project, "manifests"), asked).json
     if folder is not None:
         documents = client.request("GET", project_path(org, project, "static-manifest")).json
         try:

@@ -56,7 +56,7 @@ def announce(client: ControlClient, org: str, as_json: bool) -> None:
     Only an organization of an earlier version needs it: the next key is announced when an
     organization is made, and with every rotation.
     """
-    change = client.request("POST", organization_path(org, "signing-keys", "announce")).json
+    change = client.change("POST", organization_path(org, "signing-keys", "announce")).json
     _report(change, "The next key is announced.", "There is an announced next key.", as_json)
 
 
@@ -80,7 +80,7 @@ def rotate(
     manifest has told them of it.
     """
     asked = _patience(wait_hours, force) | ({} if to is None else {"to": to})
-    change = client.request("POST", organization_path(org, "signing-keys", "rotate"), asked).json
+    change = client.change("POST", organization_path(org, "signing-keys", "rotate"), asked).json
     _report(change, "All manifests are signed by the next key.", f"{to} signs already.", as_json)
 
 
@@ -97,7 +97,7 @@ def retire(
     It is refused until a day after the rotation. Preview links that they have signed end with them.
     """
     path = organization_path(org, "signing-keys", "retire")
-    change = client.request("POST", path, _patience(wait_hours, force)).json
+    change = client.change("POST", path, _patience(wait_hours, force)).json
     _report(change, "The former keys are retired.", "There is no key to retire.", as_json)
 
 

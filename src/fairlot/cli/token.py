@@ -125,7 +125,7 @@ def expire(
 ) -> None:
     """Let the token ID end at another moment, sooner or later than it would."""
     path = project_path(org, project, "tokens", token_id, "expire")
-    changed = client.request("POST", path, {"expiresAt": instant_in_days(in_days)}).json
+    changed = client.change("POST", path, {"expiresAt": instant_in_days(in_days)}).json
     if as_json:
         print_json(changed)
     else:
@@ -144,7 +144,7 @@ def revoke(client: ControlClient, token_id: str, org: str, project: str, as_json
     Running workers refuse the token within their poll interval.
     """
     path = project_path(org, project, "tokens", token_id, "revoke")
-    changed = client.request("POST", path).json
+    changed = client.change("POST", path).json
     if as_json:
         print_json(changed)
     else:

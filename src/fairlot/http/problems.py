@@ -10,7 +10,7 @@ import msgspec
 
 from fairlot.engine.errors import FairlotError
 from fairlot.http.asgi import JSON, NO_STORE, Reply
-from fairlot.store import CommitUnanswered, StoreFailed
+from fairlot.store import CommitUnanswered, StoreFailed, StoreLocked
 
 PROBLEM_JSON = "application/problem+json"
 _PROBLEM_TYPE = (b"content-type", PROBLEM_JSON.encode())
@@ -168,4 +168,6 @@ def store_unavailable(error: StoreFailed) -> Refused:
             "the store did not confirm the change; look whether it was made before you try again,"
             " or send the same Idempotency-Key"
         )
+    if isinstance(error, StoreLocked):
+        return unavailable("another writer holds the database; nothing was changed, try again")
     return unavailable("the store cannot be used now; nothing was changed, try again")

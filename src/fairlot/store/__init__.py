@@ -5,6 +5,7 @@ from fairlot.store.errors import (
     NewerStore,
     StoreAway,
     StoreFailed,
+    StoreLocked,
     StoreUnusable,
     WrongSecret,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "Store",
     "StoreAway",
     "StoreFailed",
+    "StoreLocked",
     "StoreUnusable",
     "Vault",
     "WrongSecret",
