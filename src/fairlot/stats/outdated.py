@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
-from fairlot.stats.analysis import Analysis
+from fairlot.stats.analysis import Analysis, LookName
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.looks import Recomputed
+from fairlot.stats.metrics import Role
+from fairlot.stats.verdicts import Judged
 
 _FEWEST: Final = 100
 _MORE: Final = 1.25
@@ -13,31 +15,59 @@ _MORE: Final = 1.25
 
 def outdated(analysis: Analysis) -> Iterator[Finding]:
     """Of each comparison the last one that is: events that come late change a look a little, half
-    an import that was looked at changes all of them."""
+    an import that was looked at changes all of them.
+
+    A difference outside the interval that a look gave for it leaves no verdict to what rests on
+    that look: the look stays, and says what is not so.
+    """
+    deciding = set(_deciding(analysis))
     for (metric, variant), taken in analysis.taken.items():
-        found = [each for each in taken.recomputed if _is_far_off(each)]
+        left = [each for each in taken.recomputed if _has_left(each)]
+        found = left or [each for each in taken.recomputed if _has_many_more(each)]
         if found:
-            yield _finding(metric, variant, found[-1])
+            blocks = bool(left) and (metric, variant) in deciding
+            severity = Severity.BLOCKS if blocks else Severity.WARNS
+            yield _finding(metric, variant, found[-1], severity)
 
 
-def _is_far_off(each: Recomputed) -> bool:
+def _deciding(analysis: Analysis) -> Iterator[LookName]:
+    """Primary metrics, and the guardrails of whoever is better in one."""
+    better = set()
+    for metric in analysis.metrics:
+        if metric.role is not Role.PRIMARY:
+            continue
+        for comparison in metric.comparisons:
+            yield metric.key, comparison.variant
+            if Judged(metric, comparison).is_better:
+                better.add(comparison.variant)
+    for metric in analysis.metrics:
+        if metric.role is Role.GUARDRAIL:
+            yield from ((metric.key, variant) for variant in better)
+
+
+def _has_left(each: Recomputed) -> bool:
+    """Its own interval, not what all looks have in common: that is narrower the more there are."""
+    interval = each.look.interval
+    return not interval.low <= each.effect.difference <= interval.high
+
+
+def _has_many_more(each: Recomputed) -> bool:
     look, n = each.look, each.effect.n
-    has_many_more = n > look.n * _MORE and n - look.n >= _FEWEST
-    return has_many_more or not look.interval.low <= each.effect.difference <= look.interval.high
+    return n > look.n * _MORE and n - look.n >= _FEWEST
 
 
-def _finding(metric: str, variant: str, each: Recomputed) -> Finding:
+def _finding(metric: str, variant: str, each: Recomputed, severity: Severity) -> Finding:
     look, effect = each.look, each.effect
     return Finding(
         code=FindingCode.LOOKS_OUTDATED,
-        severity=Severity.WARNS,
+        severity=severity,
         summary=f"The look of {look.day} at {variant} in {metric} saw {look.estimate:.4g} of"
         f" {look.n:,} subjects; for the same day {effect.difference:.4g} of {effect.n:,} is"
         " computed now.",
-        advice="Events came after that look, which stays as it is: read the interval of this moment"
-        " and what it rests on. If they were incomplete then, as after half an import, import all"
-        " of them, and have the looks taken anew: `fairlot experiments drop-looks KEY --reason"
-        " TEXT`, which stays on record.",
+        advice="Events came after that look, which stays as it is. If they were incomplete then, as"
+        " after half an import, import all of them, and have the looks taken anew: `fairlot"
+        " experiments drop-looks KEY --reason TEXT`, which stays on record. Else find out what came"
+        " so late, or of one variant only.",
         evidence={
             "look": look.day.isoformat(),
             "estimateThen": look.estimate,

@@ -4,9 +4,18 @@ import pytest
 
 from fairlot.stats.analysis import analyse
 from fairlot.stats.findings import Finding, FindingCode, Severity
+from fairlot.stats.metrics import Aggregate, Direction, EventTotal, Metric, MetricKind, Role
 from fairlot.stats.outdated import outdated
 from fairlot.stats.sufficient import Sufficient
-from support.sufficient import conversions, fixed, sufficient
+from support.sufficient import (
+    BOUGHT,
+    arm_day,
+    conversions,
+    converted,
+    fixed,
+    question,
+    sufficient,
+)
 
 
 def experiment(control: int, b: int, n: int = 500) -> Sufficient:
@@ -30,17 +39,67 @@ def test_outdated__healthy__nothing_is_found(now: Sufficient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "figures"),
+    ("now", "severity", "figures"),
     [
-        (experiment(250, 250), (0.1, 0.0, 10_000, 10_000)),
-        (experiment(400, 500, n=1_000), (0.1, 0.1, 10_000, 20_000)),
+        (experiment(250, 250), Severity.BLOCKS, (0.1, 0.0, 10_000, 10_000)),
+        (experiment(400, 500, n=1_000), Severity.WARNS, (0.1, 0.1, 10_000, 20_000)),
     ],
     ids=["conversions of one arm were missing", "half was imported"],
 )
-def test_outdated__far_off__warns_of_the_last_look(
-    now: Sufficient, figures: tuple[float, ...]
+def test_outdated__far_off__is_told_of_the_last_look(
+    now: Sufficient, severity: Severity, figures: tuple[float, ...]
 ) -> None:
-    (warning,) = found(experiment(200, 250), now)
-    assert (warning.code, warning.severity) == (FindingCode.LOOKS_OUTDATED, Severity.WARNS)
+    """More subjects alone take no ground away."""
+    (told,) = found(experiment(200, 250), now)
+    assert (told.code, told.severity) == (FindingCode.LOOKS_OUTDATED, severity)
     names = ("estimateThen", "estimateNow", "subjectsThen", "subjectsNow")
-    assert [warning.evidence[name] for name in names] == pytest.approx(figures)
+    assert [told.evidence[name] for name in names] == pytest.approx(figures)
+    assert "drop-looks KEY --reason" in told.advice and "find out what came so late" in told.advice
+
+
+def test_outdated__only_an_earlier_look__blocks() -> None:
+    """What all looks have in common holds its interval too."""
+    rows = [(500, 200)] * 10
+    late = [(500, 320), *rows[1:]]
+    then = sufficient([*conversions("control", *rows), *conversions("b", *rows)])
+    now = sufficient([*conversions("control", *rows), *conversions("b", *late)])
+    (told,) = found(then, now)
+    assert told.severity is Severity.BLOCKS
+    (taken,) = analyse(then, fixed(then.question)).new_looks.values()
+    assert told.evidence["look"] < taken[-1].day.isoformat()
+
+
+def returned(control: int, b: int, role: Role, bought: int) -> Sufficient:
+    """Beside 200 buyers of the control, and so many of b, on each of ten days."""
+    metric = Metric(
+        "returned",
+        "Returned",
+        MetricKind.CONVERSION,
+        EventTotal("return", Aggregate.ANY),
+        role=role,
+        direction=Direction.DECREASE,
+        margin=0.05 if role is Role.GUARDRAIL else None,
+    )
+    rows = [
+        arm_day(arm, day, {"bought": converted(500, buyers), "returned": converted(500, back)})
+        for arm, buyers, back in (("control", 200, control), ("b", bought, b))
+        for day in range(10)
+    ]
+    return sufficient(rows, question(BOUGHT, metric))
+
+
+@pytest.mark.parametrize(
+    ("role", "bought", "severity"),
+    [
+        (Role.GUARDRAIL, 250, Severity.BLOCKS),
+        (Role.GUARDRAIL, 200, Severity.WARNS),
+        (Role.SECONDARY, 250, Severity.WARNS),
+    ],
+    ids=["guardrail of a winner", "guardrail of nobody", "secondary"],
+)
+def test_outdated__of_no_primary_metric__blocks_where_the_verdict_rests_on_it(
+    role: Role, bought: int, severity: Severity
+) -> None:
+    then, now = (returned(50, back, role, bought) for back in (50, 90))
+    (told,) = found(then, now)
+    assert (told.metric, told.severity) == ("returned", severity)
