@@ -1,8 +1,12 @@
 """The holdout is measured as an experiment of its own: `holdout.<key>`, `held` against `open`."""
 
+from typing import Final
+
 from fairlot.engine import NOT_EVALUATED, Decision, Holdout, Reason, holdout_arm
 from fairlot.events import Exposure, derived_event_id
 from fairlot.service.snapshot import ProjectServing
+
+_PREFIX: Final = "holdout."
 
 
 def holdout_exposure(
@@ -65,5 +69,10 @@ class HoldoutsRecorded:
         seen[exposure.project_id, exposure.experiment_key, exposure.unit_id] = None
 
 
+def is_holdout(experiment_key: str) -> bool:
+    """Keys of experiments have no dot."""
+    return experiment_key.startswith(_PREFIX)
+
+
 def _key(holdout: Holdout) -> str:
-    return f"holdout.{holdout.key}"
+    return f"{_PREFIX}{holdout.key}"

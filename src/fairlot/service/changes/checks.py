@@ -6,7 +6,7 @@ from msgspec import structs
 
 from fairlot.engine import Experiment
 from fairlot.engine.bindings import feeds_bound
-from fairlot.manifest.definitions import Definition
+from fairlot.manifest.definitions import Definition, HoldoutDefinition
 from fairlot.manifest.parts import ManifestParts, manifest_parts
 from fairlot.manifest.problems import SpecProblem
 from fairlot.service.actors import Actor, Scope
@@ -38,7 +38,34 @@ def problems_between(
 
 
 def warnings_between(before: ProjectState, after: ProjectState) -> Iterator[PlanWarning]:
-    """A holdout that begins with the salt of one that has ended holds the same subjects."""
+    yield from _salt_of_an_ended_holdout(before, after)
+    yield from _new_holdout_rate(before, after)
+
+
+def _new_holdout_rate(before: ProjectState, after: ProjectState) -> Iterator[PlanWarning]:
+    """A holdout remembers nobody: those between the rates change their arm."""
+    for name, each in after.definitions.items():
+        stored = before.definitions.get(name)
+        if stored is None or each.row.deleted_at_ms is not None:
+            continue
+        was, will = stored.definition, each.definition
+        if not isinstance(was, HoldoutDefinition) or not isinstance(will, HoldoutDefinition):
+            continue
+        moved_bp = will.rate_bp - was.rate_bp
+        if not moved_bp:
+            continue
+        turn = "from open to held" if moved_bp > 0 else "from held to open"
+        sentence = (
+            f"moves {abs(moved_bp) / 100:g}% of all subjects {turn}; in the holdout's own result"
+            " those seen before stay in their first arm, or, seen in both, are left out: it tells"
+            " too small a difference, and is blocked once they are many; to measure, delete this"
+            " holdout, and begin another under a new key, with a salt of its own"
+        )
+        yield PlanWarning(code="holdout_rate", about=":".join(name), sentence=sentence)
+
+
+def _salt_of_an_ended_holdout(before: ProjectState, after: ProjectState) -> Iterator[PlanWarning]:
+    """One that begins with the salt of one that has ended holds the same subjects."""
     ended = {
         each.row.salt: each.row.key
         for name, each in after.definitions.items()

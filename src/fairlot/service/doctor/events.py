@@ -67,6 +67,15 @@ class Early:
     first_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Redrawn:
+    """Subjects that were seen in several variants: one unit of theirs was, or only several of their
+    units together."""
+
+    of_one_unit: int
+    of_several_units: int
+
+
 def event_names(case: Case) -> dict[str, set[str]]:
     """The names that metrics count, each with the keys of those metrics."""
     found: dict[str, set[str]] = {}
@@ -126,6 +135,19 @@ def exposed_units(case: Case) -> dict[str, int]:
         " AND reason IN ('bucket', 'sticky', 'adapter') GROUP BY variant_key"
     )
     return {row[0]: int(row[1]) for row in rows}
+
+
+def redrawn_subjects(case: Case) -> Redrawn:
+    to = dialect_named(case.engine.dialect)
+    ((of_one, of_several),) = case.engine.fetch(
+        "WITH u AS (SELECT subject_id, MIN(variant_key) AS first_key, MAX(variant_key) AS last_key"  # noqa: S608
+        f" FROM exposures WHERE {_shown(case, to)} GROUP BY subject_id, unit_id),"
+        " s AS (SELECT MAX(CASE WHEN first_key <> last_key THEN 1 ELSE 0 END) AS by_one,"
+        " MIN(first_key) AS first_key, MAX(last_key) AS last_key FROM u GROUP BY subject_id)"
+        f" SELECT {_how_many('by_one = 1')}, {_how_many('by_one = 0 AND first_key <> last_key')}"
+        " FROM s"
+    )
+    return Redrawn(int(of_one), int(of_several))
 
 
 def order_by_name(case: Case) -> Mapping[str, Order]:

@@ -7,7 +7,9 @@ from typing import Any, Final, NamedTuple
 from scipy.special import chdtrc
 
 from fairlot.service.doctor.case import Case, percent
-from fairlot.service.doctor.removals import START_ANEW, removal_of
+from fairlot.service.doctor.causes import KnownCause
+from fairlot.service.doctor.holdouts import redraw_of
+from fairlot.service.doctor.removals import removal_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.srm import BLOCKS_BELOW, WARNS_BELOW, homogeneity
 from fairlot.stats.sufficient import Exclusion
@@ -142,8 +144,13 @@ def _if_many(case: Case, exclusion: Exclusion, code: FindingCode) -> Iterator[Fi
     )
 
 
+def cause_of_redraws(case: Case) -> KnownCause | None:
+    """Of most of those who were seen in several variants."""
+    return removal_of(case) or redraw_of(case)
+
+
 def _cause_of(case: Case, exclusion: Exclusion) -> _Cause:
-    removal = removal_of(case) if exclusion is Exclusion.SEVERAL_VARIANTS else None
-    if removal is None:
+    known = cause_of_redraws(case) if exclusion is Exclusion.SEVERAL_VARIANTS else None
+    if known is None:
         return _Cause("", _ADVICE[exclusion], {})
-    return _Cause(f"; {removal.sentence}", START_ANEW, {"removed": dict(removal.versions)})
+    return _Cause(f"; {known.sentence}", known.advice, dict(known.evidence))

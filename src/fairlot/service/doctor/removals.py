@@ -2,36 +2,20 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from fairlot.service.doctor.case import Case
+from fairlot.service.doctor.causes import KnownCause
 from fairlot.stats.sufficient import Exclusion, Phase
 
-START_ANEW: Final = (
+_START_ANEW: Final = (
     "Start anew under a new key, without the variant. The next time let it run to the end: a"
     " variant that is taken away takes its subjects out of the result."
 )
 _MOST: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """`versions` are those of the manifest that lack a variant first, by its key; `subjects` had
-    one of these variants, and another."""
-
-    versions: Mapping[str, int]
-    subjects: int
-
-    @property
-    def sentence(self) -> str:
-        removed = " and ".join(
-            f"{key} was removed in version {version}" for key, version in self.versions.items()
-        )
-        return f"{removed}, and {self.subjects} of its subjects, who came back, were drawn anew"
-
-
-def removal_of(case: Case) -> Removal | None:
+def removal_of(case: Case) -> KnownCause | None:
     """None where most of those who were seen in several variants had none that was removed."""
     several = case.excluded_for(Exclusion.SEVERAL_VARIANTS)
     versions = {
@@ -40,7 +24,15 @@ def removal_of(case: Case) -> Removal | None:
     subjects = sum(several[key] for key in versions)
     if not subjects or subjects < _MOST * case.sufficient.left_out[Exclusion.SEVERAL_VARIANTS]:
         return None
-    return Removal(versions, subjects)
+    removed = " and ".join(
+        f"{key} was removed in version {version}" for key, version in versions.items()
+    )
+    return KnownCause(
+        sentence=f"{removed}, and {subjects} of its subjects, who came back, were drawn anew",
+        advice=_START_ANEW,
+        evidence={"removed": versions},
+        restored=_with_the_removed(case, versions),
+    )
 
 
 def removed_variants(phases: tuple[Phase, ...]) -> dict[str, int]:
@@ -50,10 +42,10 @@ def removed_variants(phases: tuple[Phase, ...]) -> dict[str, int]:
     return {key: version for key, version in ends.items() if key not in last}
 
 
-def with_the_removed(case: Case, removal: Removal) -> dict[int, Counter[str]]:
+def _with_the_removed(case: Case, versions: Mapping[str, int]) -> dict[int, Counter[str]]:
     """Who was exposed, as if nobody who had a removed variant had been drawn anew."""
     counts = {number: Counter(arms) for number, arms in case.exposed.items()}
     for (exclusion, phase), arms in case.excluded.items():
         if exclusion is Exclusion.SEVERAL_VARIANTS:
-            counts[phase].update({key: arms.get(key, 0) for key in removal.versions})
+            counts[phase].update({key: arms.get(key, 0) for key in versions})
     return counts

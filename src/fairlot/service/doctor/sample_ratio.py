@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fairlot.service.doctor.case import Case
-from fairlot.service.doctor.removals import START_ANEW, Removal, removal_of, with_the_removed
+from fairlot.service.doctor.causes import KnownCause
+from fairlot.service.doctor.exclusions import cause_of_redraws
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.srm import SampleRatio, combined, srm
 from fairlot.stats.sufficient import Phase, Sufficient
@@ -44,9 +45,9 @@ def check_sample_ratio(case: Case) -> Iterator[Finding]:
     ratio = ratio_of(case.exposed, case.phases)
     if not (ratio.blocks or ratio.warns):
         return
-    removal = _removal_behind(case)
-    suspects = [] if removal is not None else list(suspects_of(case))
-    cause = _said(suspects) if removal is None else f"; {removal.sentence}"
+    known = _redraws_behind(case)
+    suspects = [] if known is not None else list(suspects_of(case))
+    cause = _said(suspects) if known is None else f"; {known.sentence}"
     seen = _sizes(case.exposed, case.phases)
     spelled = ", ".join(f"{key} {count}" for key, count in seen.items())
     yield Finding(
@@ -54,7 +55,7 @@ def check_sample_ratio(case: Case) -> Iterator[Finding]:
         severity=Severity.BLOCKS if ratio.blocks else Severity.WARNS,
         summary=f"The arms have not the sizes that were drawn for ({spelled}; p ="
         f" {ratio.p:.3g}, chi-square p = {ratio.chi_square_p:.3g}){cause}.",
-        advice=_ADVICE if removal is None else START_ANEW,
+        advice=_ADVICE if known is None else known.advice,
         evidence={
             "p": ratio.p,
             "chiSquare": ratio.chi_square,
@@ -62,18 +63,18 @@ def check_sample_ratio(case: Case) -> Iterator[Finding]:
             "exposed": seen,
             "expected": _expected(case),
             "suspects": [_evidence(each) for each in suspects[:5]],
-            **({} if removal is None else {"removed": dict(removal.versions)}),
+            **({} if known is None else known.evidence),
         },
     )
 
 
-def _removal_behind(case: Case) -> Removal | None:
-    """That of a variant, where the ratio is right with the subjects who lost it."""
-    removal = removal_of(case)
-    if removal is None:
+def _redraws_behind(case: Case) -> KnownCause | None:
+    """Their cause, where the ratio is right with the subjects who were drawn anew."""
+    known = cause_of_redraws(case)
+    if known is None:
         return None
-    ratio = ratio_of(with_the_removed(case, removal), case.phases)
-    return None if ratio.blocks or ratio.warns else removal
+    ratio = ratio_of(known.restored, case.phases)
+    return None if ratio.blocks or ratio.warns else known
 
 
 def ratio_of(counts: Mapping[int, Mapping[str, int]], phases: tuple[Phase, ...]) -> SampleRatio:

@@ -154,6 +154,24 @@ def test_apply__new_salt_of_a_holdout__is_refused(store: Store, apply: Apply) ->
     assert manifest(store).holdout == Holdout("quiet", "holdout.default", 2500)
 
 
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [
+        ("0.25", "moves 15% of all subjects from open to held"),
+        ("0.0625", "moves 3.75% of all subjects from held to open"),
+    ],
+)
+def test_apply__new_rate_of_a_holdout__warns_of_its_result(
+    apply: Apply, rate: str, told: str
+) -> None:
+    assert apply(HOLDOUT).warnings == ()
+    (warning,) = apply(HOLDOUT.replace("0.1", rate)).warnings
+    assert (warning.code, warning.about) == ("holdout_rate", "holdout:quiet")
+    assert told in warning.sentence
+    assert "begin another under a new key" in warning.sentence
+    assert apply(HOLDOUT.replace("0.1", rate).replace("Quiet", "Calm")).warnings == ()
+
+
 def test_apply__second_holdout__is_refused_until_the_first_is_gone(
     store: Store, apply: Apply
 ) -> None:
