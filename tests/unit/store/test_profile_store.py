@@ -68,7 +68,7 @@ def test_open__of_the_first_version__looks_up_the_anonymous_ids_that_are_there(
         assert first != shape_of(store) == newest
         with store.reading() as connection:
             found = who_answers(connection, PROJECT, "device")
-        assert {each.user_id for each in found.others} == set(OWNERS.values())
+        assert {each.user_id for each in found.meant} == set(OWNERS.values())
         assert set(found.sources) == {source_identifier(each, "device") for each in OWNERS}
 
 

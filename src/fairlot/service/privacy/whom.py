@@ -7,7 +7,13 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from fairlot.engine.errors import FairlotError
-from fairlot.profiles import Identifier, IdentifierKind, identifiers_written, subject_identifier
+from fairlot.profiles import (
+    Identifier,
+    IdentifierKind,
+    Profile,
+    identifiers_written,
+    subject_identifier,
+)
 from fairlot.service.tracking import subject_id_made_of
 from fairlot.store.profiles import ProfileStore
 from fairlot.store.profiles.called import who_answers
@@ -56,7 +62,7 @@ def look_up(store: ProfileStore, events_dir: Path, project_id: str, name: str) -
         found = who_answers(connection, project_id, name, _made(project_id, _looked_up(name)))
         if found.subject is not None or _was_deleted(read_deletions(connection), project_id, name):
             return Asked(name, is_subject=True)
-    return Asked(name, bool(found.others) and _has_events(events_dir, project_id, name))
+    return Asked(name, bool(found.meant) and _has_events(events_dir, project_id, name))
 
 
 def whom_of(connection: Connection, project_id: str, asked: Asked) -> Whom:
@@ -65,18 +71,23 @@ def whom_of(connection: Connection, project_id: str, asked: Asked) -> Whom:
     found = who_answers(
         connection, project_id, asked.name, _made(project_id, _looked_up(asked.name))
     )
-    others = tuple(each.subject_id for each in found.others)
+    meant, others = _subject_ids(found.meant), _subject_ids(found.others)
     if found.subject is not None:
         names = frozenset((own, *found.subject.identifiers))
         return Whom(1, names, _subjects(names), others)
     if asked.is_subject:
-        return Whom(0, frozenset((own,)), _subjects((own,)), others)
-    if len(others) > 1:
-        raise SeveralCalledSo(asked.name, others)
-    known = found.others[0].identifiers if found.others else (own,)
-    looked_up = (*_looked_up(asked.name), *found.sources)
+        return Whom(0, frozenset((own,)), _subjects((own,)), (*meant, *others))
+    if len(meant) > 1:
+        raise SeveralCalledSo(asked.name, meant)
+    known = found.meant[0].identifiers if meant else (own,)
+    looked_up = (*_looked_up(asked.name), *(() if found.named else found.sources))
     names = frozenset((*looked_up, *known))
-    return Whom(len(others), names, _subjects((*names, *_made(project_id, looked_up))), ())
+    made = _made(project_id, looked_up)
+    return Whom(len(meant), names, _subjects((*names, *made)), others)
+
+
+def _subject_ids(profiles: Iterable[Profile]) -> tuple[str, ...]:
+    return tuple(each.subject_id for each in profiles)
 
 
 def _looked_up(name: str) -> tuple[Identifier, ...]:

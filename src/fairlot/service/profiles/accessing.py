@@ -172,7 +172,9 @@ def _answering(
     found = who_answers(connection, project_id, name)
     if found.subject is not None:
         return found, (own,)
-    return found, (*others, *found.sources) if found.others else (own, *others)
+    if found.named:
+        return found, tuple(others)
+    return found, (*others, *found.sources) if found.anonymous else (own, *others)
 
 
 def _first_of(profiles: Sequence[Profile]) -> Called | None:

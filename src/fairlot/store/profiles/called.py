@@ -11,17 +11,31 @@ from fairlot.store.profiles.tables import profile_identifiers
 
 
 class Answering(NamedTuple):
-    """`subject`: whose subject or user id the text is; that one alone is meant. `others`: who else
-    answers, each once, in the order of kinds. `sources`: those that gave it as an anonymous id,
-    which are asked only when nobody answers otherwise."""
+    """Each once. `subject`: whose subject or user id the text is. `named`: who is called so in
+    another kind, in the order of kinds. `anonymous`: whose anonymous id it is, by `sources`."""
 
     subject: Profile | None
-    others: tuple[Profile, ...]
-    sources: tuple[Identifier, ...] = ()
+    named: tuple[Profile, ...]
+    anonymous: tuple[Profile, ...]
+    sources: tuple[Identifier, ...]
 
     @property
     def all(self) -> tuple[Profile, ...]:
-        return self.others if self.subject is None else (self.subject, *self.others)
+        return (*self._subject, *self.named, *self.anonymous)
+
+    @property
+    def meant(self) -> tuple[Profile, ...]:
+        """Only without a subject another kind is meant, and an anonymous id last."""
+        return self._subject or self.named or self.anonymous
+
+    @property
+    def others(self) -> tuple[Profile, ...]:
+        """Who answers too, and is not meant."""
+        return self.all[len(self.meant) :]
+
+    @property
+    def _subject(self) -> tuple[Profile, ...]:
+        return () if self.subject is None else (self.subject,)
 
 
 def who_answers(
@@ -29,14 +43,11 @@ def who_answers(
 ) -> Answering:
     """`also` are names that the text stands for beside what it may be as it is."""
     own, *others = identifiers_written(text)
-    subject = next(iter(_called(connection, project_id, [own])), None)
-    own_id = None if subject is None else subject.id
-    called = _called(connection, project_id, [*others, *also])
-    found = tuple(each for each in called if each.id != own_id)
-    if subject is not None or found:
-        return Answering(subject, found)
+    subject = _called(connection, project_id, [own])
+    named = _without(subject, _called(connection, project_id, [*others, *also]))
     sources = _sources_called(connection, project_id, text)
-    return Answering(None, tuple(_called(connection, project_id, sources)), sources)
+    anonymous = _without((*subject, *named), _called(connection, project_id, sources))
+    return Answering(next(iter(subject), None), named, anonymous, sources)
 
 
 def _sources_called(
@@ -54,6 +65,11 @@ def _sources_called(
         for each in having[profile_id].identifiers
         if each.anonymous_digest() == digest
     )
+
+
+def _without(known: Sequence[Profile], profiles: Sequence[Profile]) -> tuple[Profile, ...]:
+    ids = {each.id for each in known}
+    return tuple(each for each in profiles if each.id not in ids)
 
 
 def _called(

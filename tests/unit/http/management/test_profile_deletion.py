@@ -109,6 +109,38 @@ def test_delete__by_the_anonymous_id_of_a_source_alone__removes_whoever_has_it(
     assert bench.get(f"{PATH}/device").status == 200
 
 
+def test_delete__a_subject_whose_id_a_source_gave_to_another__leaves_and_names_the_other(
+    bench: ControlBench,
+) -> None:
+    """As of a site with one cookie, where track knows a user by what Choose knows a device by."""
+    know(bench, claim_of_subject("q", user_id="q"))
+    know(bench, claim_of_source("web", "q"))
+    shown = bench.get(f"{PATH}/q").json
+    assert (shown["subjectId"], shown["others"]) == ("q", ["web.q"])
+
+    deleted = bench.call("DELETE", f"{PATH}/q").json
+
+    assert (deleted["profiles"], deleted["others"]) == (1, ["web.q"])
+    assert bench.get(f"{PATH}/web.q").status == 200
+    again = bench.call("DELETE", f"{PATH}/q").json
+    assert (again["found"], again["others"]) == (False, ["web.q"])
+
+
+def test_delete__an_address_that_is_an_anonymous_id_too__deletes_whose_address_it_is(
+    bench: ControlBench,
+) -> None:
+    name = "7@x.example"
+    know(bench, Claim((Identifier(IdentifierKind.EMAIL, name),), ("ada",)))
+    know(bench, claim_of_subject("bo", user_id="bo"))
+    know(bench, claim_of_source("web", name, user_id="bo"))
+
+    deleted = bench.call("DELETE", f"{PATH}/{name}").json
+
+    assert (deleted["profiles"], deleted["others"]) == (1, ["bo"])
+    assert bench.get(f"{PATH}/ada").status == 404
+    assert bench.get(f"{PATH}/bo").status == 200
+
+
 def test_delete__a_subject_whose_id_is_a_strangers_number__leaves_the_stranger(
     bench: ControlBench, tmp_path: Path, database_url: str | None
 ) -> None:
