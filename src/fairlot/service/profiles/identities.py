@@ -7,7 +7,15 @@ import msgspec
 
 from fairlot.events import Identity, derived_event_id, new_ulid
 from fairlot.events.properties import MERGED
-from fairlot.profiles import Claim, Identifier, Merged, Profile, merged, subject_identifier
+from fairlot.profiles import (
+    Claim,
+    Identifier,
+    IdentifierKind,
+    Merged,
+    Profile,
+    merged,
+    subject_identifier,
+)
 from fairlot.profiles.merging import Switch
 from fairlot.profiles.records import MAX_IDENTIFIERS
 from fairlot.service.privacy.recording import GPC
@@ -114,6 +122,10 @@ class Resolver:
                 identified_at_ms=profile.identified_at_ms or work.at_ms,
             )
         new = self._free_names(profile, claim, work.project_id)
+        device = self._device_of(claim, work.project_id)
+        if device is not None and user_id is not None and device.value != profile.subject_id:
+            self._record(work, "identify", device.value, user_id, None)
+            new.append(device)
         if not new:
             return profile
         names = (*profile.identifiers, *new)
@@ -123,6 +135,18 @@ class Resolver:
         for identifier in set(names) - set(kept):
             self._known.release(work.project_id, identifier)
         return msgspec.structs.replace(profile, identifiers=kept)
+
+    def _device_of(self, claim: Claim, project_id: str) -> Identifier | None:
+        """What a device that is new would be drawn by if nobody had logged in on it; None if that
+        is somebody's. What it does under this id is its user's."""
+        is_new = any(
+            each.kind is IdentifierKind.SOURCE and self._known.owner(project_id, each) is None
+            for each in claim.find
+        )
+        if not is_new or not claim.subject_ids:
+            return None
+        device = subject_identifier(claim.subject_ids[0])
+        return device if self._known.owner(project_id, device) is None else None
 
     def _free_names(self, profile: Profile, claim: Claim, project_id: str) -> list[Identifier]:
         """What it is to be called that it is not called yet, and nobody else has to be."""

@@ -101,6 +101,30 @@ def test_merge__whoever_logged_in_first__all_ids_lead_to_the_older_and_that_one_
     assert len(recorded) == len(set(recorded))
 
 
+def test_login__on_a_device_that_is_new__is_told_of_what_the_device_does_by_its_id(
+    bench: ProfileBench,
+) -> None:
+    async def scenario() -> None:
+        await bench.happen(claim_of_source("app", "p1", user_id="anna"))
+        await bench.happen("stranger")
+        for device in ("w1", "stranger"):
+            await bench.happen(claim_of_source("web", device, user_id="anna"))
+        anna = await known(bench, subject_identifier("anna"))
+        assert anna is not None
+        assert anna.subject_id == "p1"
+        assert sorted(anna.subject_ids()) == ["anna", "p1", "w1"]
+        assert (await bench.happen("w1", "view")).profile == await known(
+            bench, source_identifier("web", "w1")
+        )
+        other = await known(bench, subject_identifier("stranger"))
+        assert other is not None
+        assert other.id != anna.id
+
+    asyncio.run(scenario())
+    links = {(each.subject_id, each.user_id) for each in bench.identities()}
+    assert links == {("p1", "anna"), ("w1", "anna")}
+
+
 def test_merge__of_three__leaves_the_oldest_with_everything(bench: ProfileBench) -> None:
     async def scenario() -> None:
         for name in ("b", "a", "c"):
