@@ -1,6 +1,8 @@
 """`fairlot migrate`: the database's tables, at the revision of this version or another."""
 
 import sys
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import click
 
@@ -14,6 +16,12 @@ from fairlot.settings import Settings
 from fairlot.store import store_as_it_is, unlock
 from fairlot.store.errors import Place
 from fairlot.store.migrations import LATEST, REVISIONS
+from fairlot.store.profiles.opening import (
+    LATEST_PROFILES,
+    bring_profiles_to,
+    profiles_as_they_are,
+    version_of_profiles,
+)
 from fairlot.store.schema import bring_to, known_revision_of
 from fairlot.store.sqlite import DATABASE_FILE
 from fairlot.store.tenants import has_organizations
@@ -22,12 +30,17 @@ from fairlot.store.tenants import has_organizations
 class NotUpToDate(CommandFailed):
     code = "store_not_up_to_date"
 
-    def __init__(self, place: Place, revision: str | None) -> None:
-        super().__init__(
-            f"{place}: has revision {revision or 'none'}, and this version of Fairlot needs"
-            f" {LATEST}; run `fairlot migrate`, or start the server, which does the same",
-            {"revision": revision, "latest": LATEST},
-        )
+    def __init__(self, place: Place, what: str, details: Mapping[str, object]) -> None:
+        fix = "run `fairlot migrate`, or start the server, which does the same"
+        super().__init__(f"{place}: {what}; {fix}", details)
+
+
+class Profiles(NamedTuple):
+    """Where they are, and which version they had and have."""
+
+    place: Place
+    before: int
+    version: int
 
 
 @click.command
@@ -39,12 +52,24 @@ class NotUpToDate(CommandFailed):
     help="Up or down to this revision.  [default: the newest]",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before going down.")
+@click.option(
+    "--profiles-to",
+    "profiles_version",
+    type=click.IntRange(1, LATEST_PROFILES),
+    default=LATEST_PROFILES,
+    help="Up or down to this version of the profiles.  [default: the newest]",
+)
 @data_option
 @json_option
 def migrate(
-    check: bool, revision: str | None, yes: bool, data_dir: str | None, as_json: bool
+    check: bool,
+    revision: str | None,
+    yes: bool,
+    profiles_version: int,
+    data_dir: str | None,
+    as_json: bool,
 ) -> None:
-    """Bring the database up to date, in the data directory or in PostgreSQL.
+    """Bring the database and the profiles up to date, in the data directory or in PostgreSQL.
 
     Each command and server does so by itself when it opens the database; this does it beforehand,
     in one transaction. Going down is for running an earlier version of Fairlot afterwards: what
@@ -59,24 +84,29 @@ def migrate(
         _check(settings, as_json)
         return
     wanted = revision or LATEST
-    if _goes_down(settings, wanted) and not yes:
-        _ask(wanted, as_json)
-    with (
-        app.serve_lock(settings.data_dir),
-        store_as_it_is(settings.data_dir, settings.database_url) as (place, connection),
-    ):
-        before = bring_to(connection, place, wanted)
-        if brings_audit(before, wanted) and has_organizations(connection):
-            unlock(connection, place, settings.data_dir, settings.secret)
-            begin_older_audits(connection, before, wanted)
-    _print_result(place, before, wanted, as_json)
+    if not yes:
+        _ask_before_going_down(settings, wanted, profiles_version, as_json)
+    with app.serve_lock(settings.data_dir):
+        with store_as_it_is(settings.data_dir, settings.database_url) as (place, connection):
+            before = bring_to(connection, place, wanted)
+            if brings_audit(before, wanted) and has_organizations(connection):
+                unlock(connection, place, settings.data_dir, settings.secret)
+                begin_older_audits(connection, before, wanted)
+        profiles = _move_profiles(settings, profiles_version)
+    _print_result(place, before, wanted, profiles, as_json)
 
 
 def _check(settings: Settings, as_json: bool) -> None:
     place, revision = _revision(settings)
     if revision != LATEST:
-        raise NotUpToDate(place, revision)
-    _print_result(place, revision, revision, as_json)
+        what = f"has revision {revision or 'none'}, and this version of Fairlot needs {LATEST}"
+        raise NotUpToDate(place, what, {"revision": revision, "latest": LATEST})
+    profiles = _profiles(settings)
+    if profiles is not None and profiles.version != LATEST_PROFILES:
+        version, needed = profiles.version, LATEST_PROFILES
+        what = f"profiles have version {version}, and this version of Fairlot needs {needed}"
+        raise NotUpToDate(profiles.place, what, {"profiles": version, "latest": needed})
+    _print_result(place, revision, revision, profiles, as_json)
 
 
 def _revision(settings: Settings) -> tuple[Place, str | None]:
@@ -84,23 +114,62 @@ def _revision(settings: Settings) -> tuple[Place, str | None]:
         return place, known_revision_of(connection, place)
 
 
-def _goes_down(settings: Settings, wanted: str) -> bool:
-    _, revision = _revision(settings)
-    return revision is not None and REVISIONS.index(wanted) < REVISIONS.index(revision)
+def _profiles(settings: Settings) -> Profiles | None:
+    """As they are; None before they are first needed."""
+    with profiles_as_they_are(settings.data_dir, settings.database_url) as found:
+        if found is None:
+            return None
+        place, connection = found
+        version = version_of_profiles(connection, place)
+        return Profiles(place, version, version)
 
 
-def _ask(wanted: str, as_json: bool) -> None:
+def _move_profiles(settings: Settings, version: int) -> Profiles | None:
+    with profiles_as_they_are(settings.data_dir, settings.database_url) as found:
+        if found is None:
+            return None
+        place, connection = found
+        return Profiles(place, bring_profiles_to(connection, place, version), version)
+
+
+def _ask_before_going_down(
+    settings: Settings, revision: str, profiles_version: int, as_json: bool
+) -> None:
+    _, present = _revision(settings)
+    profiles = _profiles(settings)
+    down = []
+    if present is not None and REVISIONS.index(revision) < REVISIONS.index(present):
+        down.append(f"revision {revision}")
+    if profiles is not None and profiles_version < profiles.version:
+        down.append(f"version {profiles_version} of the profiles")
+    if not down:
+        return
     if as_json or not sys.stdin.isatty():
         raise NotConfirmed("nobody is here to be asked: add --yes to go down")
     print_note("What later revisions added is lost, and this version would bring it up again.")
-    if not click.confirm(f"Go down to revision {wanted}?", default=False):
+    if not click.confirm(f"Go down to {' and '.join(down)}?", default=False):
         raise NotConfirmed("nothing was changed")
 
 
-def _print_result(place: Place, before: str | None, after: str, as_json: bool) -> None:
+def _print_result(
+    place: Place, before: str | None, after: str, profiles: Profiles | None, as_json: bool
+) -> None:
     if as_json:
-        print_json({"place": str(place), "before": before, "revision": after, "latest": LATEST})
-    elif before == after:
-        click.echo(f"{place}: has revision {after} already.")
-    else:
-        click.echo(f"{place}: from revision {before or 'none'} to {after}.")
+        document = {"place": str(place), "before": before, "revision": after, "latest": LATEST}
+        print_json(document | {"profiles": _document_of(profiles)})
+        return
+    click.echo(_said(place, "revision", before, after))
+    if profiles is not None:
+        click.echo(_said(profiles.place, "profiles", profiles.before, profiles.version))
+
+
+def _document_of(profiles: Profiles | None) -> dict[str, int] | None:
+    if profiles is None:
+        return None
+    return {"before": profiles.before, "version": profiles.version, "latest": LATEST_PROFILES}
+
+
+def _said(place: Place, what: str, before: object, after: object) -> str:
+    if before == after:
+        return f"{place}: has {what} {after} already."
+    return f"{place}: from {what} {before or 'none'} to {after}."

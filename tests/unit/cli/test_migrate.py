@@ -32,19 +32,39 @@ def test_migrate__up_to_date__says_so(shop: Run) -> None:
     assert f"has revision {LATEST} already" in ran.out
     document = shop("migrate", "--check", "--json").json
     assert document.pop("place")
+    profiles = document.pop("profiles")
+    assert profiles in (None, {"before": 2, "version": 2, "latest": 2})
     assert document == {"before": LATEST, "revision": LATEST, "latest": LATEST}
+
+
+def test_migrate__profiles__down_and_up(shop: Run) -> None:
+    assert shop("profiles", "list").code == 0
+    refused = shop("migrate", "--profiles-to", "1", "--json")
+    assert (refused.code, refused.json["error"]["code"]) == (1, "not_confirmed")
+    down = shop("migrate", "--profiles-to", "1", "--yes")
+    assert down.out.endswith(": from profiles 2 to 1.\n")
+    checked = shop("migrate", "--check", "--json")
+    assert (checked.code, checked.json["error"]["code"]) == (1, "store_not_up_to_date")
+    assert (checked.json["error"]["profiles"], checked.json["error"]["latest"]) == (1, 2)
+    assert shop("migrate").out.endswith(": from profiles 1 to 2.\n")
+    assert shop("migrate", "--check", "--json").json["profiles"] == {
+        "before": 2,
+        "version": 2,
+        "latest": 2,
+    }
+    assert shop("profiles", "list").code == 0
 
 
 def test_migrate__down_and_up__goes_and_says_so(shop: Run, revision: Revision) -> None:
     ran = shop("migrate", "--to", "0003", "--yes")
     assert ran.code == 0, ran.err
-    assert ran.out.endswith(f": from revision {LATEST} to 0003.\n")
+    assert f": from revision {LATEST} to 0003.\n" in ran.out
     assert revision() == "0003"
     checked = shop("migrate", "--check", "--json")
     assert (checked.code, checked.json["error"]["code"]) == (1, "store_not_up_to_date")
     assert checked.json["error"]["latest"] == LATEST
     assert revision() == "0003"
-    assert shop("migrate").out.endswith(f": from revision 0003 to {LATEST}.\n")
+    assert f": from revision 0003 to {LATEST}.\n" in shop("migrate").out
     assert revision() == LATEST
 
 

@@ -16,6 +16,7 @@ from fairlot.store import StoreFailed, StoreUnusable
 from fairlot.store.errors import NewerStore
 from fairlot.store.profiles import PROFILES_FILE, ProfileStore, open_profile_store
 from fairlot.store.profiles.called import who_answers
+from fairlot.store.profiles.opening import bring_profiles_to
 from fairlot.warehouse.stored import StoredLog
 from support.profile_bench import PROJECT, profile_bench
 
@@ -68,8 +69,11 @@ def test_open__of_the_first_version__looks_up_the_anonymous_ids_that_are_there(
         assert first != shape_of(store) == newest
         with store.reading() as connection:
             found = who_answers(connection, PROJECT, "device")
-        assert {each.user_id for each in found.meant} == set(OWNERS.values())
+        assert {each.user_id for each in found.all} == set(OWNERS.values())
         assert set(found.sources) == {source_identifier(each, "device") for each in OWNERS}
+        with store.writing() as connection:
+            assert bring_profiles_to(connection, store.place, 1) == 2
+        assert shape_of(store) == first
 
 
 def shape_of(store: ProfileStore) -> tuple[object, object]:

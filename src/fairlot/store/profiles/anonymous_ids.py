@@ -1,4 +1,4 @@
-"""From the first version of the profiles to the second, which looks anonymous ids up."""
+"""Between the first version of the profiles and the second, which looks anonymous ids up."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -41,6 +41,12 @@ def add_anonymous_ids(connection: Connection) -> None:
         if noted:
             connection.execute(_NOTE, noted)
     ANONYMOUS_IDS.create(connection)
+
+
+def remove_anonymous_ids(connection: Connection) -> None:
+    ANONYMOUS_IDS.drop(connection)
+    column = profile_identifiers.c.anonymous_digest.name
+    connection.execute(text(f"ALTER TABLE {profile_identifiers.name} DROP COLUMN {column}"))
 
 
 def _bodies(connection: Connection) -> Iterator[Sequence[bytes]]:

@@ -1,17 +1,33 @@
 """Opening the database of profiles, and bringing its tables up to date."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, inspect, select
 
 from fairlot.store.data_directory import locked_directory
 from fairlot.store.errors import NewerStore, Place
-from fairlot.store.profiles.anonymous_ids import add_anonymous_ids
-from fairlot.store.profiles.store import PostgresProfileStore, ProfileStore, SqliteProfileStore
+from fairlot.store.profiles.anonymous_ids import add_anonymous_ids, remove_anonymous_ids
+from fairlot.store.profiles.store import (
+    PROFILES_FILE,
+    PostgresProfileStore,
+    ProfileStore,
+    SqliteProfileStore,
+)
 from fairlot.store.profiles.tables import metadata, profile_schema
 from fairlot.store.sqlite import LOCK_WAIT_S
+
+
+class _Step(NamedTuple):
+    up: Callable[[Connection], None]
+    down: Callable[[Connection], None]
+
+
+# Step n, counted from 1, is between version n and the next.
+_STEPS: Final[Sequence[_Step]] = (_Step(add_anonymous_ids, remove_anonymous_ids),)
+LATEST_PROFILES: Final = len(_STEPS) + 1
 
 
 def open_profile_store(
@@ -19,33 +35,66 @@ def open_profile_store(
 ) -> ProfileStore:
     """Made and brought up to date as needed; of PostgreSQL `lock_timeout` in the URL says how long
     a writer waits. Raises StoreUnusable, NewerStore or StoreFailed."""
-    store: ProfileStore
-    if database_url is None:
-        store = SqliteProfileStore(data_dir, lock_wait_s)
-    else:
-        store = PostgresProfileStore(database_url)
+    store = _store(data_dir, database_url, lock_wait_s)
     try:
         with locked_directory(data_dir), store.writing() as connection:
-            _bring_up_to_date(connection, store.place)
+            if _has_tables(connection):
+                bring_profiles_to(connection, store.place, LATEST_PROFILES)
+            else:
+                _make(connection)
     except BaseException:
         store.close()
         raise
     return store
 
 
-# Step n, counted from 1, brings version n to the next.
-_STEPS: Final[Sequence[Callable[[Connection], None]]] = (add_anonymous_ids,)
-_VERSION: Final = len(_STEPS) + 1
-
-
-def _bring_up_to_date(connection: Connection, place: Place) -> None:
-    if not inspect(connection).has_table(profile_schema.name):
-        metadata.create_all(connection)
-        connection.execute(profile_schema.insert().values(id=1, version=_VERSION, change_no=0))
+@contextmanager
+def profiles_as_they_are(
+    data_dir: Path, database_url: str | None
+) -> Iterator[tuple[Place, Connection] | None]:
+    """Where they are, and a write transaction on them; None before they are first needed. Nothing
+    is made or brought up to date."""
+    if database_url is None and not (data_dir / PROFILES_FILE).exists():
+        yield None
         return
-    version = connection.execute(select(profile_schema.c.version)).scalar_one()
-    if version > _VERSION:
+    with (
+        closing(_store(data_dir, database_url, LOCK_WAIT_S)) as store,
+        locked_directory(data_dir),
+        store.writing() as connection,
+    ):
+        yield (store.place, connection) if _has_tables(connection) else None
+
+
+def version_of_profiles(connection: Connection, place: Place) -> int:
+    """Raises NewerStore for one that this Fairlot does not know."""
+    version: int = connection.execute(select(profile_schema.c.version)).scalar_one()
+    if version > LATEST_PROFILES:
         raise NewerStore(place, f"profiles {version}")
-    for step in _STEPS[version - 1 :]:
-        step(connection)
-    connection.execute(profile_schema.update().values(version=_VERSION))
+    return version
+
+
+def bring_profiles_to(connection: Connection, place: Place, version: int) -> int:
+    """Up or down; the version before. Raises NewerStore."""
+    before = version_of_profiles(connection, place)
+    for step in _STEPS[before - 1 : version - 1]:
+        step.up(connection)
+    for step in reversed(_STEPS[version - 1 : before - 1]):
+        step.down(connection)
+    connection.execute(profile_schema.update().values(version=version))
+    return before
+
+
+def _has_tables(connection: Connection) -> bool:
+    return inspect(connection).has_table(profile_schema.name)
+
+
+def _make(connection: Connection) -> None:
+    metadata.create_all(connection)
+    start = {"id": 1, "version": LATEST_PROFILES, "change_no": 0}
+    connection.execute(profile_schema.insert().values(start))
+
+
+def _store(data_dir: Path, database_url: str | None, lock_wait_s: float) -> ProfileStore:
+    if database_url is None:
+        return SqliteProfileStore(data_dir, lock_wait_s)
+    return PostgresProfileStore(database_url)

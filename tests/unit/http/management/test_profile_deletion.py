@@ -11,6 +11,7 @@ from fairlot.profiles import (
     claim_of_source,
     claim_of_subject,
     source_identifier,
+    subject_identifier,
 )
 from fairlot.service.profiles import Work
 from support.control import ControlBench, control_bench
@@ -33,6 +34,12 @@ def the_project_id(bench: ControlBench) -> str:
 
 def know(bench: ControlBench, claim: Claim) -> None:
     bench.client.run(bench.services.profiles.apply(Work(the_project_id(bench), claim, 0)))
+
+
+def known_by_source_alone(device: str, user_id: str) -> Claim:
+    """As of a device whose id had been another subject's when it came."""
+    user = subject_identifier(user_id)
+    return Claim((source_identifier("web", device),), names=(user,), user_id=user_id)
 
 
 def traces(directory: Path, database_url: str | None, text: str) -> set[str]:
@@ -98,7 +105,7 @@ def test_delete__by_the_anonymous_id_of_a_source_alone__removes_whoever_has_it(
 ) -> None:
     device = 'device "7c1f"\\ü'
     know(bench, claim_of_subject("anna", user_id="anna"))
-    know(bench, claim_of_source("web", device, user_id="anna"))
+    know(bench, known_by_source_alone(device, "anna"))
     know(bench, claim_of_source("web", "device"))
 
     deleted = bench.call("DELETE", f"{PATH}/{quote(device, safe='')}").json
@@ -132,7 +139,7 @@ def test_delete__an_address_that_is_an_anonymous_id_too__deletes_whose_address_i
     name = "7@x.example"
     know(bench, Claim((Identifier(IdentifierKind.EMAIL, name),), ("ada",)))
     know(bench, claim_of_subject("bo", user_id="bo"))
-    know(bench, claim_of_source("web", name, user_id="bo"))
+    know(bench, known_by_source_alone(name, "bo"))
 
     deleted = bench.call("DELETE", f"{PATH}/{name}").json
 
