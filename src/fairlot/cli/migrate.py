@@ -71,8 +71,8 @@ def migrate(
 ) -> None:
     """Bring the database and the profiles up to date, in the data directory or in PostgreSQL.
 
-    Each command and server does so by itself when it opens the database; this does it beforehand,
-    in one transaction. Going down is for running an earlier version of Fairlot afterwards: what
+    Each command and server does so by itself when it opens them; this does it beforehand, each in
+    one transaction. Going down is for running an earlier version of Fairlot afterwards: what
     that one knows nothing of is lost. Stop all servers first.
 
     Up from before 0004, which brought the audit log, it needs the secret: that seals the log.
