@@ -16,6 +16,15 @@ INSTANT_FIX = "write an RFC 3339 instant with its offset, as in 2026-11-23T06:00
             ['3: schedule: "always": write a mapping of fields, as in {key: value}'],
         ),
         ("schedule: {start: 2026-11-23}", [f'3: schedule.start: "2026-11-23": {INSTANT_FIX}']),
+        (
+            'schedule: {start: "2026-11-28T22:39:21.289078Z"}',
+            [
+                (
+                    '3: schedule.start: "2026-11-28T22:39:21.289078Z": write at most three'
+                    " decimals of a second, as in 2026-11-28T22:39:21.289Z"
+                )
+            ],
+        ),
         ("schedule: {start: 5}", ['3: schedule.start: 5: write a text; quote it, as in "5"']),
         (
             "schedule:\n  start: 2026-11-23T06:00:00Z\n  end: 2026-11-23T06:00:00Z",

@@ -182,10 +182,9 @@ def moment_of(text: str, time_zone: str, now_ms: int) -> int:
 def _instant(text: str, today: date) -> int:
     try:
         return read_instant(text)
-    except ValueError:
+    except ValueError as error:
         raise invalid_fields(
-            f"as_of: {text!r}: write a day, as in {today.isoformat()}, or an RFC 3339 instant"
-            " with its offset"
+            f"as_of: {text!r}: write a day, as in {today.isoformat()}, or {error}"
         ) from None
 
 

@@ -182,6 +182,12 @@ def test_unreadable_files__of_a_finding__are_counted() -> None:
     [
         ("hero/results?as_of=yesterday", 400, "invalid_fields", "write a day, as in"),
         (
+            "hero/results?as_of=2026-01-02T03:04:05.678901Z",
+            400,
+            "invalid_fields",
+            "or write at most three decimals of a second, as in 2026-01-02T03:04:05.678Z",
+        ),
+        (
             "hero/results?as_of=2023-12-15",
             400,
             "invalid_fields",
