@@ -17,6 +17,7 @@ from fairlot.service.changes.fields import (
     noted_facts,
     served_facts,
 )
+from fairlot.service.missing import not_there
 from fairlot.service.plan_document import FieldChange
 from fairlot.service.project_state import EXPERIMENT, Name
 from fairlot.service.refusals import NotThere
@@ -40,9 +41,11 @@ def read_revision(
 ) -> RevisionRow:
     """Raises NotThere."""
     found = find_revision(connection, tenant.id, *name, number)
-    if found is None:
-        raise NotThere("revision", f"{name[1]} {number}", "list its revisions")
-    return found
+    if found is not None:
+        return found
+    if find_revision(connection, tenant.id, *name, 1) is None:
+        raise not_there(connection, tenant, *name)
+    raise NotThere("revision", f"{name[1]} {number}", "list its revisions")
 
 
 def texts_at(connection: Connection, tenant: ProjectRow, at_ms: int) -> list[RevisionRow]:

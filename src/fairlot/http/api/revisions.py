@@ -125,8 +125,11 @@ class _Handlers(Generic[Row]):
 
     def diff(self, call: Call[Against]) -> Outcome:
         number = _number_in(call)
+        after = self._revision(call, number)
+        if number == 1 and call.asked.against is None:
+            raise NotThere("earlier revision", f"{after.key} 1", "name another to compare it with")
         against = number - 1 if call.asked.against is None else call.asked.against
-        before, after = self._revision(call, against), self._revision(call, number)
+        before = self._revision(call, against)
         known = read_state(call.connection, call.tenant).known()
         return Outcome(diff_revisions(before, after, known))
 

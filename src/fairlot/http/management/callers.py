@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from fairlot.engine.errors import shorten
 from fairlot.http.admission import admit_key
 from fairlot.http.asgi import Scope
 from fairlot.http.auth import demand_key, demand_scope, no_live_key
@@ -46,7 +47,7 @@ def caller_in(services: Services, scope: Scope, org: str) -> Caller:
     key = demand_key(services, scope)
     if key.org != org:
         services.uses.note_failed(key.org, key.id, FailedUse.OUT_OF_REACH)
-        raise not_found("no such organization for this key; check its spelling")
+        raise not_found(f"{shorten(org)}: no such organization for this key; check its spelling")
     scopes = frozenset(AccessScope(name) for name in key.scopes)
     return Caller(Actor(f"key:{key.id}", scopes), key)
 

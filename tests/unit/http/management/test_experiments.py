@@ -306,8 +306,32 @@ def test_revisions__of_changes__are_listed_shown_and_compared(bench: ControlBenc
     assert "+sampleRate: 0.5\n" in diff["source"]
     both = bench.get(f"{HERO}/revisions/3/diff?against=1").json["fields"]
     assert both[1] == {"path": "status", "before": "draft", "after": "running"}
-    for path in ("9", "0", "x", "1/diff", "2/diff?against=9"):
-        assert bench.get(f"{HERO}/revisions/{path}").status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("hero/revisions/9", "hero 9: there is no such revision; list its revisions"),
+        ("hero/revisions/0", "hero 0: there is no such revision; list its revisions"),
+        ("hero/revisions/x", "hero x: there is no such revision; list its revisions"),
+        ("hero/revisions/9/diff", "hero 9: there is no such revision; list its revisions"),
+        (
+            "hero/revisions/1/diff?against=7",
+            "hero 7: there is no such revision; list its revisions",
+        ),
+        (
+            "hero/revisions/1/diff",
+            "hero 1: there is no such earlier revision; name another to compare it with",
+        ),
+        ("heroo/revisions/1/diff", "heroo: there is no such experiment; did you mean hero?"),
+    ],
+)
+def test_revision__that_is_not_there__is_the_one_that_was_asked_for(
+    bench: ControlBench, path: str, told: str
+) -> None:
+    put(bench)
+    answer = bench.get(f"{EXPERIMENTS}/{path}")
+    assert (answer.status, answer.json["detail"]) == (404, told)
 
 
 def test_revert__to_the_first_revision__writes_its_text_again(bench: ControlBench) -> None:

@@ -56,7 +56,9 @@ def test_frame__caller_that_may_not__is_refused(
 
 def test_frame__foreign_and_absent_organization__answer_alike(bench: ControlBench) -> None:
     foreign, absent = (bench.get(f"/api/v1/orgs/{org}/keys") for org in ("rival", "nobody"))
-    assert foreign.body == absent.body
+    told = absent.json["detail"]
+    assert told == "'nobody': no such organization for this key; check its spelling"
+    assert foreign.json == {**absent.json, "detail": told.replace("nobody", "rival")}
 
 
 @pytest.mark.parametrize("place", ["bearer", "basic", "header", "query"])
