@@ -13,10 +13,11 @@ from fairlot.stats.effects import Effect, NoEffect
 from fairlot.stats.guardrails import guardrail_state
 from fairlot.stats.lifts import fieller
 from fairlot.stats.looks import Taken
-from fairlot.stats.methods import NAMES, Level
+from fairlot.stats.methods import Level
 from fairlot.stats.metrics import MetricKind, Role
 from fairlot.stats.proportions import conversion, conversions_of
 from fairlot.stats.results import (
+    METHOD_NAMES,
     Bayesian,
     Comparison,
     Estimate,
@@ -106,7 +107,7 @@ def compare(
         metric=level.metric.key,
         variant=arms[1],
         segment=table.segment,
-        method=NAMES[level.plan.method],
+        method=METHOD_NAMES[level.plan.method],
         alpha=level.alpha,
         n_control=deciding.effect.n_control,
         n_variant=deciding.effect.n_treatment,

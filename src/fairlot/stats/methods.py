@@ -18,12 +18,6 @@ from fairlot.stats.results import Estimate, Interval, Method
 from fairlot.stats.sequences import confidence_sequence, gate_of
 from fairlot.stats.welch import welch
 
-NAMES: Final[Mapping[Method, str]] = {
-    Method.SEQUENTIAL: "confidence sequence",
-    Method.GROUP_SEQUENTIAL: "Lan-DeMets boundaries",
-    Method.FIXED: "fixed horizon",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Level:

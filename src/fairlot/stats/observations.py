@@ -149,12 +149,15 @@ def _disagreeing(analysis: Analysis) -> Iterator[Finding]:
 
 
 def _disagreement(metric: MetricResult, comparison: Comparison) -> str:
-    whose = f"of {comparison.variant} in {metric.name}"
+    planned = comparison.planned_look
+    kind = "daily intervals" if planned is None else "intervals of the planned looks"
+    whose = f"The {kind} of {comparison.variant} in {metric.name}"
     if comparison.looks[-1].running is None:
-        return f"The daily intervals {whose} have nothing in common"
+        return f"{whose} have nothing in common"
     if comparison.running is None:
-        return f"The daily intervals {whose} have nothing in common with that of this moment"
-    return f"The daily intervals {whose} leave out 0 on the side where it is not now"
+        return f"{whose} have nothing in common with that of this moment"
+    when = "now" if planned is None else "at the last of them"
+    return f"{whose} leave out 0 on the side where it is not {when}"
 
 
 def _unseen_segment(sufficient: Sufficient) -> Iterator[Finding]:

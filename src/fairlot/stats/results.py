@@ -1,7 +1,9 @@
 """What an experiment did: the shape of a result, as the API answers it and the reports draw it."""
 
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -26,6 +28,14 @@ class Method(StrEnum):
     SEQUENTIAL = "sequential"
     GROUP_SEQUENTIAL = "group_sequential"
     FIXED = "fixed"
+
+
+METHOD_NAMES: Final[Mapping[Method, str]] = {
+    Method.SEQUENTIAL: "confidence sequence",
+    Method.GROUP_SEQUENTIAL: "Lan-DeMets boundaries",
+    Method.FIXED: "fixed horizon",
+}
+"""As comparisons name them."""
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -153,6 +163,13 @@ class Comparison(_Part, frozen=True, kw_only=True):
     bayesian: Bayesian | None = None
     guardrail: GuardrailState | None = None
     looks: tuple[Look, ...] = ()
+
+    @property
+    def planned_look(self) -> Look | None:
+        """The one that `estimate` and `interval` are of: none by the sequence, of which each moment
+        is a look."""
+        is_daily = self.method == METHOD_NAMES[Method.SEQUENTIAL]
+        return None if is_daily or not self.looks else self.looks[-1]
 
     @property
     def disagrees(self) -> bool:

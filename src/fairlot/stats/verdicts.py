@@ -198,7 +198,7 @@ class Verdicts:
         return (
             f"{metric.name}{values}, {change_text(comparison.estimate, metric.kind)}"
             f" ({100 - comparison.alpha * 100:g} % interval {_intervals_text(judged)},"
-            f" {p_text(comparison.p)}), of {sizes}."
+            f" {p_text(comparison.p)}{_look_text(comparison)}), of {sizes}."
         )
 
 
@@ -234,6 +234,12 @@ def _intervals_text(judged: Judged) -> str:
     if judged.interval is judged.comparison.interval:
         return now
     return f"{now}; of all looks {text(judged.interval)}"
+
+
+def _look_text(comparison: Comparison) -> str:
+    """Of which planned look all of it is."""
+    look = comparison.planned_look
+    return "" if look is None else f", at the look of {look.day}"
 
 
 def _values_text(judged: Judged) -> str:

@@ -9,7 +9,8 @@ from fairlot.stats.analysis import Analysis, analyse
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.metrics import Direction, Metric, Role
 from fairlot.stats.observations import observe
-from fairlot.stats.results import GuardrailState, Interval, Look, Verdict, VerdictKind
+from fairlot.stats.plans import AnalysisPlan
+from fairlot.stats.results import GuardrailState, Interval, Look, Method, Verdict, VerdictKind
 from fairlot.stats.sufficient import (
     Arm,
     ArmDay,
@@ -266,6 +267,30 @@ def after_a_look(
     interval = Interval(low=low, high=high)
     look = Look(day=day, n=9, estimate=(low + high) / 2, interval=interval, p=0.001)
     return found, analyse(found, fixed(found.question, looks={("bought", "b"): (look,)}))
+
+
+@pytest.mark.parametrize("method", Method)
+def test_verdict__planned_looks__says_which_one_the_interval_is_of(method: Method) -> None:
+    found = two_arms(2_000, 2_500)
+    plan = AnalysisPlan(method=method, planned_size=9_000)
+    verdict = told(found, analysis=analyse(found, fixed(found.question, plan)))
+    assert verdict.kind is VerdictKind.WINNER
+    # All came on 2 March; the last week after the exposure ends within the 9th.
+    words = "p under .0001), of" if method is Method.SEQUENTIAL else ", at the look of 2026-03-09)"
+    assert words in verdict.sentence
+
+
+def test_verdict__planned_looks_without_anything_in_common__are_not_called_daily() -> None:
+    looks = tuple(
+        Look(day=START + timedelta(days=day), n=9, estimate=low, interval=interval, p=1.0)
+        for day, low in enumerate((0.0, 5.0))
+        for interval in (Interval(low=low, high=low + 1),)
+    )
+    found = two_arms(2_000, 2_500)
+    plan = AnalysisPlan(method=Method.GROUP_SEQUENTIAL)
+    asked = fixed(found.question, plan, looks={("bought", "b"): looks})
+    sentence = told(found, analysis=analyse(found, asked)).sentence
+    assert "The intervals of the planned looks of b in Bought have nothing in common." in sentence
 
 
 @pytest.mark.parametrize(

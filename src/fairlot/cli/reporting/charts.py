@@ -35,7 +35,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """One interval of a forest plot, from 0 to UNITS, and what all looks have in common."""
+    """One interval of a forest plot, from 0 to UNITS, and what all looks have in common, where
+    there are several."""
 
     low: float
     point: float
@@ -90,7 +91,8 @@ def colour_of(number: int) -> int:
 def strip_of(comparison: Comparison, scale: Scale) -> Strip:
     interval, running = comparison.interval, comparison.running
     common = None
-    if running is not None:
+    is_only = comparison.planned_look is not None and len(comparison.looks) == 1
+    if running is not None and not is_only:
         start = _x(scale, running.low)
         common = Span(start, round(_x(scale, running.high) - start, 1))
     return Strip(
@@ -212,8 +214,9 @@ def _dates(first: date, last: date, *, by_bar: bool = False) -> tuple[Tick, ...]
 
 def _described(comparison: Comparison, figures: Figures) -> str:
     last = comparison.looks[-1]
+    kind = "looks" if comparison.planned_look is None else "planned looks"
     return (
-        f"{len(comparison.looks)} looks until {day_text(last.day)}; the last interval is"
+        f"{len(comparison.looks)} {kind} until {day_text(last.day)}; the last interval is"
         f" {figures.interval(last.interval)}."
     )
 

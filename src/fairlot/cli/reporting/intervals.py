@@ -7,6 +7,7 @@ from typing import Final
 from fairlot.cli.reporting.figures import Figures, figures_of
 from fairlot.cli.reporting.rows import with_segment
 from fairlot.cli.reporting.scales import Scale, scale_of
+from fairlot.cli.reporting.words import at_looks_text
 from fairlot.manifest.problems import printable
 from fairlot.stats.results import Comparison, MetricResult
 
@@ -59,7 +60,7 @@ def _metric(
     beside, room = widths
     figures = figures_of(metric)
     scale = scale_of(metric)
-    yield f"{printable(metric.name)}, difference from control"
+    yield f"{printable(metric.name)}, difference from control{at_looks_text(metric)}"
     for each in _shown(metric):
         name = _name(each, names)
         shown = name if len(name) <= beside else name[: beside - 3] + "..."

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from fairlot.cli.reporting.figures import Figures, count, level, probability, share
+from fairlot.cli.reporting.figures import Figures, count, day_text, level, probability, share
 from fairlot.cli.reporting.words import lift_text, made_of_text
 from fairlot.stats.results import ArmValue, Comparison, MetricResult
 
@@ -27,12 +27,15 @@ def facts_of(
 def _of_the_verdict(comparison: Comparison, figures: Figures) -> Iterator[Fact]:
     interval = figures.interval(comparison.interval)
     yield Fact("Method", comparison.method)
-    yield Fact(f"{level(comparison.alpha)} interval", interval)
+    look = comparison.planned_look
+    of_look = "" if look is None else f", planned look of {day_text(look.day)}"
+    yield Fact(f"{level(comparison.alpha)} interval{of_look}", interval)
     made_of = made_of_text(comparison, figures)
     if made_of:
         yield Fact("Values that differ by this", made_of)
     if comparison.running is not None:
-        yield Fact("Common to all looks", figures.interval(comparison.running))
+        name = "Common to all looks" if look is None else "Common to all planned looks"
+        yield Fact(name, figures.interval(comparison.running))
     name = "p" if comparison.p_bh is None else "p, not corrected"
     yield Fact(name, probability(comparison.p))
     if comparison.p_holm is not None:

@@ -48,7 +48,13 @@ from fairlot.cli.reporting.words import (
 )
 from fairlot.stats.findings import Finding, Severity
 from fairlot.stats.metrics import Role
-from fairlot.stats.results import ArmSummary, Comparison, ExperimentResult, MetricResult
+from fairlot.stats.results import (
+    ArmSummary,
+    Comparison,
+    ExperimentResult,
+    Method,
+    MetricResult,
+)
 
 _TONES: Final = {
     Reading.BETTER: "good",
@@ -143,6 +149,7 @@ class ReportPage:
     notes: tuple[str, ...]
     has_margin: bool
     has_common: bool
+    looks: str
     series: tuple[Series, ...]
     other_series: tuple[Series, ...]
     figures: tuple[AllFigures, ...]
@@ -191,6 +198,7 @@ def page_of(result: ExperimentResult) -> ReportPage:
         notes=tuple(map(typeset, footnotes(result))),
         has_margin=any(metric.beyond is not None for metric in metrics),
         has_common=any(row.strip and row.strip.common for each in metrics for row in each.rows),
+        looks="daily looks" if result.method is Method.SEQUENTIAL else "planned looks",
         series=first,
         other_series=others,
         figures=tuple(_all_figures(ordered, names)),

@@ -9,6 +9,7 @@ from typing import Final
 from fairlot.cli.reporting.figures import (
     Figures,
     count,
+    day_text,
     figures_of,
     length_text,
     level,
@@ -32,7 +33,7 @@ from fairlot.stats.results import (
     VerdictKind,
 )
 from fairlot.stats.sufficient import Exclusion, View
-from fairlot.stats.words import values_are_text
+from fairlot.stats.words import listed, values_are_text
 
 SRM_BLOCKS: Final = 0.001
 SRM_WARNS: Final = 0.01
@@ -73,6 +74,15 @@ METHODS: Final = {
     Method.SEQUENTIAL: "a confidence sequence, which may be looked at every day",
     Method.GROUP_SEQUENTIAL: "a group sequential test, which holds at its planned looks",
     Method.FIXED: "a fixed-horizon test, which holds once, at the planned end",
+}
+_LOOKS: Final = {
+    Method.SEQUENTIAL: "p is the smallest of all looks, the interval that of this moment; where all"
+    " looks have less in common, that stands with it. Variants differ when either leaves out zero.",
+    Method.GROUP_SEQUENTIAL: "p is the smallest of all planned looks, difference and interval are"
+    " those of the last of them, and subjects and values those of this moment; where all planned"
+    " looks have less in common, that stands with it. Variants differ when either leaves out zero.",
+    Method.FIXED: "Difference, interval and p are those of the planned look, and subjects and"
+    " values those of this moment.",
 }
 EXCLUSIONS: Final = {
     Exclusion.SEVERAL_VARIANTS: "seen in several variants",
@@ -143,7 +153,7 @@ def made_of_text(comparison: Comparison, figures: Figures) -> str:
 
 
 def common_text(comparison: Comparison, figures: Figures) -> str:
-    """What all looks have in common, where that is less than the interval of this moment."""
+    """What all looks have in common, where that is less than the interval."""
     interval, running = comparison.interval, comparison.running
     if running is None or comparison.is_gated:
         return ""
@@ -170,16 +180,16 @@ def footnotes(result: ExperimentResult) -> Iterator[str]:
             " intervals beside it are not corrected."
         )
     if any(each.running is not None for each in shown):
-        yield (
-            "p is the smallest of all looks, the interval that of this moment; where all looks have"
-            " less in common, that stands with it. Variants differ when either leaves out zero."
-        )
+        yield _LOOKS[result.method]
 
 
 def chances_texts(result: ExperimentResult) -> Iterator[str]:
     """Of each primary metric, how probable it is that each arm is the best, and what choosing it
     loses; nothing of a result that says nothing."""
     names = variant_names(result)
+    view = "Bayesian view"
+    if result.method is not Method.SEQUENTIAL:
+        view = "Bayesian view of this moment"
     for metric in result.metrics:
         is_shown = any(not each.is_gated for each in metric.comparisons)
         if metric.role is not Role.PRIMARY or not is_shown or _is_without_conclusion(result):
@@ -193,7 +203,7 @@ def chances_texts(result: ExperimentResult) -> Iterator[str]:
         ]
         if told:
             yield (
-                f"{metric.name}, Bayesian view, no guarantee when peeking: how probably each is the"
+                f"{metric.name}, {view}, no guarantee when peeking: how probably each is the"
                 f" best of all, and what choosing it loses on average: {', '.join(told)}."
             )
 
@@ -255,10 +265,20 @@ def metric_line(metric: MetricResult) -> str:
         parts.append("less is better")
     levels = sorted({each.alpha for each in metric.comparisons}, reverse=True)
     if levels:
-        parts.append(f"{' and '.join(map(level, levels))} intervals")
+        parts.append(f"{' and '.join(map(level, levels))} intervals{at_looks_text(metric)}")
     if any(each.p_bh is not None and not each.is_gated for each in metric.comparisons):
         parts.append("p corrected")
     return ", ".join(parts)
+
+
+def at_looks_text(metric: MetricResult) -> str:
+    """` at the planned look of 22 Oct`, which differs by variant; empty of daily ones."""
+    looks = [each.planned_look for each in metric.comparisons]
+    days = sorted({look.day for look in looks if look is not None})
+    if not days:
+        return ""
+    looks_are = "look" if len(days) == 1 else "looks"
+    return f" at the planned {looks_are} of {listed([day_text(day) for day in days])}"
 
 
 def deciding_p(comparison: Comparison) -> float:
