@@ -8,11 +8,13 @@ import click
 
 from fairlot.cli.commands import SuggestingGroup
 from fairlot.cli.errors import InvalidArgument
-from fairlot.cli.options import NumberRange, json_option
+from fairlot.cli.options import NumberRange, json_option, refuse_chance
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _LARGEST: Final = 1e60
+_SMALLEST_ALPHA: Final = 1e-100
+"""Boundaries of far smaller ones are beyond what a double holds."""
 _NUMBER: Final = re.compile(r"[0-9][0-9_,]*")
 
 
@@ -50,7 +52,7 @@ def _weights(
 
 alpha_option = click.option(
     "--alpha",
-    type=NumberRange(0, 1, min_open=True, max_open=True),
+    type=NumberRange(_SMALLEST_ALPHA, 1, max_open=True),
     default=0.05,
     show_default=True,
     help="Two-sided; shared out over the arms that are compared with the first one.",
@@ -211,11 +213,13 @@ def sample_size(
     """
     from fairlot.cli.calc_text import print_plans
     from fairlot.stats.planned import planned_effects, planned_sizes
+    from fairlot.stats.planning import Design
 
     if (rate is None) == (deviation is None):
         raise click.UsageError("name either --rate or --deviation")
     if (effect is None) == (subjects is None):
         raise click.UsageError("name either --effect or --subjects")
+    refuse_chance(Design(**design))
     if effect is not None:
         print_plans(planned_sizes(rate, deviation, effect, **design), as_json)
     elif subjects is not None:

@@ -4,10 +4,11 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from fairlot.cli.errors import InvalidArgument
 from fairlot.settings import (
     TOML_NAME,
     InvalidSetting,
@@ -17,6 +18,9 @@ from fairlot.settings import (
     setting_doc,
     setting_names,
 )
+
+if TYPE_CHECKING:
+    from fairlot.stats.planning import Design
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -39,6 +43,18 @@ class NumberRange(click.FloatRange):
         if math.isnan(number) or abs(number) > self._LARGEST:
             self.fail(f"{value!r} is no number to calculate with", param, ctx)
         return number
+
+
+def refuse_chance(design: "Design") -> None:
+    """Raises InvalidArgument where no plan is needed for what is asked."""
+    if design.finds_more_than_chance:
+        return
+    shared = "" if design.alpha_of_each == design.alpha else " of each comparison"
+    raise InvalidArgument(
+        f"--power: {design.power:g} is not above alpha{shared} ({design.alpha_of_each:g}): so often"
+        " a difference is found where there is none, by subjects however few; write a larger"
+        " --power, such as 0.8, or a smaller --alpha"
+    )
 
 
 def data_option_with(default: str) -> Callable[[Command], Command]:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fairlot.cli.options import NumberRange, data_option, json_option, org_option, project_option
+from fairlot.cli.options import (
+    NumberRange,
+    data_option,
+    json_option,
+    org_option,
+    project_option,
+    refuse_chance,
+)
 
 if TYPE_CHECKING:
     from fairlot.cli.power_text import Outlook
@@ -118,7 +125,9 @@ def _with_given(design: "Design", given: dict[str, Any]) -> "Design":
     named = {name: given[name] for name in names if given[name] is not None}
     if "arms" in named or given["control_share"] is not None:
         named["control_share"] = given["control_share"]
-    return replace(design, **named)
+    design = replace(design, **named)
+    refuse_chance(design)
+    return design
 
 
 def _now_ms() -> int:

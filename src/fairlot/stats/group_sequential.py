@@ -1,10 +1,10 @@
 """Group sequential plans: a few looks that are planned, and a boundary at each."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise, zip_longest
+from itertools import accumulate, pairwise, zip_longest
 from math import ceil, exp, inf, log, sqrt
 from typing import Final
 
@@ -77,15 +77,24 @@ def crossing(
 ) -> tuple[float, ...]:
     """The probability to have crossed |z| > bound by each look; `drift` is the expected z at a
     fraction of 1."""
+    steps = _steps_within(fractions, bounds, drift)
+    return tuple(accumulate(step.beyond(bound) for step, bound in steps))
+
+
+def crossing_above(fractions: Sequence[float], bounds: Sequence[float], drift: float) -> float:
+    """The probability to cross z > bound at some look, without having crossed z < -bound before."""
+    return sum(step.above(bound) for step, bound in _steps_within(fractions, bounds, drift))
+
+
+def _steps_within(
+    fractions: Sequence[float], bounds: Sequence[float], drift: float
+) -> Iterator[tuple["_Step", float]]:
     state = _Continuing.at_start(drift)
-    crossed, by_look = 0.0, []
     for (fraction, following), bound in zip(_with_following(fractions), bounds, strict=True):
         step = state.stepped(fraction)
-        crossed += step.beyond(bound)
-        by_look.append(crossed)
+        yield step, bound
         if following is not None:
             state = step.continuing_within(bound, following)
-    return tuple(by_look)
 
 
 def group_sequential(effect: Difference, fractions: Sequence[float], alpha: float) -> Estimate:
@@ -177,7 +186,7 @@ def _scaled(shape: Sequence[float], alpha: float) -> float:
     def excess(scale: float) -> float:
         return crossing(fractions, [scale * each for each in shape])[-1] - alpha
 
-    return float(brentq(excess, 0.1, 20.0, xtol=1e-9))
+    return float(brentq(excess, 0.0, _FARTHEST_BOUND, xtol=1e-9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +225,14 @@ class _Step:
     def beyond(self, bound: float) -> float:
         """The probability that this look is the first to cross."""
         edge = bound * sqrt(self.fraction)
-        above = ndtr((self._centers - edge) / self.deviation)
         below = ndtr((-edge - self._centers) / self.deviation)
-        return float(np.sum(self.origin.masses * (above + below)))
+        return self.above(bound) + float(np.sum(self.origin.masses * below))
+
+    def above(self, bound: float) -> float:
+        """The same on the upper side alone."""
+        edge = bound * sqrt(self.fraction)
+        above = ndtr((self._centers - edge) / self.deviation)
+        return float(np.sum(self.origin.masses * above))
 
     def bound_that_spends(self, share: float) -> float:
         if share <= 0 or self.beyond(_FARTHEST_BOUND) >= share:

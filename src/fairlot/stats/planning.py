@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from fairlot.stats.group_sequential import boundaries, crossing, equal_fractions
+from fairlot.stats.group_sequential import boundaries, crossing_above, equal_fractions
 from fairlot.stats.results import Method
 from fairlot.stats.sequences import half_width
 
@@ -60,6 +60,12 @@ class Design:
     @property
     def alpha_of_each(self) -> float:
         return self.alpha / (self.arms - 1) / self.primaries
+
+    @property
+    def finds_more_than_chance(self) -> bool:
+        """Whether more is asked for than a comparison finds where nothing is: otherwise there is
+        nothing to plan."""
+        return self.power > self.alpha_of_each
 
     @property
     def shares(self) -> tuple[float, float]:
@@ -290,4 +296,4 @@ def _drift(design: Design) -> float:
 
 def _power_of_looks(design: Design, drift: float) -> float:
     fractions = equal_fractions(design.looks)
-    return crossing(fractions, boundaries(fractions, design.alpha_of_each), drift)[-1]
+    return crossing_above(fractions, boundaries(fractions, design.alpha_of_each), drift)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from scipy.stats import norm
 
 from fairlot.cli import main
 
@@ -173,6 +174,28 @@ def test_sequential__too_early_to_spend__has_no_boundary(calc: Any) -> None:
     assert "1 3.33% none" in " ".join(calc(*words)[1].split())
 
 
+@pytest.mark.parametrize("alpha", [1e-100, 0.95, 0.9999999])
+def test_sequential__alpha_at_an_end__has_boundaries(calc: Any, alpha: float) -> None:
+    """One look is the two-sided quantile, by whatever method."""
+    code, out, err = calc("sequential", "--looks", 1, "--alpha", alpha, "--json")
+    assert code == 0, err
+    (look,) = json.loads(out)["looks"]
+    quantile = pytest.approx(float(norm.isf(alpha / 2)), abs=1e-8)
+    assert [look[each] for each in ("lanDemets", "obrienFleming", "pocock")] == [quantile] * 3
+    assert calc("sequential", "--looks", 30, "--alpha", alpha)[0] == 0
+
+
+@pytest.mark.parametrize("words", [("--power", 0.051), ("--power", 0.9, "--alpha", 0.85)])
+def test_sample_size__power_little_above_alpha__takes_no_fewer_with_more_looks(
+    calc: Any, words: Any
+) -> None:
+    plans = json.loads(calc("sample-size", "--rate", 0.2, "--effect", 0.01, *words, "--json")[1])[
+        "plans"
+    ]
+    totals = {each["method"]: each["total"] for each in plans}
+    assert totals["fixed"] <= totals["group_sequential"] < totals["sequential"]
+
+
 def test_sample_size__published_case__every_method(calc: Any) -> None:
     words = ("sample-size", "--rate", 0.2, "--effect", 0.05)
     plans = {each["method"]: each for each in json.loads(calc(*words, "--json")[1])["plans"]}
@@ -219,6 +242,23 @@ def test_sample_size__of_subjects__what_they_find(calc: Any) -> None:
         (("sample-size", "--rate", 0.1, "--effect", "nan"), "'nan' is no number"),
         (("sample-size", "--effect", 1), "name either --rate or --deviation"),
         (("sample-size", "--rate", 0.1), "name either --effect or --subjects"),
+        (
+            ("sample-size", "--rate", 0.2, "--effect", 0.05, "--power", 0.01),
+            "by subjects however few; write a larger --power, such as 0.8, or a smaller --alpha",
+        ),
+        (
+            ("sample-size", "--rate", 0.2, "--subjects", 100_000, "--power", 0.05),
+            "--power: 0.05 is not above alpha (0.05)",
+        ),
+        (
+            ("sample-size", "--rate", 0.2, "--effect", 0.05, "--alpha", 0.8),
+            "--power: 0.8 is not above alpha (0.8)",
+        ),
+        (
+            ("sample-size", "--deviation", 2, "--effect", 1, "--arms", 3, "--power", 0.02),
+            "--power: 0.02 is not above alpha of each comparison (0.025)",
+        ),
+        (("sequential", "--alpha", "1e-200"), "1e-200 is not in the range 1e-100<=x<1"),
         (("propotion", "1/2"), "did you mean proportion?"),
     ],
 )

@@ -53,6 +53,14 @@ def test_power__experiment__reads_baseline_traffic_and_design(run: Any, data: Pa
     assert again["betterPlannedSize"] is None
 
 
+@pytest.mark.parametrize("words", [("--power", 0.05), ("--alpha", 0.9), ("--power", 0.01)])
+def test_power__not_above_alpha__is_refused(run: Any, data: Path, words: Any) -> None:
+    code, out, err = run("power", "e", "--data", data, *words)
+    assert code != 0
+    assert (out, "is not above alpha (" in err) == ("", True), err
+    assert "write a larger --power, such as 0.8, or a smaller --alpha" in err
+
+
 def test_power__as_text__has_weeks_and_what_is_found_after_them(run: Any, data: Path) -> None:
     code, out, _ = run("power", "e", "--data", data, "--metric", "spent")
     assert code == 0

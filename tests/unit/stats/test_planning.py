@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import multivariate_normal, norm
 from statsmodels.stats.power import NormalIndPower
 
+from fairlot.stats.group_sequential import boundaries, equal_fractions
 from fairlot.stats.planning import (
     Design,
     NoPlan,
@@ -119,6 +120,19 @@ def test_power__fixed_and_group_sequential__are_those_of_their_tests() -> None:
     assert power_for(2.5, 1.0, Design()) == pytest.approx(float(norm.cdf(2.5 - 1.959963985)))
     plan = Design(method=Method.GROUP_SEQUENTIAL, looks=4)
     assert power_for(plan.drift, 1.0, plan) == pytest.approx(0.8, abs=1e-8)
+
+
+def test_power__of_two_planned_looks__is_that_of_the_side_of_the_effect() -> None:
+    """By a bivariate normal: crossing below first, or at all, is no power."""
+    plan = Design(method=Method.GROUP_SEQUENTIAL, looks=2, alpha=0.4)
+    first, last = boundaries(equal_fractions(2), 0.4)
+    for drift in (0.0, 0.3, 1.5):
+        means = [drift * 0.5**0.5, drift]
+        both = multivariate_normal(means, [[1, 0.5**0.5], [0.5**0.5, 1]])
+        box = both.cdf([first, last], lower_limit=[-first, -np.inf])
+        above = norm.sf(first - means[0])
+        due = above + norm.cdf(first - means[0]) - norm.cdf(-first - means[0]) - box
+        assert power_for(drift, 1.0, plan) == pytest.approx(float(due), abs=1e-5)
 
 
 @pytest.mark.parametrize("method", list(Method))
