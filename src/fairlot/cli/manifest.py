@@ -151,7 +151,8 @@ def revoke(
 ) -> None:
     """Have all clients refuse VERSION, and publish another in its place at once.
 
-    The new version is made of what is stored: revert what was wrong before, or right after.
+    The new version is made of what is stored: revert what was wrong before, or right after. VERSION
+    may also be one that a restore lost.
     """
     path = project_path(org, project, "manifests", str(version), "revoke")
     done = client.change("POST", path, {"reason": reason}).json

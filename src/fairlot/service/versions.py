@@ -45,7 +45,8 @@ class UnknownVersion(FairlotError):
 class Revocation:
     """`published` is the version that was made in its place; None when a newer one was there
     already, or, `changed` being False, when it had been revoked before. `is_same_content` says that
-    the new one holds what was revoked: the stored experiments are still what they were."""
+    the new one holds what was revoked: the stored experiments are still what they were. What a
+    version that is not stored held nobody knows."""
 
     version: int
     changed: bool
@@ -84,12 +85,14 @@ def revoke_version(
 
     Clients never go below what they have seen, so without a new version they would decide by
     nothing. It is made from the stored experiments: what was wrong with them is to be reverted
-    before, or after. Raises UnknownVersion.
+    before, or after. After a restore clients may have versions that are not stored: any number
+    below the newest can be revoked. Raises UnknownVersion.
     """
-    row = read_version(connection, tenant, version)
-    if row.revoked_at_ms is not None:
+    row = find_manifest(connection, tenant.id, version)
+    if row is None and not _may_be_given_out(connection, tenant, version):
+        raise UnknownVersion(tenant, version)
+    if not mark_revoked(connection, tenant.id, version, reason, now_ms):
         return Revocation(version, changed=False)
-    mark_revoked(connection, tenant.id, version, reason, now_ms)
     raise_generation(connection)
     record(
         connection,
@@ -108,7 +111,7 @@ def revoke_version(
         version,
         changed=True,
         published=published,
-        is_same_content=newest is not None and _content_of(newest) == _content_of(row),
+        is_same_content=_have_same_content(newest, row),
     )
 
 
@@ -126,6 +129,15 @@ def static_documents(connection: Connection, tenant: ProjectRow, now_ms: int) ->
         jwks=jwks_json(key.public_jwk for key in keys),
         revocations=revocations_json({tenant.key: revoked} if revoked else {}, previews),
     )
+
+
+def _may_be_given_out(connection: Connection, tenant: ProjectRow, version: int) -> bool:
+    newest = newest_manifest(connection, tenant.id)
+    return newest is not None and version < newest.version
+
+
+def _have_same_content(one: ManifestRow | None, other: ManifestRow | None) -> bool:
+    return one is not None and other is not None and _content_of(one) == _content_of(other)
 
 
 def _content_of(row: ManifestRow) -> dict[str, Any]:

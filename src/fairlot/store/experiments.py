@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from fairlot.store.tables import experiments, manifests
+from fairlot.store.tables import experiments, manifests, revocations
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +161,13 @@ def read_manifest(connection: Connection, project_id: str, version: int) -> Mani
 
 
 def revoked_versions(connection: Connection) -> dict[str, list[int]]:
-    """By project id, rising."""
+    """By project id, rising; also those that are not stored."""
     found: dict[str, list[int]] = {}
     rows = connection.execute(
         select(manifests.c.project_id, manifests.c.version)
         .where(manifests.c.revoked_at_ms.is_not(None))
-        .order_by(manifests.c.version)
+        .union_all(select(revocations.c.project_id, revocations.c.version))
+        .order_by("version")
     )
     for row in rows:
         found.setdefault(row.project_id, []).append(row.version)

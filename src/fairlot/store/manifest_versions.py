@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select, update
 
 from fairlot.store.experiments import ManifestRow
-from fairlot.store.tables import manifests
+from fairlot.store.tables import manifests, revocations
 
 _AT_ONCE: Final = 16
 
@@ -60,10 +60,20 @@ def payloads_since(
 
 
 def mark_revoked(
-    connection: Connection, project_id: str, version: int, reason: str, now_ms: int
-) -> None:
-    connection.execute(
-        update(manifests)
-        .where(manifests.c.project_id == project_id, manifests.c.version == version)
-        .values(revoked_at_ms=now_ms, revoke_reason=reason)
-    )
+    connection: Connection, project_id: str, version: int, reason: str | None, now_ms: int
+) -> bool:
+    """Whether it is new: the first revocation stays as it is. Also of a version that is not
+    stored."""
+    of_version = (manifests.c.project_id == project_id, manifests.c.version == version)
+    revoked = {"revoked_at_ms": now_ms, "revoke_reason": reason}
+    stored = connection.execute(select(manifests.c.revoked_at_ms).where(*of_version)).first()
+    if stored is not None:
+        if stored.revoked_at_ms is None:
+            connection.execute(update(manifests).where(*of_version).values(revoked))
+        return stored.revoked_at_ms is None
+    own = (revocations.c.project_id == project_id, revocations.c.version == version)
+    if connection.execute(select(revocations.c.version).where(*own)).first() is not None:
+        return False
+    values = {"project_id": project_id, "version": version, **revoked}
+    connection.execute(revocations.insert().values(values))
+    return True

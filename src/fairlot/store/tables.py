@@ -225,6 +225,17 @@ manifests = Table(
     Column("server_payload", LargeBinary),
 )
 
+# Of versions that are not stored, because a restore brought back an earlier state; the others say
+# it themselves.
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("project_id", ForeignKey("projects.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("revoked_at_ms", BigInteger, nullable=False),
+    Column("revoke_reason", Text),
+)
+
 # `expires_at_ms` is when no token of that id can be valid any more.
 revoked_previews = Table(
     "revoked_previews",

@@ -134,6 +134,29 @@ def test_revoke__version_that_is_not_there__changes_nothing(store: Store) -> Non
     assert store.generation() == generation
 
 
+def test_revoke__version_that_a_restore_lost__is_refused_by_clients(
+    store: Store, apply: Apply
+) -> None:
+    for name in ("One", "Two", "Three"):
+        apply(YAML.format(name=name))
+    with store.writing() as connection:
+        connection.execute(manifests.delete().where(manifests.c.version == 2))
+    generation = store.generation()
+    assert revoke(store, 2) == Revocation(2, changed=True)
+    assert store.generation() > generation
+    assert (served_version(store), revoked(store)) == (3, {"default": [2]})
+    assert revoke(store, 1).changed
+    assert revoked(store) == {"default": [1, 2]}
+    assert revoke(store, 2, "another reason") == Revocation(2, changed=False)
+    with store.reading() as connection:
+        tenant = tenant_of(connection)
+        assert static_documents(connection, tenant, NOW_MS).revocations == (
+            b'{"revoked":{"default":[1,2]},"previews":[]}'
+        )
+        rows = read_audit_records(connection, tenant.organization_id, limit=2)
+    assert [row.target for row in rows] == ["manifest:1", "manifest:2"]
+
+
 def test_revoke__is_on_record_with_its_reason_before_the_new_version(
     store: Store, apply: Apply
 ) -> None:

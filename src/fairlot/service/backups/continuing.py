@@ -1,8 +1,7 @@
 """Projects that came back from a backup go on above everything that clients may have seen."""
 
-import sqlite3
-from collections.abc import Iterable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +10,15 @@ from sqlalchemy import Connection
 from fairlot.service.actors import Actor
 from fairlot.service.audit import record
 from fairlot.service.backups.floors import PLAUSIBLE, floors
+from fairlot.service.backups.replaced import Replaced
 from fairlot.service.publishing import publish_above
 from fairlot.store import Store
 from fairlot.store.experiments import newest_manifest
-from fairlot.store.sqlite import DATABASE_FILE
+from fairlot.store.manifest_versions import mark_revoked
+from fairlot.store.previews import add_revoked_preview
 from fairlot.store.tenants import ProjectRow, all_projects
 from fairlot.warehouse.errors import UnusableLogFile
 from fairlot.warehouse.manifest_versions import highest_manifest_versions
-
-_NEWEST = "SELECT project_id, max(version) FROM manifests GROUP BY project_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +35,17 @@ def go_on_above(
     store: Store,
     *,
     backup_of: str,
-    replaced: Mapping[str, int],
+    replaced: Replaced,
     logs: tuple[Path, ...],
     above: int | None,
     actor: Actor,
     now_ms: int,
 ) -> tuple[Continued, ...]:
-    """Publish every project anew, and put that on record, in one transaction.
+    """Publish every project anew, and put that on record, in one transaction. What the replaced
+    database had clients refuse they go on to refuse.
 
-    `replaced` are the newest versions of the database that was replaced, by project id, and `logs`
-    the folders of event logs that may know of later ones; `backup_of` is when the backup was made.
+    `logs` are the folders of event logs that may know of later versions; `backup_of` is when the
+    backup was made.
     """
     note = f"after a restore of the backup of {backup_of}"
     with store.writing() as connection:
@@ -53,7 +53,8 @@ def go_on_above(
         newest = {each.id: newest_manifest(connection, each.id) for each in projects}
         restored = {key: -1 if row is None else row.version for key, row in newest.items()}
         limit = max(restored.values(), default=0) + PLAUSIBLE
-        lowest = floors(restored, replaced=replaced, seen=_seen(logs, limit), above=above)
+        lowest = floors(restored, replaced=replaced.newest, seen=_seen(logs, limit), above=above)
+        revoked = _keep_revoked(connection, projects, replaced, now_ms)
         done = []
         for project in projects:
             row, floor = newest[project.id], lowest[project.id]
@@ -66,19 +67,32 @@ def go_on_above(
                     version,
                 )
             )
-            _record(connection, project, done[-1], backup_of, actor, now_ms)
+            kept = revoked.get(project.id, [])
+            _record(connection, project, done[-1], kept, backup_of, actor, now_ms)
     return tuple(done)
 
 
-def versions_in(data_dir: Path) -> dict[str, int]:
-    """The newest versions of the database in a data directory, by project id; none when it cannot
-    be read. It is neither migrated nor unsealed: it may be damaged, or of another secret."""
-    uri = f"{(data_dir / DATABASE_FILE).absolute().as_uri()}?mode=ro"
-    try:
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
-            return dict(connection.execute(_NEWEST))
-    except sqlite3.Error:
-        return {}
+def _keep_revoked(
+    connection: Connection, projects: Iterable[ProjectRow], replaced: Replaced, now_ms: int
+) -> dict[str, list[int]]:
+    """The versions, rising, that were revoked since the backup was made, by project id."""
+    organizations = {project.organization_id for project in projects}
+    for preview in replaced.previews:
+        if preview.organization_id in organizations and preview.expires_at_ms > now_ms:
+            add_revoked_preview(
+                connection,
+                preview.organization_id,
+                preview.jti,
+                preview.expires_at_ms,
+                preview.revoked_at_ms,
+            )
+    kept: dict[str, list[int]] = {project.id: [] for project in projects}
+    for each in sorted(replaced.versions, key=lambda each: each.version):
+        if each.project_id in kept and mark_revoked(
+            connection, each.project_id, each.version, each.reason, each.revoked_at_ms
+        ):
+            kept[each.project_id].append(each.version)
+    return kept
 
 
 def _seen(logs: Iterable[Path], limit: int) -> dict[str, int]:
@@ -95,6 +109,7 @@ def _record(
     connection: Connection,
     project: ProjectRow,
     continued: Continued,
+    revoked: list[int],
     backup_of: str,
     actor: Actor,
     now_ms: int,
@@ -111,5 +126,6 @@ def _record(
             "backup": backup_of,
             "restored": continued.restored,
             "published": continued.published,
+            **({"revoked": revoked} if revoked else {}),
         },
     )

@@ -12,8 +12,9 @@ from fairlot.service.backups.contents import (
     DatabaseKind,
     read_contents,
 )
-from fairlot.service.backups.continuing import Continued, go_on_above, versions_in
+from fairlot.service.backups.continuing import Continued, go_on_above
 from fairlot.service.backups.copying import copy_file, make_folders
+from fairlot.service.backups.replaced import Replaced, read_replaced
 from fairlot.service.backups.staging import put_in_place, staging
 from fairlot.store import open_store, store_as_it_is
 from fairlot.store.schema import revision_of
@@ -144,7 +145,7 @@ def _go_on(
         return go_on_above(
             store,
             backup_of=contents.created_at,
-            replaced=versions_in(target.data_dir) if is_there else {},
+            replaced=read_replaced(target.data_dir) if is_there else Replaced(),
             logs=tuple(logs),
             above=target.above,
             actor=actor,

@@ -26,15 +26,17 @@ from fairlot.service.backups.floors import GAP
 from fairlot.service.backups.restoring import Restored, RestoreRefused, Target, restore
 from fairlot.service.bootstrap import bootstrap
 from fairlot.service.snapshot import load_snapshot
+from fairlot.service.versions import revoke_version
 from fairlot.store import WrongSecret, open_store
 from fairlot.store.audit import read_audit_records
+from fairlot.store.previews import add_revoked_preview
 from fairlot.store.tenants import all_projects, organization_id
 from fairlot.warehouse.lake import write_events
 from fairlot.warehouse.lake.gone import gone_exposures
 from fairlot.warehouse.lake.joining import delete_old_files
 from fairlot.warehouse.lake.layout import projects_in
 from fairlot.warehouse.log import EventLog, read_exposures
-from support.applying import ANNA, apply_texts
+from support.applying import ANNA, apply_texts, tenant_of
 from support.experiment_texts import HEAD, VARIANTS
 from support.profile_bench import profile_bench
 
@@ -95,9 +97,38 @@ def back_up_to(folder: Path, data: Path) -> Path:
     return folder
 
 
-def restore_from(folder: Path, data: Path, **options: Any) -> Restored:
+def restore_from(folder: Path, data: Path, *, now_ms: int = NOW_MS, **options: Any) -> Restored:
     target = Target(data, **({"secret": None, "database_url": None} | options))
-    return restore(folder, target, ANNA, now_ms=NOW_MS)
+    return restore(folder, target, ANNA, now_ms=now_ms)
+
+
+def revoke(directory: Path, version: int, reason: str) -> None:
+    with closing(open_store(directory, None)) as store, store.writing() as connection:
+        revoke_version(
+            connection, tenant_of(connection), version, ANNA, now_ms=NOW_MS, reason=reason
+        )
+
+
+def revoke_previews(directory: Path, *tokens: tuple[str, int]) -> None:
+    """Each an id and when it expires."""
+    with closing(open_store(directory, None)) as store, store.writing() as connection:
+        owner = tenant_of(connection).organization_id
+        for jti, expires_at_ms in tokens:
+            add_revoked_preview(connection, owner, jti, expires_at_ms, NOW_MS)
+
+
+def refused_by_clients(directory: Path) -> object:
+    with closing(open_store(directory, None)) as store:
+        return json.loads(load_snapshot(store, now_ms=NOW_MS).revocations["default"])
+
+
+def last_record(directory: Path) -> dict[str, Any]:
+    """Its details."""
+    with closing(open_store(directory, None)) as store, store.reading() as connection:
+        owner = tenant_of(connection).organization_id
+        (record,) = read_audit_records(connection, owner, limit=1)
+    details: dict[str, Any] = json.loads(record.details)
+    return details
 
 
 def everything_in(directory: Path) -> dict[str, bytes]:
@@ -252,6 +283,37 @@ def test_restore__in_place_of_another__keeps_it_and_goes_on_after_its_last_versi
     with closing(open_store(data, None)) as store:
         (served,) = load_snapshot(store).projects[HERE].compiled.manifest.experiments
     assert getattr(served, "name", None) == "E"
+
+
+def test_restore__in_place_of_another__what_was_revoked_since_stays_revoked(
+    tmp_path: Path, data: Path
+) -> None:
+    folder = back_up_to(tmp_path / "backup", data)
+    publish(data, "Later")
+    revoke(data, 2, "stolen")
+    publish(data, "Later still")
+    revoke(data, 1, "wrong price")
+    revoke_previews(data, ("prv_long", NOW_MS + 2000), ("prv_over", NOW_MS))
+    done = restore_from(folder, data, replace=True)
+    assert (done.projects[0].restored, done.projects[0].published) == (1, 5)
+    assert refused_by_clients(data) == {"revoked": {"default": [1, 2]}, "previews": ["prv_long"]}
+    assert last_record(data)["revoked"] == [1, 2]
+    assert publish(data, "Anew") == 6
+    restore_from(folder, data, replace=True, now_ms=NOW_MS + 1000)
+    assert refused_by_clients(data) == {"revoked": {"default": [1, 2]}, "previews": ["prv_long"]}
+
+
+def test_restore__other_database_is_of_an_earlier_version__has_its_versions_and_what_it_revoked(
+    tmp_path: Path, data: Path
+) -> None:
+    folder = back_up_to(tmp_path / "backup", data)
+    publish(data, "Later")
+    revoke(data, 2, "stolen")
+    with closing(open_store(data, None)) as store, store.writing() as connection:
+        connection.execute(text("DROP TABLE revocations"))
+        connection.execute(text("DROP TABLE revoked_previews"))
+    assert restore_from(folder, data, replace=True).projects[0].published == 4
+    assert refused_by_clients(data) == {"revoked": {"default": [2]}, "previews": []}
 
 
 def test_restore__database_of_the_other_is_lost__asks_its_event_log(
