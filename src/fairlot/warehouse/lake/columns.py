@@ -28,6 +28,11 @@ _SQL_TYPES: Final = {
     "occurred_at": "TIMESTAMP WITH TIME ZONE",
     "received_at": "TIMESTAMP WITH TIME ZONE",
 }
+_KEYS: Final = {
+    "exposures": ("experiment_id", "experiment_key", "variant_key"),
+    "conversions": ("event_name",),
+    "identities": ("user_id",),
+}
 # What a record leaves out is its default.
 _EXPRESSIONS: Final = {
     "occurred_at_ms": "make_timestamptz(occurred_at_ms * 1000) AS occurred_at",
@@ -54,6 +59,11 @@ class EventKind(StrEnum):
         """The names of the public columns and their types in DuckDB."""
         names = (name.removesuffix("_ms") for name in self.record.__struct_fields__)
         return {name: _SQL_TYPES.get(name, "VARCHAR") for name in names}
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns without which an event is of nobody, of no time or about nothing."""
+        return ("event_id", "project_id", "subject_id", "occurred_at", "received_at", *_KEYS[self])
 
     @property
     def column_list(self) -> str:

@@ -49,7 +49,8 @@ def problems_of(
     session: "DuckDBPyConnection", directory: Path, kind: EventKind, paths: Collection[Path]
 ) -> dict[Path, str]:
     """Of those that are known to be damaged, that are no whole Parquet files with our columns as
-    far as their ends say, that have no name of the lake's, or that are copies of others."""
+    far as their ends say, whose events lack a key, that have no name of the lake's, or that are
+    copies of others."""
     damaged = known_damage(directory)
     problems = {path: damaged[path] for path in paths if path in damaged}
     rest = [path for path in paths if path not in problems]
@@ -57,6 +58,8 @@ def problems_of(
         found = {path: problem_of(session, kind, [path]) for path in rest}
         problems |= {path: problem for path, problem in found.items() if problem is not None}
         rest = [path for path in rest if path not in problems]
+    problems |= keyless_in(session, kind, rest)
+    rest = [path for path in rest if path not in problems]
     problems |= {path: _NO_NAME for path in rest if numbers_of(path) is None}
     copied = {
         path: f"a copy of {place}; delete it"
@@ -64,6 +67,29 @@ def problems_of(
         if place != place_of(path)
     }
     return problems | copied
+
+
+def keyless_in(
+    session: "DuckDBPyConnection", kind: EventKind, paths: Sequence[Path]
+) -> dict[Path, str]:
+    """The files without a key column, or with nulls in one, as far as their ends say. Read together
+    with others the column is there, and null."""
+    if not paths:
+        return {}
+    rows = session.execute(
+        "SELECT file_name, array_agg(path_in_schema),"  # noqa: S608 - names of ours
+        " array_agg(path_in_schema) FILTER (stats_null_count > 0)"
+        f" FROM parquet_metadata({quoted_list(paths)}) GROUP BY file_name"
+    ).fetchall()
+    problems: dict[Path, str] = {}
+    for name, columns, with_nulls in rows:
+        missing = [each for each in kind.keys if each not in columns]
+        null = [each for each in kind.keys if each in (with_nulls or ())]
+        if missing:
+            problems[Path(name)] = f"without columns of its events: {', '.join(missing)}"
+        elif null:
+            problems[Path(name)] = f"events with null in {', '.join(null)}"
+    return problems
 
 
 def places_in(session: "DuckDBPyConnection", paths: Sequence[Path]) -> dict[Path, str]:

@@ -11,7 +11,7 @@ from fairlot.warehouse.lake.layout import Numbers
 from fairlot.warehouse.lake.locks import removing
 from fairlot.warehouse.lake.writing import put
 from fairlot.warehouse.log import read_conversions, read_exposures
-from unit.warehouse.lake.planting import DAY_MS, subjects, write_tail
+from unit.warehouse.lake.planting import DAY_MS, Event, subjects, write_tail
 from unit.warehouse.records import NOW_MS, conversion, exposure, identity
 
 
@@ -127,6 +127,66 @@ def test_lake__a_file_with_columns_of_another_type__is_left_out(tmp_path: Path) 
         assert [each.path for each in lake.unreadable] == [other]
     assert "another type: occurred_at" in lake.unreadable[0].problem
     assert subjects(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ("1 AS a, event_id", "without columns of its events: project_id, subject_id, occurred_at"),
+        ("* EXCLUDE (experiment_key)", "without columns of its events: experiment_key"),
+        ("* REPLACE (NULL AS variant_key)", "events with null in variant_key"),
+        (
+            "* REPLACE (nullif(subject_id, 'b') AS subject_id, NULL AS event_id)",
+            "events with null in event_id, subject_id",
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_lake__a_file_without_keys__is_named_and_left_out(
+    tmp_path: Path, columns: str, problem: str, is_alone: bool
+) -> None:
+    (good,) = write_events(tmp_path, [exposure("a"), exposure("b")])
+    other = good.with_name("00000007.parquet")
+    with open_lake(tmp_path, "prj_1") as lake:
+        lake.connection.execute(f"COPY (SELECT {columns} FROM exposures) TO '{other}'")  # noqa: S608
+    if is_alone:
+        good.unlink()
+    with open_lake(tmp_path, "prj_1") as lake:
+        assert [each.path for each in lake.unreadable] == [other]
+    if not is_alone:
+        assert problem in lake.unreadable[0].problem
+    assert subjects(tmp_path) == ([] if is_alone else ["a", "b"])
+
+
+@pytest.mark.parametrize("event", [conversion("a"), identity("a")])
+@pytest.mark.parametrize("key", ["subject_id", "received_at", "name"])
+def test_lake__a_file_of_another_kind_without_keys__is_named(
+    tmp_path: Path, event: Event, key: str
+) -> None:
+    (good,) = write_events(tmp_path, [event])
+    kind = EventKind(good.parent.parent.name)
+    column = key if key != "name" else kind.keys[-1]
+    other = good.with_name("00000007.parquet")
+    with open_lake(tmp_path, "prj_1") as lake:
+        select = f"SELECT * REPLACE (NULL AS {column}) FROM {kind}"  # noqa: S608
+        put(lake.connection, select, other)
+    with open_lake(tmp_path, "prj_1") as lake:
+        (named,) = lake.unreadable
+    assert named.path == other
+    assert subjects(tmp_path, kind=kind) == ["a"]
+
+
+def test_lake__a_file_of_other_writers__may_leave_out_what_has_a_default(tmp_path: Path) -> None:
+    (good,) = write_events(tmp_path, [exposure("a")])
+    with open_lake(tmp_path, "prj_1") as lake:
+        lake.connection.execute(
+            "COPY (SELECT * EXCLUDE (actor, trust, sender_id)"  # noqa: S608
+            " REPLACE ('b' AS subject_id, 'own' AS event_id, NULL AS manifest_version)"
+            f" FROM exposures) TO '{good.with_name('00000002.parquet')}'"
+        )
+    with open_lake(tmp_path, "prj_1") as lake:
+        assert lake.unreadable == ()
+    assert subjects(tmp_path) == ["a", "b"]
 
 
 def test_lake__copies_of_a_file__are_named_and_left_out(tmp_path: Path) -> None:
