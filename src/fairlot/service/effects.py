@@ -1,7 +1,6 @@
 """Who moves when one manifest follows another: the effect on each experiment."""
 
-from collections.abc import Iterator, Mapping, Set
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
@@ -22,6 +21,7 @@ from fairlot.service.plan_document import (
     PairShare,
     Remembered,
 )
+from fairlot.service.unchanged import without_unchanged
 
 Number = TypeVar("Number", int, Fraction)
 
@@ -72,30 +72,11 @@ def effects_of(
 
 def _compare(before: Manifest, after: Manifest, now_ms: int) -> Iterator[_Compared]:
     """In the order of `after`, then what it no longer has."""
-    before, after = _without_unchanged(before, after)
+    before, after = without_unchanged(before, after)
     old, new = sides_of(before, now_ms), sides_of(after, now_ms)
     for key in dict.fromkeys((*new, *old)):
         if _may_differ(old.get(key), new.get(key)):
             yield _Compared(key, old.get(key), new.get(key))
-
-
-def _without_unchanged(before: Manifest, after: Manifest) -> tuple[Manifest, Manifest]:
-    """Both without the experiments that are the same in both, where all that these share is: to
-    compare one takes a millisecond, and most changes are of a few."""
-    if _shared_parts(before) != _shared_parts(after):
-        return before, after
-    old = {each.key: each for each in before.experiments}
-    same = {each.key for each in after.experiments if old.get(each.key) == each}
-    return _without(before, same), _without(after, same)
-
-
-def _shared_parts(manifest: Manifest) -> tuple[object, ...]:
-    return manifest.segments, manifest.layers, manifest.holdout
-
-
-def _without(manifest: Manifest, keys: Set[str]) -> Manifest:
-    kept = tuple(each for each in manifest.experiments if each.key not in keys)
-    return replace(manifest, experiments=kept)
 
 
 def _may_differ(before: Side | None, after: Side | None) -> bool:

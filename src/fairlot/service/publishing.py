@@ -8,7 +8,7 @@ from hashlib import sha256
 from sqlalchemy import Connection
 
 from fairlot.engine import Manifest, compile_manifest
-from fairlot.manifest import manifest_from_json, manifest_to_json, sign_manifest
+from fairlot.manifest import InvalidManifest, manifest_from_json, manifest_to_json, sign_manifest
 from fairlot.manifest.instants import write_instant
 from fairlot.manifest.problems import SpecProblem
 from fairlot.manifest.public import public_of
@@ -18,6 +18,7 @@ from fairlot.service.audit import record
 from fairlot.service.project_state import read_state
 from fairlot.service.refusals import Refused
 from fairlot.service.signing_keys import current_key, published_keys
+from fairlot.service.unchanged import without_unchanged
 from fairlot.store.experiments import ManifestRow, add_manifest, newest_manifest
 from fairlot.store.tenants import ProjectRow, raise_generation
 
@@ -50,8 +51,9 @@ def publish(
             return None
         version = newest.version + 1
     manifest = replace(manifest, version=version, published_at=write_instant(now_ms))
-    refuse_newly_broken(manifest_to_json(manifest), newest, specs)
-    _sign_and_store(connection, project, manifest, actor, now_ms, note)
+    payload, server_payload = payloads = _payloads(manifest)
+    refuse_newly_broken(payload if server_payload is None else server_payload, newest, specs)
+    _sign_and_store(connection, project, manifest, payloads, actor, now_ms, note)
     return version
 
 
@@ -69,7 +71,7 @@ def publish_above(
     version = max(above, -1 if newest is None else newest.version) + 1
     manifest = _listing_keys(connection, project, read_state(connection, project).manifest())
     manifest = replace(manifest, version=version, published_at=write_instant(now_ms))
-    _sign_and_store(connection, project, manifest, actor, now_ms, note)
+    _sign_and_store(connection, project, manifest, _payloads(manifest), actor, now_ms, note)
     return version
 
 
@@ -88,11 +90,12 @@ def _sign_and_store(
     connection: Connection,
     project: ProjectRow,
     manifest: Manifest,
+    payloads: tuple[bytes, bytes | None],
     actor: Actor,
     now_ms: int,
     note: str | None,
 ) -> None:
-    payload, server_payload = _payloads(manifest)
+    payload, server_payload = payloads
     keys = published_keys(connection, project.organization_id)
     key = current_key(connection, keys, project.organization_key)
     add_manifest(
@@ -137,14 +140,26 @@ def _payloads(manifest: Manifest) -> tuple[bytes, bytes | None]:
     return (whole, None) if public == manifest else (manifest_to_json(public), whole)
 
 
+def _readable(newest: ManifestRow | None) -> Manifest | None:
+    """None also for one that cannot be read: what follows it need not be like it."""
+    try:
+        return None if newest is None else manifest_from_json(newest.decided_by)
+    except InvalidManifest:
+        return None
+
+
 def refuse_newly_broken(
     payload: bytes, newest: ManifestRow | None, specs: Iterable[ExperimentSpec]
 ) -> None:
-    """The last guard: what is decided by must compile as it did, or better."""
-    broken = compile_manifest(manifest_from_json(payload)).broken
+    """The last guard: what is decided by must compile as it did, or better. What is as it was, with
+    all that it shares, does."""
+    after, before = manifest_from_json(payload), _readable(newest)
+    if before is not None:
+        before, after = without_unchanged(before, after)
+    broken = compile_manifest(after).broken
     if not broken:
         return
-    known = {} if newest is None else compile_manifest(manifest_from_json(newest.decided_by)).broken
+    known = {} if before is None else compile_manifest(before).broken
     by_key = {spec.experiment.key: spec for spec in specs}
     problems = defaultdict(list)
     for key, problem in broken.items():

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from fairlot.engine import Experiment
+from fairlot.engine import CompiledManifest, Experiment, Manifest, compile_manifest
 from fairlot.manifest import manifest_from_json, verify_manifest
 from fairlot.manifest.yaml_reader import LOADER
 from fairlot.service.changes.applying import Asked, plan_files
 from fairlot.service.changes.single import delete_document
 from fairlot.service.plan_document import ChangeAction, PlannedChange
+from fairlot.service.publishing import publish
 from fairlot.service.refusals import NotDeletable, NotThere, Refused
 from fairlot.service.signing_keys import make_signing_key
 from fairlot.service.snapshot import ProjectServing, load_snapshot
@@ -509,6 +510,31 @@ def test_publish__stored_experiment_spoilt__is_refused_and_what_is_served_stays(
     with pytest.raises(Refused, match="one"):
         apply(yaml("three"))
     assert set(served(store).compiled.broken) == set()
+
+
+def test_publish__one_of_several_changed__compiles_that_one(
+    apply: Apply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it does, nobody else can change anything."""
+    compiled: list[list[str]] = []
+
+    def noting(manifest: Manifest) -> CompiledManifest:
+        compiled.append([each.key for each in manifest.experiments])
+        return compile_manifest(manifest)
+
+    apply(yaml("one"), yaml("two"))
+    monkeypatch.setattr("fairlot.service.publishing.compile_manifest", noting)
+    apply(yaml("two", "divertTo: b"))
+    assert compiled == [["two"]]
+
+
+def test_publish__newest_version_unreadable__is_followed(store: Store, apply: Apply) -> None:
+    apply(yaml("one"))
+    with store.writing() as connection:
+        connection.execute(text("UPDATE manifests SET payload = '{}' WHERE version = 1"))
+        version = publish(connection, tenant_of(connection), ANNA, now_ms=NOW_MS)
+    assert version == 2
+    assert set(experiments(store)) == {"one"}
 
 
 def test_publish__newest_version_revoked__publishes_again(store: Store, apply: Apply) -> None:

@@ -1,0 +1,25 @@
+"""What two manifests have in common, for whoever is concerned with what differs."""
+
+from collections.abc import Set
+from dataclasses import replace
+
+from fairlot.engine import Manifest
+
+
+def without_unchanged(before: Manifest, after: Manifest) -> tuple[Manifest, Manifest]:
+    """Both without the experiments that are the same in both, where all that these share is: to
+    compile or to compare one takes a millisecond, and most changes are of a few."""
+    if _shared_parts(before) != _shared_parts(after):
+        return before, after
+    old = {each.key: each for each in before.experiments}
+    same = {each.key for each in after.experiments if old.get(each.key) == each}
+    return _without(before, same), _without(after, same)
+
+
+def _shared_parts(manifest: Manifest) -> tuple[object, ...]:
+    return manifest.segments, manifest.layers, manifest.holdout
+
+
+def _without(manifest: Manifest, keys: Set[str]) -> Manifest:
+    kept = tuple(each for each in manifest.experiments if each.key not in keys)
+    return replace(manifest, experiments=kept)
