@@ -26,7 +26,10 @@ from fairlot.warehouse.queries import (
     sql_of,
     steps,
 )
+from fairlot.warehouse.queries.dialects import dialect_named
 from fairlot.warehouse.queries.engines import Row
+from fairlot.warehouse.queries.statement import cell_statement, group_statement
+from fairlot.warehouse.queries.steps import Statement
 from support.event_tables import BOUGHT, ORDERS, REVENUE, START, VALUE, Events, phase, question
 from support.postgres import Cluster
 
@@ -223,3 +226,57 @@ def test_answer__null_where_a_number_must_be__is_refused_and_not_skipped() -> No
     connection.execute(again)
     with pytest.raises(QueryFailed, match="a null where each must have a number"):
         answer(NullingEngine(connection), asked)
+
+
+NULLED = question(REVENUE, VALUE, replace(CAPPED, window_ms=86_400_000), MEDIAN)
+
+
+class HolesEngine(DuckDbEngine):
+    """Leaves one column null, where it has a number."""
+
+    hole = ""
+
+    def run(self, statement: Statement) -> list[Row]:
+        return [
+            tuple(
+                None if name == self.hole else value
+                for name, value in zip(statement.columns, row, strict=True)
+            )
+            for row in super().run(statement)
+        ]
+
+
+def columns_of(asked: Question) -> list[str]:
+    """The last of each kind, of those that are never null."""
+    statements = [
+        make(asked, dialect_named("duckdb"), may_repeat=False)
+        for make in (group_statement, cell_statement)
+    ]
+    names = [name for each in statements if each is not None for name in each.columns]
+    kinds = {re.sub(r"\d+", "", name): name for name in names if not name.startswith("cap")}
+    return list(kinds.values())
+
+
+def test_answer__a_column_is_null__is_refused_by_its_name() -> None:
+    events = Events()
+    for number in range(8):
+        events.exposed(f"s{number}", "blue" if number % 2 else "control")
+        events.did(f"s{number}", "purchase", 1_000, value=float(number))
+    engine = HolesEngine(events.in_duckdb()._connection)
+    columns = columns_of(NULLED)
+    assert {"exposed", "step"} <= set(columns)
+    assert len([name for name in columns if name.startswith("of_y")]) > 1
+    assert answer(engine, NULLED).rows
+    for name in columns:
+        engine.hole = name
+        with pytest.raises(QueryFailed, match=f"{name} is null|some have a null"):
+            answer(engine, NULLED)
+
+
+def test_answer__groups_in_which_nobody_did_anything__have_no_sums_and_are_answered() -> None:
+    events = (
+        Events().exposed("a", "control").exposed("b", "blue").did("b", "purchase", 1_000, value=2)
+    )
+    found = answer(events.in_duckdb(), NULLED)
+    values = {row.variant_key: row.metrics["revenue"].moments for row in found.rows}
+    assert {key: each.means[0] for key, each in values.items()} == {"control": 0.0, "blue": 2.0}

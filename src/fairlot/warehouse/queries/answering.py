@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
-from itertools import combinations_with_replacement
+from itertools import chain, combinations_with_replacement
 from typing import Any, Final
 
 from fairlot.stats.grids import upper_edge
@@ -35,6 +35,9 @@ from fairlot.warehouse.queries.subjects import (
 )
 
 _EPOCH: Final = date(1970, 1, 1)
+_OF_EVENTS: Final = (WALKED, FILLED, "skewed", "converted", "cut", "mean_", "of_")
+_MAY_BE_NULL: Final = ("segment", "cap")
+"""A cap is where it would not be above 0."""
 _Row = Mapping[str, Any]
 _Cells = Mapping[tuple[tuple[int, int, str, int], int], Counter[float]]
 
@@ -54,7 +57,7 @@ def answer(engine: Engine, question: Question) -> Sufficient:
     dialect = dialect_named(engine.dialect)
     statements = _statements(question, dialect, may_repeat=engine.may_repeat)
     rows, *cells = (_fetched(engine, each) for each in statements)
-    for row in rows:
+    for row in chain(rows, *cells):
         _refuse_nulls(row, engine.dialect)
     reader = _Reader(question, _cells_by_group(cells[0]) if cells else {})
     for row in rows:
@@ -91,11 +94,28 @@ def _refuse_nulls(row: _Row, engine: str) -> None:
     """Every engine skips nulls when it adds up, and says nothing."""
     for name, walked in row.items():
         if name.startswith(WALKED) and (walked or 0) != (row[name.replace(WALKED, FILLED)] or 0):
-            raise QueryFailed(
-                engine,
-                f"of {walked} subjects some have a null where each must have a number",
-                "compare the types of the columns with those of docs/how-to/warehouse.md",
+            raise _null_refused(
+                engine, f"of {walked} subjects some have a null where each must have a number"
             )
+    missing = _null_in(row)
+    if missing is not None:
+        raise _null_refused(engine, f"{missing} is null in a group that must have a number there")
+
+
+def _null_in(row: _Row) -> str | None:
+    """What is summed up of events is null all together: of a group in which nobody has any."""
+    is_walked = any(row[name] is not None for name in row if name.startswith(_OF_EVENTS))
+    must = (
+        name
+        for name in row
+        if not name.startswith(_MAY_BE_NULL) and (is_walked or not name.startswith(_OF_EVENTS))
+    )
+    return next((name for name in must if row[name] is None), None)
+
+
+def _null_refused(engine: str, detail: str) -> QueryFailed:
+    fix = "compare the types of the columns with those of docs/how-to/warehouse.md"
+    return QueryFailed(engine, detail, fix)
 
 
 def _group_of(row: _Row) -> tuple[int, int, str, int]:
