@@ -10,7 +10,14 @@ from fairlot.http.texts import Sentence
 from fairlot.manifest.nodes import MAX_TEXT_BYTES
 from fairlot.manifest.source_files import AT_ONCE_BYTES, SourceFile
 from fairlot.service.actors import Scope
-from fairlot.service.changes.applying import Applied, Asked, apply_files, plan_files
+from fairlot.service.changes.applying import (
+    Applied,
+    Asked,
+    FilesRead,
+    apply_files,
+    plan_files,
+    read_ahead,
+)
 from fairlot.service.changes.plans import describe_plan
 from fairlot.service.moves.known_subjects import KnownSubjects
 from fairlot.service.plan_document import PlanDocument
@@ -49,9 +56,18 @@ def plan(call: Call[Files]) -> Outcome:
     return Outcome(describe_plan(call.connection, planned, known, now_ms=call.now_ms))
 
 
+def read_first(call: Call[Files]) -> FilesRead:
+    return read_ahead(call.connection, call.tenant, _asked(call.asked))
+
+
 def apply(call: Call[Files]) -> Outcome:
     applied = apply_files(
-        call.connection, call.tenant, _asked(call.asked), actor=call.actor, now_ms=call.now_ms
+        call.connection,
+        call.tenant,
+        _asked(call.asked),
+        actor=call.actor,
+        now_ms=call.now_ms,
+        read=call.ahead,
     )
     return Outcome(applied)
 
@@ -85,6 +101,7 @@ ROUTES: Final = (
         {200: Answer("What was changed.", (Applied,))},
         request=Files,
         body_limit=AT_ONCE_BYTES,
+        ahead=read_first,
         errors=(409,),
     ),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from sqlalchemy import Connection
@@ -21,7 +21,8 @@ Asked = TypeVar("Asked")
 class Call(Generic[Asked]):
     """`asked` is the body, or the query where the body is a text or there is none. `transaction` is
     None for a route apart. `project` is None where the path names none. `list_name` is of the list
-    that a cursor belongs to, and `project_header` what `X-Fairlot-Project` says."""
+    that a cursor belongs to, and `project_header` what `X-Fairlot-Project` says. `ahead` is what
+    was done of a change before its transaction began, where its route does something then."""
 
     services: Services
     transaction: Connection | None
@@ -35,6 +36,7 @@ class Call(Generic[Asked]):
     now_ms: int
     list_name: str
     project_header: str | None = None
+    ahead: Any = None
 
     @property
     def connection(self) -> Connection:

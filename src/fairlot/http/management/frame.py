@@ -40,7 +40,7 @@ _CONDITIONAL: Final = ("If-Match", "If-None-Match")
 class _Frame:
     """`asked` is read from the query or from the body. `whole` refuses keys that are limited to
     some projects. `apart` runs in the threads of results and without a transaction, since it may
-    take minutes."""
+    take minutes. `ahead` is run before the transaction of a change, which holds up all others."""
 
     scope: AccessScope
     handle: Handle
@@ -50,6 +50,7 @@ class _Frame:
     body_limit: int
     whole: bool
     apart: bool = False
+    ahead: Callable[[Call[Any]], Any] | None = None
 
 
 def read(
@@ -125,11 +126,13 @@ def write(
     conditional: bool = False,
     body_limit: int = BODY_LIMIT,
     whole: bool | None = None,
+    ahead: Callable[[Call[Asked]], Any] | None = None,
     errors: tuple[int, ...] = (),
 ) -> Route:
     """A change. An absent body is `{}`. With `text`, which says what it is, the body is not JSON
     but `call.body`; then, or without a body, `query` is what is asked. `conditional` documents
-    `If-Match` and its refusals; the handler checks `call.precondition`."""
+    `If-Match` and its refusals; the handler checks `call.precondition`. What `ahead` gives, in a
+    transaction that reads, is `call.ahead`: the handler checks that it still holds."""
     asked = request or query
     frame = _Frame(
         scope,
@@ -139,6 +142,7 @@ def write(
         asked,
         body_limit,
         _is_whole(path, whole),
+        ahead=ahead,
     )
     return Route(
         method,
@@ -214,10 +218,17 @@ class _Work:
                 return self.frame.handle(self._call(connection, asked, Precondition())).reply()
         once = read_idempotency_key(self.scope, self.body)
         precondition = read_precondition(self.scope)
+        ahead = self._done_ahead(asked, precondition)
         with self.services.store.writing() as connection:
-            call = self._call(connection, asked, precondition)
+            call = replace(self._call(connection, asked, precondition), ahead=ahead)
             demand_still_live(connection, self.caller, call.now_ms)
             return answered_once(call, once, lambda: self.frame.handle(call).reply())
+
+    def _done_ahead(self, asked: Any, precondition: Precondition) -> Any:
+        if self.frame.ahead is None:
+            return None
+        with self.services.store.reading() as connection:
+            return self.frame.ahead(self._call(connection, asked, precondition))
 
     def _call(self, connection: Connection, asked: Any, precondition: Precondition) -> Call[Any]:
         path = self.scope["path_params"]

@@ -1,11 +1,16 @@
 """Plan and apply over HTTP, and the definitions of a project."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fairlot.manifest.definitions import KnownDefinitions
+from fairlot.manifest.documents import Documents, read_files
+from fairlot.manifest.problems import SpecProblem
+from fairlot.manifest.source_files import SourceFile
+from fairlot.store.tables import definitions
 from support.asgi import Response
 from support.control import ControlBench, control_bench
 
@@ -19,6 +24,7 @@ HERO = (
     "variants: [{key: a, name: A}, {key: b, name: B}]\n"
 )
 VIEWS = "kind: property\nkey: views\nname: Views\nwhen: {event: view}\ntake: count\n"
+FilesRead = tuple[Documents, tuple[SpecProblem, ...]]
 KINDS = {
     "segments": ("segment", "gold", GOLD),
     "layers": ("layer", "shop", LAYER),
@@ -108,6 +114,45 @@ def test_apply__with_the_base_of_a_plan__is_made_once(bench: ControlBench) -> No
     assert (again.status, again.json["code"]) == (409, "stale_plan")
     assert "version 1 was published since by key:" in again.json["detail"]
     assert ask(bench, "plan", GOLD, HERO, base=base).status == 409
+
+
+def test_apply__while_files_are_read__lets_others_write(
+    bench: ControlBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def noting(files: Sequence[SourceFile], known: KnownDefinitions) -> FilesRead:
+        with bench.store.writing():
+            read.append(len(files))
+        return read_files(files, known)
+
+    monkeypatch.setattr("fairlot.service.changes.applying.read_files", noting)
+    assert ask(bench, "apply", GOLD, HERO).json["version"] == 1
+    assert read == [2]
+
+
+def test_apply__segment_deleted_after_files_were_read__is_refused(
+    bench: ControlBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the other way round: one that was made meanwhile may be named."""
+
+    def change_after_reading(deleted_at_ms: int | None) -> None:
+        def noting(files: Sequence[SourceFile], before: KnownDefinitions) -> FilesRead:
+            monkeypatch.undo()
+            found = read_files(files, before)
+            with bench.store.writing() as connection:
+                connection.execute(definitions.update().values(deleted_at_ms=deleted_at_ms))
+            return found
+
+        monkeypatch.setattr("fairlot.service.changes.applying.read_files", noting)
+
+    ask(bench, "apply", GOLD)
+    change_after_reading(5)
+    refused = ask(bench, "apply", HERO)
+    assert (refused.status, refused.json["code"]) == (422, "apply_refused")
+    assert {each["path"] for each in refused.json["problems"]} == {"audience.segments[0]"}
+    change_after_reading(None)
+    assert ask(bench, "apply", HERO).status == 200
 
 
 def test_apply__files_with_problems__changes_nothing_and_names_all(bench: ControlBench) -> None:
