@@ -7,7 +7,9 @@ from fairlot.stats.analysis import Analysis, LookName
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.looks import Recomputed
 from fairlot.stats.metrics import Role
+from fairlot.stats.results import MetricResult
 from fairlot.stats.verdicts import Judged
+from fairlot.stats.words import change_text
 
 _FEWEST: Final = 100
 _MORE: Final = 1.25
@@ -21,13 +23,14 @@ def outdated(analysis: Analysis) -> Iterator[Finding]:
     that look: the look stays, and says what is not so.
     """
     deciding = set(_deciding(analysis))
+    metrics = {metric.key: metric for metric in analysis.metrics}
     for (metric, variant), taken in analysis.taken.items():
         left = [each for each in taken.recomputed if _has_left(each)]
         found = left or [each for each in taken.recomputed if _has_many_more(each)]
         if found:
             blocks = bool(left) and (metric, variant) in deciding
             severity = Severity.BLOCKS if blocks else Severity.WARNS
-            yield _finding(metric, variant, found[-1], severity)
+            yield _finding(metrics[metric], variant, found[-1], severity)
 
 
 def _deciding(analysis: Analysis) -> Iterator[LookName]:
@@ -56,14 +59,19 @@ def _has_many_more(each: Recomputed) -> bool:
     return n > look.n * _MORE and n - look.n >= _FEWEST
 
 
-def _finding(metric: str, variant: str, each: Recomputed, severity: Severity) -> Finding:
+def _finding(metric: MetricResult, variant: str, each: Recomputed, severity: Severity) -> Finding:
     look, effect = each.look, each.effect
+    then, now, low, high = (
+        change_text(value, metric.kind)
+        for value in (look.estimate, effect.difference, look.interval.low, look.interval.high)
+    )
+    outside = ", outside of that interval" if _has_left(each) else ""
     return Finding(
         code=FindingCode.LOOKS_OUTDATED,
         severity=severity,
-        summary=f"The look of {look.day} at {variant} in {metric} saw {look.estimate:.4g} of"
-        f" {look.n:,} subjects; for the same day {effect.difference:.4g} of {effect.n:,} is"
-        " computed now.",
+        summary=f"The look of {look.day} at {variant} in {metric.key} saw {then} ({low} to {high})"
+        f" of {look.n:,} subjects; for the same day {now} of {effect.n:,} is computed"
+        f" now{outside}.",
         advice="Events came after that look, which stays as it is. If they were incomplete then, as"
         " after half an import, import all of them, and have the looks taken anew: `fairlot"
         " experiments drop-looks KEY --reason TEXT`, which stays on record. Else find out what came"
@@ -72,9 +80,10 @@ def _finding(metric: str, variant: str, each: Recomputed, severity: Severity) ->
             "look": look.day.isoformat(),
             "estimateThen": look.estimate,
             "estimateNow": effect.difference,
+            "intervalThen": [look.interval.low, look.interval.high],
             "subjectsThen": look.n,
             "subjectsNow": effect.n,
         },
-        metric=metric,
+        metric=metric.key,
         variant=variant,
     )

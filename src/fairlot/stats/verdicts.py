@@ -231,7 +231,7 @@ def _intervals_text(judged: Judged) -> str:
         return f"{change_text(interval.low, kind)} to {change_text(interval.high, kind)}"
 
     now = text(judged.comparison.interval)
-    if judged.interval is judged.comparison.interval:
+    if judged.interval == judged.comparison.interval:
         return now
     return f"{now}; of all looks {text(judged.interval)}"
 

@@ -54,6 +54,9 @@ def test_outdated__far_off__is_told_of_the_last_look(
     assert (told.code, told.severity) == (FindingCode.LOOKS_OUTDATED, severity)
     names = ("estimateThen", "estimateNow", "subjectsThen", "subjectsNow")
     assert [told.evidence[name] for name in names] == pytest.approx(figures)
+    is_outside = told.summary.endswith(", outside of that interval.")
+    assert is_outside is (severity is Severity.BLOCKS)
+    assert " in bought saw +10.00 points (+" in told.summary
     assert "drop-looks KEY --reason" in told.advice and "find out what came so late" in told.advice
 
 

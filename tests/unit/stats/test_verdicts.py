@@ -280,6 +280,14 @@ def test_verdict__planned_looks__says_which_one_the_interval_is_of(method: Metho
     assert words in verdict.sentence
 
 
+def test_verdict__the_only_planned_look__has_its_interval_once() -> None:
+    found = two_arms(2_000, 2_010)
+    plan = AnalysisPlan(method=Method.FIXED, planned_size=9_000)
+    sentence = told(found, analysis=analyse(found, fixed(found.question, plan))).sentence
+    assert sentence.startswith("No difference yet for New: ")
+    assert "of all looks" not in sentence
+
+
 def test_verdict__planned_looks_without_anything_in_common__are_not_called_daily() -> None:
     looks = tuple(
         Look(day=START + timedelta(days=day), n=9, estimate=low, interval=interval, p=1.0)
