@@ -56,8 +56,8 @@ class Profiles(NamedTuple):
     "--profiles-to",
     "profiles_version",
     type=click.IntRange(1, LATEST_PROFILES),
-    default=LATEST_PROFILES,
-    help="Up or down to this version of the profiles.  [default: the newest]",
+    help="Up or down to this version of the profiles.  [default: the newest; with --to, as they"
+    " are]",
 )
 @data_option
 @json_option
@@ -65,7 +65,7 @@ def migrate(
     check: bool,
     revision: str | None,
     yes: bool,
-    profiles_version: int,
+    profiles_version: int | None,
     data_dir: str | None,
     as_json: bool,
 ) -> None:
@@ -84,6 +84,8 @@ def migrate(
         _check(settings, as_json)
         return
     wanted = revision or LATEST
+    if revision is None and profiles_version is None:
+        profiles_version = LATEST_PROFILES
     if not yes:
         _ask_before_going_down(settings, wanted, profiles_version, as_json)
     with app.serve_lock(settings.data_dir):
@@ -92,7 +94,7 @@ def migrate(
             if brings_audit(before, wanted) and has_organizations(connection):
                 unlock(connection, place, settings.data_dir, settings.secret)
                 begin_older_audits(connection, before, wanted)
-        profiles = _move_profiles(settings, profiles_version)
+        profiles = _profiles(settings, profiles_version)
     _print_result(place, before, wanted, profiles, as_json)
 
 
@@ -114,33 +116,27 @@ def _revision(settings: Settings) -> tuple[Place, str | None]:
         return place, known_revision_of(connection, place)
 
 
-def _profiles(settings: Settings) -> Profiles | None:
-    """As they are; None before they are first needed."""
+def _profiles(settings: Settings, to: int | None = None) -> Profiles | None:
+    """As they are, or brought to a version; None before they are first needed."""
     with profiles_as_they_are(settings.data_dir, settings.database_url) as found:
         if found is None:
             return None
         place, connection = found
-        version = version_of_profiles(connection, place)
-        return Profiles(place, version, version)
-
-
-def _move_profiles(settings: Settings, version: int) -> Profiles | None:
-    with profiles_as_they_are(settings.data_dir, settings.database_url) as found:
-        if found is None:
-            return None
-        place, connection = found
-        return Profiles(place, bring_profiles_to(connection, place, version), version)
+        before = version_of_profiles(connection, place)
+        if to is not None:
+            bring_profiles_to(connection, place, to)
+        return Profiles(place, before, to or before)
 
 
 def _ask_before_going_down(
-    settings: Settings, revision: str, profiles_version: int, as_json: bool
+    settings: Settings, revision: str, profiles_version: int | None, as_json: bool
 ) -> None:
     _, present = _revision(settings)
     profiles = _profiles(settings)
     down = []
     if present is not None and REVISIONS.index(revision) < REVISIONS.index(present):
         down.append(f"revision {revision}")
-    if profiles is not None and profiles_version < profiles.version:
+    if profiles is not None and (profiles_version or profiles.version) < profiles.version:
         down.append(f"version {profiles_version} of the profiles")
     if not down:
         return

@@ -15,8 +15,8 @@ def authors_since_approval(steps: Sequence[RevisionStep]) -> frozenset[str]:
     """Of all edits after the content that was last approved; `steps` are those of an experiment,
     the newest first. An approval that was rejected again approves nothing.
 
-    An earlier text that is written again, by a revert or a file, has the authors that it had then,
-    unless it was approved.
+    An earlier content that is written again, by a revert or a file, has the authors that it had
+    then, unless it was approved with the same text: that says more, as what is measured.
     """
     history = steps[::-1]
     approved = frozenset(_approved_texts(history))
@@ -57,8 +57,9 @@ def _approved_texts(history: Sequence[RevisionStep]) -> Iterator[str]:
 
 
 def _written_before(history: Sequence[RevisionStep], at: int) -> int:
-    """Where the same text stood there last; -1 if it never did."""
+    """Where the same content or text stood there last; -1 if it never did."""
+    step = history[at]
     for earlier in range(at - 1, -1, -1):
-        if history[earlier].source == history[at].source:
+        if history[earlier].document == step.document or history[earlier].source == step.source:
             return earlier
     return -1

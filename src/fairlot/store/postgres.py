@@ -54,7 +54,7 @@ class PostgresDatabase:
             reported(self.place),
             self._engine.begin() as connection,
         ):
-            _wait_for_writers(connection)
+            wait_for_writers(connection, CONTROL_PLANE_LOCK)
             yield connection
 
     def store(self, vault: Vault) -> PostgresStore:
@@ -131,13 +131,13 @@ def _check_reachable(place: str, engine: Engine) -> None:
         raise StoreUnusable(place, f"has the encoding {encoding}", fix)
 
 
-def _wait_for_writers(connection: Connection) -> None:
+def wait_for_writers(connection: Connection, lock: int) -> None:
     """As a writer, but however long: another process may be migrating."""
     driver: BoundedConnection = connection.connection.dbapi_connection  # type: ignore[assignment]
     driver.within_s = _OPEN_WITHIN_S
     for setting in ("lock_timeout", "statement_timeout"):
         connection.execute(text(f"SET LOCAL {setting} = 0"))
-    _become_the_writer(connection, CONTROL_PLANE_LOCK)
+    _become_the_writer(connection, lock)
 
 
 def _become_the_writer(connection: Connection, lock: int) -> None:

@@ -30,11 +30,12 @@ class RevisionRow:
 
 
 class RevisionStep(NamedTuple):
-    """What a revision did, and the text that stood there after it."""
+    """What a revision did, and the content and the text that stood there after it."""
 
     author: str
     action: str
     status: str | None
+    document: bytes
     source: str
 
 
@@ -56,7 +57,7 @@ def revisions_of(
 
 def steps_of(connection: Connection, project_id: str, kind: str, key: str) -> list[RevisionStep]:
     """Of all revisions, the newest first."""
-    done = (revisions.c.author, revisions.c.action, revisions.c.status, revisions.c.source)
+    done = (revisions.c[name] for name in RevisionStep._fields)
     rows = connection.execute(
         select(*done).where(*_of(project_id, kind, key)).order_by(revisions.c.number.desc())
     )

@@ -46,6 +46,7 @@ def test_migrate__profiles__down_and_up(shop: Run) -> None:
     checked = shop("migrate", "--check", "--json")
     assert (checked.code, checked.json["error"]["code"]) == (1, "store_not_up_to_date")
     assert (checked.json["error"]["profiles"], checked.json["error"]["latest"]) == (1, 2)
+    assert shop("migrate", "--to", LATEST).out.endswith(": has profiles 1 already.\n")
     assert shop("migrate").out.endswith(": from profiles 1 to 2.\n")
     assert shop("migrate", "--check", "--json").json["profiles"] == {
         "before": 2,

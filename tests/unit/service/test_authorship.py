@@ -8,13 +8,14 @@ from fairlot.store.revisions import RevisionStep
 
 def steps(*written: str) -> list[RevisionStep]:
     """Of `author action status text` each, the newest first. Without a text an edit has its own,
-    and whatever else leaves the one before."""
+    and whatever else leaves the one before. `~` at the end of a text is layout."""
     found: list[RevisionStep] = []
     for number, each in enumerate(written):
         author, action, status, *text = each.split()
         edits = action in {"create", "update", "revert"}
         source = text[0] if text else str(number) if edits else found[-1].source
-        found.append(RevisionStep(author, action, status, source))
+        document = source.rstrip("~").encode()
+        found.append(RevisionStep(author, action, status, document, source))
     return found[::-1]
 
 
@@ -126,6 +127,24 @@ def test_authors_since_approval__of_what_was_rejected_after_its_approval__are_al
             ),
             {"anna", "dora", "eve"},
         ),
+        (
+            (
+                "anna create draft first",
+                "ben update review",
+                "carl approve approved",
+                "ben update review first~",
+            ),
+            {"anna", "ben"},
+        ),
+        (
+            (
+                "anna create review first",
+                "carl approve approved",
+                "ben update review",
+                "ben update review first~",
+            ),
+            {"anna", "ben"},
+        ),
     ],
     ids=[
         "never approved",
@@ -134,6 +153,8 @@ def test_authors_since_approval__of_what_was_rejected_after_its_approval__are_al
         "approval rejected",
         "written by two",
         "restored twice",
+        "in another layout",
+        "once approved, in another layout",
     ],
 )
 def test_authors_since_approval__of_a_text_written_again__are_those_it_had_unless_approved(

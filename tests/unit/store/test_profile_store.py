@@ -6,18 +6,19 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from fairlot.profiles import claim_of_source, claim_of_subject, source_identifier
 from fairlot.service.profiles import KnownProfiles
 from fairlot.service.reactions import NO_RULES
 from fairlot.store import StoreFailed, StoreUnusable
-from fairlot.store.errors import NewerStore
+from fairlot.store.errors import NewerStore, StoreLocked
 from fairlot.store.profiles import PROFILES_FILE, ProfileStore, open_profile_store
 from fairlot.store.profiles.called import who_answers
 from fairlot.store.profiles.opening import bring_profiles_to
 from fairlot.warehouse.stored import StoredLog
+from support.postgres import Cluster
 from support.profile_bench import PROJECT, profile_bench
 
 OWNERS = {"web": "anna", "app": "bo"}
@@ -72,8 +73,30 @@ def test_open__of_the_first_version__looks_up_the_anonymous_ids_that_are_there(
         assert {each.user_id for each in found.all} == set(OWNERS.values())
         assert set(found.sources) == {source_identifier(each, "device") for each in OWNERS}
         with store.writing() as connection:
-            assert bring_profiles_to(connection, store.place, 1) == 2
+            bring_profiles_to(connection, store.place, 1)
         assert shape_of(store) == first
+
+
+@pytest.mark.postgres
+def test_alone__on_postgresql__may_take_as_long_as_it_does(
+    tmp_path: Path, postgres: Cluster
+) -> None:
+    with postgres.new_database() as url:
+        limited = f"{url}?options=-c%20lock_timeout%3D100ms"
+        with closing(open_profile_store(tmp_path, limited)) as store:
+            with store.writing() as connection:
+                assert shown(connection, "lock_timeout") == "100ms"
+            with store.alone() as connection:
+                limits = shown(connection, "lock_timeout"), shown(connection, "statement_timeout")
+                assert limits == ("0", "0")
+                with pytest.raises(StoreLocked), store.writing():
+                    pass
+                open_profile_store(tmp_path, limited).close()  # is up to date, and asks for no lock
+
+
+def shown(connection: Connection, setting: str) -> str:
+    found: str = connection.execute(text(f"SHOW {setting}")).scalar_one()
+    return found
 
 
 def shape_of(store: ProfileStore) -> tuple[object, object]:

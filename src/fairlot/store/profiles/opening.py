@@ -33,15 +33,17 @@ LATEST_PROFILES: Final = len(_STEPS) + 1
 def open_profile_store(
     data_dir: Path, database_url: str | None = None, *, lock_wait_s: float = LOCK_WAIT_S
 ) -> ProfileStore:
-    """Made and brought up to date as needed; of PostgreSQL `lock_timeout` in the URL says how long
-    a writer waits. Raises StoreUnusable, NewerStore or StoreFailed."""
+    """Made and brought up to date as needed, which waits for whoever does so already; of PostgreSQL
+    `lock_timeout` in the URL says how long any other writer waits. Raises StoreUnusable, NewerStore
+    or StoreFailed."""
     store = _store(data_dir, database_url, lock_wait_s)
     try:
-        with locked_directory(data_dir), store.writing() as connection:
-            if _has_tables(connection):
-                bring_profiles_to(connection, store.place, LATEST_PROFILES)
-            else:
-                _make(connection)
+        if not _is_up_to_date(store):
+            with locked_directory(data_dir), store.alone() as connection:
+                if _has_tables(connection):
+                    bring_profiles_to(connection, store.place, LATEST_PROFILES)
+                else:
+                    _make(connection)
     except BaseException:
         store.close()
         raise
@@ -60,7 +62,7 @@ def profiles_as_they_are(
     with (
         closing(_store(data_dir, database_url, LOCK_WAIT_S)) as store,
         locked_directory(data_dir),
-        store.writing() as connection,
+        store.alone() as connection,
     ):
         yield (store.place, connection) if _has_tables(connection) else None
 
@@ -73,15 +75,22 @@ def version_of_profiles(connection: Connection, place: Place) -> int:
     return version
 
 
-def bring_profiles_to(connection: Connection, place: Place, version: int) -> int:
-    """Up or down; the version before. Raises NewerStore."""
+def bring_profiles_to(connection: Connection, place: Place, version: int) -> None:
+    """Up or down. Raises NewerStore."""
     before = version_of_profiles(connection, place)
     for step in _STEPS[before - 1 : version - 1]:
         step.up(connection)
     for step in reversed(_STEPS[version - 1 : before - 1]):
         step.down(connection)
     connection.execute(profile_schema.update().values(version=version))
-    return before
+
+
+def _is_up_to_date(store: ProfileStore) -> bool:
+    """Without a lock: a kill must not wait for who writes profiles."""
+    with store.reading() as connection:
+        if not _has_tables(connection):
+            return False
+        return version_of_profiles(connection, store.place) == LATEST_PROFILES
 
 
 def _has_tables(connection: Connection) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, Engine, event, text
 
 from fairlot.store.data_directory import locked_directory
 from fairlot.store.errors import Place, StoreFailed, StoreUnusable
-from fairlot.store.sql_store import Transactions
+from fairlot.store.sql_store import Transactions, reported
 from fairlot.store.sqlite import LOCK_WAIT_S, create_private, identity_of, sqlite_engine, writing
 
 PROFILES_FILE: Final = "profiles.db"
@@ -30,6 +31,12 @@ class ProfileStore(Transactions):
         except StoreUnusable as error:
             raise StoreFailed(self.place, str(error)) from None
         with super().writing(keep=keep) as connection:
+            yield connection
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """To write however long it takes; whoever does so before is waited for."""
+        with self.writing() as connection:
             yield connection
 
     def check_in_place(self) -> None:
@@ -71,11 +78,19 @@ class PostgresProfileStore(ProfileStore):
 
         parameters = parameters_of(url)
         engine: Engine = postgres.postgres_engine(parameters)
+        self._engine = engine
+        self._wait_for_writers = partial(postgres.wait_for_writers, lock=postgres.PROFILES_LOCK)
         super().__init__(
             place_of(parameters),
             postgres.reading(engine),
             postgres.writing(engine, postgres.PROFILES_LOCK),
         )
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        with reported(self.place), self._engine.begin() as connection:
+            self._wait_for_writers(connection)
+            yield connection
 
     def receipt(self, connection: Connection) -> str:
         return str(connection.execute(text("SELECT pg_current_xact_id()::text")).scalar_one())
