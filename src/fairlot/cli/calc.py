@@ -13,8 +13,8 @@ from fairlot.cli.options import NumberRange, json_option, refuse_chance
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _LARGEST: Final = 1e60
-_SMALLEST_ALPHA: Final = 1e-100
-"""Boundaries of far smaller ones are beyond what a double holds."""
+_SMALLEST_ALPHA: Final = 1e-15
+"""What is spent of far smaller ones is less than the rounding of what several looks add up to."""
 _NUMBER: Final = re.compile(r"[0-9][0-9_,]*")
 
 

@@ -13,6 +13,17 @@ from fairlot.stats.words import change_text
 
 _FEWEST: Final = 100
 _MORE: Final = 1.25
+_AS_MANY: Final = 0.95
+_CAME_LATE: Final = (
+    "Events came after that look, which stays as it is. If they were incomplete then, as after half"
+    " an import, import all of them, and have the looks taken anew: `fairlot experiments drop-looks"
+    " KEY --reason TEXT`, which stays on record. Else find out what came so late, or of one variant"
+    " only."
+)
+_ARE_GONE: Final = (
+    "Events that it saw are not there now: put them back from a backup. The look stays as it is,"
+    " and is not to be dropped for what is left."
+)
 
 
 def outdated(analysis: Analysis) -> Iterator[Finding]:
@@ -20,7 +31,8 @@ def outdated(analysis: Analysis) -> Iterator[Finding]:
     an import that was looked at changes all of them.
 
     A difference outside the interval that a look gave for it leaves no verdict to what rests on
-    that look: the look stays, and says what is not so.
+    that look: the look stays, and says what is not so. Where subjects of it are gone, fewer of them
+    differ more by chance, and the look is what there is.
     """
     deciding = set(_deciding(analysis))
     metrics = {metric.key: metric for metric in analysis.metrics}
@@ -28,9 +40,10 @@ def outdated(analysis: Analysis) -> Iterator[Finding]:
         left = [each for each in taken.recomputed if _has_left(each)]
         found = left or [each for each in taken.recomputed if _has_many_more(each)]
         if found:
-            blocks = bool(left) and (metric, variant) in deciding
+            blocks = (metric, variant) in deciding and any(map(_is_of_as_many, left))
             severity = Severity.BLOCKS if blocks else Severity.WARNS
-            yield _finding(metrics[metric], variant, found[-1], severity)
+            told = [each for each in found if _is_of_as_many(each)] or found
+            yield _finding(metrics[metric], variant, told[-1], severity)
 
 
 def _deciding(analysis: Analysis) -> Iterator[LookName]:
@@ -54,6 +67,10 @@ def _has_left(each: Recomputed) -> bool:
     return not interval.low <= each.effect.difference <= interval.high
 
 
+def _is_of_as_many(each: Recomputed) -> bool:
+    return each.effect.n >= each.look.n * _AS_MANY
+
+
 def _has_many_more(each: Recomputed) -> bool:
     look, n = each.look, each.effect.n
     return n > look.n * _MORE and n - look.n >= _FEWEST
@@ -72,10 +89,7 @@ def _finding(metric: MetricResult, variant: str, each: Recomputed, severity: Sev
         summary=f"The look of {look.day} at {variant} in {metric.key} saw {then} ({low} to {high})"
         f" of {look.n:,} subjects; for the same day {now} of {effect.n:,} is computed"
         f" now{outside}.",
-        advice="Events came after that look, which stays as it is. If they were incomplete then, as"
-        " after half an import, import all of them, and have the looks taken anew: `fairlot"
-        " experiments drop-looks KEY --reason TEXT`, which stays on record. Else find out what came"
-        " so late, or of one variant only.",
+        advice=_CAME_LATE if _is_of_as_many(each) else _ARE_GONE,
         evidence={
             "look": look.day.isoformat(),
             "estimateThen": look.estimate,

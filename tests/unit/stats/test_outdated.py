@@ -72,6 +72,23 @@ def test_outdated__only_an_earlier_look__blocks() -> None:
     assert told.evidence["look"] < taken[-1].day.isoformat()
 
 
+def test_outdated__subjects_of_it_are_gone__warns_and_drops_no_look() -> None:
+    """Of the day after those that are gone few are left, and differ by chance."""
+    rows = [(500, 200)] * 10
+    then = sufficient([*conversions("control", *rows), *conversions("b", *rows)])
+    gone = [(0, 0)] * 3
+    now = sufficient(
+        [
+            *conversions("control", *gone, (100, 20), *rows[4:]),
+            *conversions("b", *gone, (100, 60), *rows[4:]),
+        ]
+    )
+    (told,) = found(then, now)
+    assert told.severity is Severity.WARNS
+    assert told.evidence["subjectsNow"] < told.evidence["subjectsThen"]
+    assert "not to be dropped" in told.advice and "drop-looks" not in told.advice
+
+
 def returned(control: int, b: int, role: Role, bought: int) -> Sufficient:
     """Beside 200 buyers of the control, and so many of b, on each of ten days."""
     metric = Metric(

@@ -125,7 +125,7 @@ class Resolver:
         device = self._device_of(claim, work.project_id)
         if device is not None and user_id is not None and device.value != profile.subject_id:
             self._record(work, "identify", device.value, user_id, None)
-            new.append(device)
+            new = list(dict.fromkeys((*new, device)))
         if not new:
             return profile
         names = (*profile.identifiers, *new)

@@ -125,6 +125,19 @@ def test_login__on_a_device_that_is_new__is_told_of_what_the_device_does_by_its_
     assert links == {("p1", "anna"), ("w1", "anna")}
 
 
+def test_login__that_names_the_new_device_too__names_it_once(bench: ProfileBench) -> None:
+    async def scenario() -> None:
+        await bench.happen(claim_of_subject("anna", user_id="anna"))
+        web = claim_of_source("web", "w1", user_id="anna")
+        both = Claim(web.find, web.subject_ids, (*web.names, subject_identifier("w1")), (), "anna")
+        await bench.happen(both)
+        anna = await known(bench, subject_identifier("anna"))
+        assert anna is not None
+        assert sorted(anna.subject_ids()) == ["anna", "w1"]
+
+    asyncio.run(scenario())
+
+
 def test_merge__of_three__leaves_the_oldest_with_everything(bench: ProfileBench) -> None:
     async def scenario() -> None:
         for name in ("b", "a", "c"):
