@@ -50,7 +50,7 @@ from fairlot.warehouse.log import EventLog
 CLOSE_WITHIN_S = 5.0
 WORKER_STARTS_WITHIN_S = 60
 """A worker answers its supervisor only when it has loaded everything, which takes a while on a busy
-machine; one that dies is replaced at once all the same."""
+machine. One that dies later is replaced at once; before, only after this time."""
 USES_EVERY_S = 60.0
 _UVICORN_START_FAILED = 3  # uvicorn.main.STARTUP_FAILURE, which it does not export
 _log = structlog.get_logger(__name__)

@@ -115,6 +115,8 @@ def test_serve__second_server_on_the_directory__exits_naming_the_first(
 
 def test_serve__worker_killed__another_takes_its_place(shop: tuple[ServerProcess, str]) -> None:
     server, token = shop
+    # The supervisor waits a minute for one that it has asked and that dies before it answers.
+    wait_for(lambda: len(server.manifest_versions()) == 2)
     workers = server.worker_pids()
     victim = max(workers)
     os.kill(victim, signal.SIGKILL)
