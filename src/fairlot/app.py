@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
 from fairlot.engine.errors import FairlotError
 from fairlot.http.access_log import AccessLog
@@ -28,6 +29,7 @@ from fairlot.http.protocol import BoundedHttpProtocol
 from fairlot.http.registry import Registry
 from fairlot.http.routes import serve_routes
 from fairlot.http.services import Services
+from fairlot.http.supervisor import Supervisor
 from fairlot.http.throttle import Policy, Throttle
 from fairlot.profiles.products import ProductEvents, product_events
 from fairlot.service.bootstrap import begin_older_audits
@@ -50,9 +52,8 @@ from fairlot.warehouse.log import EventLog
 CLOSE_WITHIN_S = 5.0
 WORKER_STARTS_WITHIN_S = 60
 """A worker answers its supervisor only when it has loaded everything, which takes a while on a busy
-machine. One that dies later is replaced at once; before, only after this time."""
+machine. One that does not is killed and replaced."""
 USES_EVERY_S = 60.0
-_UVICORN_START_FAILED = 3  # uvicorn.main.STARTUP_FAILURE, which it does not export
 _log = structlog.get_logger(__name__)
 
 
@@ -284,14 +285,14 @@ def serve(settings: Settings) -> None:
         try:
             _run_uvicorn(settings)
         except SystemExit as ended:
-            if ended.code == _UVICORN_START_FAILED:
+            if ended.code == STARTUP_FAILURE:
                 raise StartFailed from None
             raise
 
 
 def _run_uvicorn(settings: Settings) -> None:
     os.environ.update(settings.to_environment())
-    uvicorn.run(
+    config = uvicorn.Config(
         "fairlot.app:app",
         factory=True,
         interface="asgi3",
@@ -309,6 +310,11 @@ def _run_uvicorn(settings: Settings) -> None:
         timeout_graceful_shutdown=int(CLOSE_WITHIN_S),
         timeout_worker_healthcheck=WORKER_STARTS_WITHIN_S,
     )
+    with contextlib.suppress(KeyboardInterrupt):
+        if settings.workers > 1:
+            Supervisor(config, [config.bind_socket()]).run()
+        else:
+            uvicorn.Server(config).run()
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection
@@ -115,15 +116,46 @@ def test_serve__second_server_on_the_directory__exits_naming_the_first(
 
 def test_serve__worker_killed__another_takes_its_place(shop: tuple[ServerProcess, str]) -> None:
     server, token = shop
-    # The supervisor waits a minute for one that it has asked and that dies before it answers.
-    wait_for(lambda: len(server.manifest_versions()) == 2)
     workers = server.worker_pids()
+    os.kill(max(workers), signal.SIGKILL)
+    assert_replaced(server, token, workers)
+
+
+def test_serve__worker_dies_before_it_answers_its_supervisor__another_takes_its_place(
+    shop: tuple[ServerProcess, str],
+) -> None:
+    server, token = shop
+    workers = server.worker_pids()
+    os.kill(max(workers), signal.SIGSTOP)
+    time.sleep(2)  # the supervisor asks every half second, and waits for the answer
+    os.kill(max(workers), signal.SIGKILL)
+    assert_replaced(server, token, workers)
+
+
+def assert_replaced(server: ServerProcess, token: str, workers: list[int]) -> None:
+    """A worker more than those of `workers` that still live, and every request is answered."""
     victim = max(workers)
-    os.kill(victim, signal.SIGKILL)
     wait_for(lambda: victim not in server.worker_pids())
     wait_for(lambda: len(server.worker_pids()) >= len(workers))
     wait_for(lambda: answers(server, token))
     assert set(fresh_answers(server, token, "free-delivery", 20)) == {200}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_serve__worker_cannot_start__exits_with_an_error(tmp_path: Path, workers: int) -> None:
+    (tmp_path / "events").write_text("where the directory of the events would be")
+    words = ["serve", "--data", str(tmp_path), "--port", str(free_port())]
+    server = subprocess.run(
+        [*FAIRLOT, *words, "--workers", str(workers)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert server.returncode == 1
+    assert f"{tmp_path / 'events'}: cannot be written" in server.stderr
+    assert server.stderr.endswith("the server could not start; its log above says why\n")
 
 
 def answers(server: ServerProcess, token: str) -> bool:
