@@ -1,5 +1,6 @@
 """The daily closes of a comparison: computed once, and then only read."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,7 +18,8 @@ from fairlot.stats.tables import Table, effect_of_pairs
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
-    """A stored look, and what is computed for its close now."""
+    """A stored look, and what is computed for its close now: the effect at the last close until it
+    that there is. Where subjects turn out to have been exposed earlier, its own may be none now."""
 
     look: Look
     effect: Effect
@@ -56,7 +58,7 @@ def take_looks(
     a stored look saw stays, and is told at the level of now."""
     looks, new = _at_level(level, stored), []
     last_effect = None
-    by_day, recomputed = {look.day: look for look in looks}, []
+    closed: list[tuple[date, Effect]] = []
     last_day = looks[-1].day if looks else date.min
     looked_until = max(last_day, looked_until or date.min)
     for close, effect in _effects_by_close(level, table, question, arms):
@@ -64,8 +66,7 @@ def take_looks(
             continue
         if close <= last_day:
             last_effect = effect
-            if close in by_day:
-                recomputed.append(Recomputed(by_day[close], effect))
+            closed.append((close, effect))
             continue
         if close <= looked_until:
             continue
@@ -75,7 +76,18 @@ def take_looks(
             looks.append(look)
             new.append(look)
             last_effect = effect
-    return Taken(_with_running(looks), tuple(new), last_effect, tuple(recomputed))
+    recomputed = tuple(_recomputed(looks[: len(stored)], closed))
+    return Taken(_with_running(looks), tuple(new), last_effect, recomputed)
+
+
+def _recomputed(
+    looks: Sequence[Look], closed: Sequence[tuple[date, Effect]]
+) -> Iterator[Recomputed]:
+    closes = [close for close, _ in closed]
+    for look in looks:
+        until = bisect_right(closes, look.day)
+        if until:
+            yield Recomputed(look, closed[until - 1][1])
 
 
 def _effects_by_close(

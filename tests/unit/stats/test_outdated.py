@@ -60,6 +60,15 @@ def test_outdated__far_off__is_told_of_the_last_look(
     assert "drop-looks KEY --reason" in told.advice and "find out what came so late" in told.advice
 
 
+def test_outdated__all_were_exposed_earlier_than_was_known__blocks() -> None:
+    """The day that the look closed has no subjects now, so nothing closes with it."""
+    days = [(0, 0), (5_000, 2_000)]
+    then = sufficient([*conversions("control", *days), *conversions("b", (0, 0), (5_000, 2_500))])
+    now = sufficient([*conversions("control", (5_000, 2_500)), *conversions("b", (5_000, 2_500))])
+    (told,) = found(then, now)
+    assert (told.severity, told.evidence["estimateNow"]) == (Severity.BLOCKS, 0.0)
+
+
 def test_outdated__only_an_earlier_look__blocks() -> None:
     """What all looks have in common holds its interval too."""
     rows = [(500, 200)] * 10
