@@ -285,7 +285,7 @@ def test_apply__plan_made_before_another_publish__is_stale(store: Store, apply: 
 
 def test_apply__plan_made_before_another_draft__is_stale(apply: Apply) -> None:
     base = apply(GOLD).base
-    apply(yaml("status: draft"), actor=BEN)
+    apply(yaml("status: draft"), actor=BEN, now_ms=NOW_MS + 1)
     told = r"experiment hero was changed since by local:ben \(create\); plan again"
     with pytest.raises(StalePlan, match=told):
         apply(VIPS, base=base)
