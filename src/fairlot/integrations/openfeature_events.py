@@ -10,6 +10,7 @@ from openfeature.provider import ProviderStatus
 from fairlot import Client
 from fairlot.engine import Manifest
 from fairlot.integrations.openfeature_details import NO_MANIFEST
+from fairlot.manifest.contents import same_content
 
 Emit = Callable[[ProviderEvent, ProviderEventDetails], None]
 _STALE: Final = "the manifest could not be refreshed; the one that is held stays in use"
@@ -72,9 +73,9 @@ def _changed_keys(before: Manifest | None, after: Manifest | None) -> list[str]:
     old = {experiment.key: experiment for experiment in before.experiments}
     new = {experiment.key: experiment for experiment in after.experiments}
     keys = sorted(old.keys() | new.keys())
-    if _shared_parts(before) != _shared_parts(after):
+    if not same_content(_shared_parts(before), _shared_parts(after)):
         return keys
-    return [key for key in keys if old.get(key) != new.get(key)]
+    return [key for key in keys if not same_content(old.get(key), new.get(key))]
 
 
 def _shared_parts(manifest: Manifest) -> tuple[Any, ...]:

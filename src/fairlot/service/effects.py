@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple, TypeVar
 
 from fairlot.engine import Experiment, Manifest
+from fairlot.manifest.contents import same_content
 from fairlot.service.moves.deals import SEGMENTS, Deal, Gate, Side, own_facts, sides_of
 from fairlot.service.moves.gaps import gaps_of
 from fairlot.service.moves.known_subjects import KnownSubjects
@@ -84,9 +85,9 @@ def _may_differ(before: Side | None, after: Side | None) -> bool:
         return any(side is not None and side.deal.is_open for side in (before, after))
     return (
         before.deal != after.deal
-        or before.audience != after.audience
+        or not same_content(before.audience, after.audience)
         or before.experiment.schedule != after.experiment.schedule
-        or before.experiment.activation != after.experiment.activation
+        or not same_content(before.experiment.activation, after.experiment.activation)
     )
 
 
@@ -126,12 +127,13 @@ def _causes(before: Side | None, after: Side | None) -> Iterator[Cause]:
         yield Cause.CREATED if before is None else Cause.REMOVED
         return
     own, own_after = own_facts(before.experiment), own_facts(after.experiment)
-    if own != own_after:
+    if not same_content(own, own_after):
         yield Cause.EXPERIMENT
     if own.layer == own_after.layer and _draws_anew(before.deal.layer, after.deal.layer):
         yield Cause.LAYER
-    if before.audience.get(SEGMENTS) != after.audience.get(SEGMENTS) and (
-        own.audience.rule == own_after.audience.rule
+    segments = before.audience.get(SEGMENTS), after.audience.get(SEGMENTS)
+    if not same_content(*segments) and (
+        same_content(own.audience.rule, own_after.audience.rule)
         and own.audience.segments == own_after.audience.segments
     ):
         yield Cause.SEGMENT

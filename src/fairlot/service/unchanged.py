@@ -4,15 +4,16 @@ from collections.abc import Set
 from dataclasses import replace
 
 from fairlot.engine import Manifest
+from fairlot.manifest.contents import same_content
 
 
 def without_unchanged(before: Manifest, after: Manifest) -> tuple[Manifest, Manifest]:
     """Both without the experiments that are the same in both, where all that these share is: to
     compile or to compare one takes a millisecond, and most changes are of a few."""
-    if _shared_parts(before) != _shared_parts(after):
+    if not same_content(_shared_parts(before), _shared_parts(after)):
         return before, after
     old = {each.key: each for each in before.experiments}
-    same = {each.key for each in after.experiments if old.get(each.key) == each}
+    same = {each.key for each in after.experiments if same_content(old.get(each.key), each)}
     return _without(before, same), _without(after, same)
 
 

@@ -1,7 +1,7 @@
 """Which experiments a change reaches, why, and what is said of it."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -140,6 +140,25 @@ def test_effects__segment_changes__its_experiments_with_that_cause(
     found = effect(before, after)
     assert Cause.SEGMENT in found.causes
     assert kinds(found) == [NotCountableKind.SEGMENTS, NotCountableKind.NO_LOG]
+
+
+@pytest.mark.parametrize(("old", "new"), [(1, True), (0, False), (1, 1.0)])
+def test_effects__value_of_another_type__is_another_rule(old: object, new: object) -> None:
+    def of(change: Callable[[Any], Manifest]) -> Effect:
+        return effect(change({"vip": old}), change({"vip": new}))
+
+    in_segment = of(lambda rule: segmented(rule))
+    in_audience = of(lambda rule: project(hero(audience=Audience(rule=rule))))
+    in_trigger = of(lambda where: project(banner(ActivationRule(EventRule("view", where)))))
+    assert (in_segment.causes, kinds(in_segment)[0]) == (
+        (Cause.SEGMENT,),
+        NotCountableKind.SEGMENTS,
+    )
+    assert (in_audience.causes, kinds(in_audience)[0]) == (
+        (Cause.EXPERIMENT,),
+        NotCountableKind.RULE,
+    )
+    assert NotCountableKind.WHEN in kinds(in_trigger)
 
 
 def test_effects__segment_that_it_does_not_name_changes__none() -> None:

@@ -64,6 +64,19 @@ def test_diff__experiments__added_removed_and_changed_in_order_of_their_keys() -
     ]
 
 
+@pytest.mark.parametrize(("old", "new"), [(1, True), (0, False), (1, 1.0)])
+def test_diff__value_of_another_type__is_told(old: object, new: object) -> None:
+    before, after = (
+        payload(an_experiment(metadata={"n": each}), segments=(RuleSegment("s", {"vip": each}),))
+        for each in (old, new)
+    )
+    differences = told(diff_manifests(before, after))
+    assert [each["key"] for each in differences] == ["hero", "s"]
+    for each in differences:
+        (field,) = each["fields"]
+        assert repr(field["before"]) != repr(field["after"])
+
+
 def test_diff__what_activates__is_told_as_it_is_written() -> None:
     rule = ActivationRule(EventRule("view", {"page": "p"}, 3, 7 * 86_400_000), control_share_bp=0)
     before, after = (

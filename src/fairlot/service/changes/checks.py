@@ -6,6 +6,7 @@ from msgspec import structs
 
 from fairlot.engine import Experiment
 from fairlot.engine.bindings import feeds_bound
+from fairlot.manifest.contents import same_content
 from fairlot.manifest.definitions import Definition, HoldoutDefinition
 from fairlot.manifest.parts import ManifestParts, manifest_parts
 from fairlot.manifest.problems import SpecProblem
@@ -149,7 +150,7 @@ def _unreviewed(before: ProjectState, after: ProjectState, places: Places) -> It
     changed += [
         (SEGMENT, each.key)
         for each in was.segments
-        if _holds(before, each.key) != _holds(after, each.key)
+        if not same_content(_holds(before, each.key), _holds(after, each.key))
     ]
     changed += [(FEED, key) for key in _other_feeds(was, will)]
     for name in changed:
@@ -179,7 +180,7 @@ def _other_feeds(was: ManifestParts, will: ManifestParts) -> list[str]:
     for key in [*reached]:
         if key in before:
             reached |= dict.fromkeys(feed.key for feed in sources_of(before[key], before))
-    return [key for key in reached if before.get(key) != after.get(key)]
+    return [key for key in reached if not same_content(before.get(key), after.get(key))]
 
 
 def _guarded(state: ProjectState) -> ManifestParts:

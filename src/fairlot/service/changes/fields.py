@@ -9,6 +9,7 @@ from msgspec import UNSET
 from fairlot.engine import Experiment
 from fairlot.engine.model import FULL_RATE_BP
 from fairlot.manifest import experiment_to_json
+from fairlot.manifest.contents import same_content
 from fairlot.manifest.definitions import Definition, definition_to_json
 from fairlot.manifest.durations import write_duration
 from fairlot.manifest.spec import ExperimentSpec
@@ -34,9 +35,13 @@ def changed_fields(before: Facts, after: Facts) -> tuple[FieldChange, ...]:
     return tuple(
         FieldChange(path=name, before=before.get(name, UNSET), after=after.get(name, UNSET))
         for name in dict.fromkeys((*after, *before))
-        if before.get(name, UNSET) != after.get(name, UNSET)
+        if not _is_same(name, before, after)
         and (not name.startswith("variants.") or name.split(".")[1] in kept)
     )
+
+
+def _is_same(name: str, before: Facts, after: Facts) -> bool:
+    return name in before and name in after and same_content(before[name], after[name])
 
 
 def served_facts(experiment: Experiment) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from fairlot.manifest.contents import same_content
 from fairlot.manifest.definitions import MetricDefinition
 from fairlot.service.lifecycle import STARTED
 from fairlot.service.plan_document import PlanWarning
@@ -31,7 +32,7 @@ def redefinition_warnings(
     was_known, known = _metric_definitions(before), _metric_definitions(after)
     for key, stored in before.experiments.items():
         row, following = stored.row, after.experiments[key].row
-        if row.status not in STARTED or (row is following and was_known == known):
+        if row.status not in STARTED or (row is following and same_content(was_known, known)):
             continue
         was, will = metrics_among(row.metrics, was_known), metrics_among(following.metrics, known)
         digests = {each.key: each.digest for each in was}

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from fairlot.engine import Feed
 from fairlot.engine.bindings import FEED
+from fairlot.manifest.contents import same_content
 from fairlot.profiles import Profile
 from fairlot.service.feeds.errors import UnknownFeed
 from fairlot.service.feeds.incoming import Incoming
@@ -186,7 +187,7 @@ class KnownFeeds:
                 before = self._catalogs.get(row.project_id, NO_CATALOG)
                 defined = self.defined(row.project_id)
                 seen = before.change_no, before.results_no, before.defined
-                if seen != (row.change_no, row.results_no, defined):
+                if not same_content(seen, (row.change_no, row.results_no, defined)):
                     self._take_over(connection, row, before, defined)
 
     def _take_over(

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from fairlot.engine import ActivationRule
 from fairlot.engine.audience import DEVICE, QUERY_PARAMS, RULE, URL_PATTERNS, VISITOR_STATUS
+from fairlot.manifest.contents import same_content
 from fairlot.service.moves.deals import PAGE_PARTS, PERSON_PARTS, SEGMENTS, Side
 from fairlot.service.moves.questions import Question, Tally
 from fairlot.service.plan_document import (
@@ -114,7 +115,7 @@ def _of_change(before: Side | None, after: Side | None) -> Iterator[NotCountable
         yield NotCountableKind.UNIT
         return
     for part in (*PERSON_PARTS, *PAGE_PARTS):
-        if before.audience.get(part) != after.audience.get(part):
+        if not same_content(before.audience.get(part), after.audience.get(part)):
             yield _KIND_OF_PART[part]
     rechecks = before.deal.recheck_audience, after.deal.recheck_audience
     if rechecks[0] != rechecks[1] and after.restricts(PERSON_PARTS):
@@ -125,7 +126,7 @@ def _of_change(before: Side | None, after: Side | None) -> Iterator[NotCountable
 
 def _of_activation(before: Side | None, after: Side | None) -> Iterator[NotCountableKind]:
     rules = [side.experiment.activation for side in (before, after) if side is not None]
-    if any(_without_share(rule) != _without_share(rules[0]) for rule in rules):
+    if not all(same_content(_without_share(rule), _without_share(rules[0])) for rule in rules):
         yield NotCountableKind.WHEN
     if any(rule is not None for rule in rules):
         yield NotCountableKind.ACTIVATED

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from fairlot.engine import Unit
+from fairlot.manifest.contents import same_content
 from fairlot.service.moves.deals import PAGE_PARTS, PERSON_PARTS, Deal, Side
 from fairlot.service.moves.shares import Pair
 from fairlot.service.plan_document import Basis
@@ -118,7 +119,9 @@ def _half(side: Side | None, seen_by: Side | None) -> Half:
 def _matching(side: Side, seen_by: Side | None, parts: tuple[str, ...]) -> Matching:
     if not side.restricts(parts):
         return Matching.EVERYONE
-    is_same = seen_by is not None and side.of_audience(parts) == seen_by.of_audience(parts)
+    is_same = seen_by is not None and same_content(
+        side.of_audience(parts), seen_by.of_audience(parts)
+    )
     return Matching.EXPOSED if is_same else Matching.NOBODY
 
 

@@ -116,10 +116,22 @@ def test_apply__an_edit_of_what_runs__needs_the_scope_approve(store: Store, appl
     apply(yaml("status: paused", "sampleRate: 0.5"), actor=ANNA)
 
 
+@pytest.mark.parametrize("written", ["audience: {rule: {vip: %s}}", "metadata: {vip: %s}"])
+def test_apply__value_of_another_type__is_an_edit(store: Store, apply: Apply, written: str) -> None:
+    apply(yaml(written % 1), actor=WRITER)
+    require_review(store)
+    (told,) = problems(apply, yaml(written % "true"), actor=WRITER)
+    assert "use a key with scope approve" in told
+    apply(yaml("status: completed", "rollout: a", written % 1))
+    (told,) = problems(apply, yaml("status: completed", "rollout: a", written % "true"))
+    assert "use" not in told
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
         ((SEGMENT,), (SEGMENT.replace("gold", "silver"),)),
+        ((SEGMENT.replace("gold", "1"),), (SEGMENT.replace("gold", "true"),)),
         ((SEGMENT, HOLDOUT), (SEGMENT, HOLDOUT.replace("0.1", "0.9"))),
         ((SEGMENT,), (SEGMENT, HOLDOUT)),
         ((SEGMENT, INNER), (SEGMENT + "segments: [inner]\n",)),
@@ -161,11 +173,18 @@ def test_apply__a_definition_that_reaches_into_what_is_approved__needs_the_scope
     ("before", "after"),
     [
         ((FEED,), (FEED + "pin: [evil]\n",)),
+        ((FEED + "only: {stock: 1}\n",), (FEED + "only: {stock: true}\n",)),
         ((FEED + "fillUp: [more]\n", MORE), (MORE + "pin: [evil]\n",)),
         ((FEED + "fillUp: [most_popular]\n",), (BUILT_IN,)),
         ((FEED + "fillUp: [more]\n", MORE), (FEED,)),
     ],
-    ids=["bound", "fills up", "takes the place of a built-in one", "filled up no more"],
+    ids=[
+        "bound",
+        "of another type",
+        "fills up",
+        "takes the place of a built-in one",
+        "filled up no more",
+    ],
 )
 def test_apply__a_feed_that_what_runs_binds__needs_the_scope_approve(
     store: Store, apply: Apply, before: tuple[str, ...], after: tuple[str, ...]

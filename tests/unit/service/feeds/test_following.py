@@ -58,6 +58,18 @@ def test_changes__of_another_process__are_followed(bench: FeedBench, other: Know
     }
 
 
+def test_definition__with_a_value_of_another_type__is_followed(bench: FeedBench) -> None:
+    bench.put({"id": "a", "new": 1}, {"id": "b", "new": True})
+    bench.defined = [Feed("there", NEWEST, only={"new": 1})]
+    bench.feeds.refresh_now(PROJECT)
+    assert asyncio.run(bench.ids("there")) == ["a"]
+    bench.defined = [Feed("there", NEWEST, only={"new": True})]
+    bench.feeds.follow()
+    assert asyncio.run(bench.ids("there")) == []
+    bench.feeds.refresh_now(PROJECT)
+    assert asyncio.run(bench.ids("there")) == ["b"]
+
+
 def test_viewed__of_products_in_no_feed__are_read_once_and_followed(
     bench: FeedBench, other: KnownFeeds
 ) -> None:
