@@ -1,12 +1,15 @@
 """Whether the looks that are stored say what is computed for their days now."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from functools import partial
 from typing import Final
 
 from fairlot.stats.analysis import Analysis, LookName
 from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.looks import Recomputed
 from fairlot.stats.metrics import Role
+from fairlot.stats.recounts import MOST_RECOUNTED, Counted, Recount
 from fairlot.stats.results import MetricResult
 from fairlot.stats.verdicts import Judged
 from fairlot.stats.words import change_text
@@ -26,24 +29,29 @@ _ARE_GONE: Final = (
 )
 
 
-def outdated(analysis: Analysis) -> Iterator[Finding]:
+def outdated(
+    analysis: Analysis, looks: Mapping[LookName, Sequence[Counted]], recount: Recount
+) -> Iterator[Finding]:
     """Of each comparison the last one that is: events that come late change a look a little, half
-    an import that was looked at changes all of them.
+    an import that was looked at changes all of them. `looks` are those that are stored.
 
     A difference outside the interval that a look gave for it leaves no verdict to what rests on
-    that look: the look stays, and says what is not so. Where subjects of it are gone, fewer of them
-    differ more by chance, and the look is what there is.
+    that look: the look stays, and says what is not so. Where events of it are gone, what is left
+    differs more by chance, and the look is what there is.
     """
     deciding = set(_deciding(analysis))
     metrics = {metric.key: metric for metric in analysis.metrics}
     for (metric, variant), taken in analysis.taken.items():
         left = [each for each in taken.recomputed if _has_left(each)]
         found = left or [each for each in taken.recomputed if _has_many_more(each)]
-        if found:
-            blocks = (metric, variant) in deciding and any(map(_is_of_as_many, left))
-            severity = Severity.BLOCKS if blocks else Severity.WARNS
-            told = [each for each in found if _is_of_as_many(each)] or found
-            yield _finding(metrics[metric], variant, told[-1], severity)
+        if not found:
+            continue
+        stored = {each.day: each for each in looks[metric, variant]}
+        there = _last_there(found, stored, partial(recount, metric, variant))
+        blocks = bool(left) and there is not None and (metric, variant) in deciding
+        severity = Severity.BLOCKS if blocks else Severity.WARNS
+        advice = _ARE_GONE if there is None else _CAME_LATE
+        yield _finding(metrics[metric], variant, there or found[-1], severity, advice)
 
 
 def _deciding(analysis: Analysis) -> Iterator[LookName]:
@@ -67,8 +75,23 @@ def _has_left(each: Recomputed) -> bool:
     return not interval.low <= each.effect.difference <= interval.high
 
 
-def _is_of_as_many(each: Recomputed) -> bool:
-    return each.effect.n >= each.look.n * _AS_MANY
+def _last_there(
+    found: Sequence[Recomputed],
+    stored: Mapping[date, Counted],
+    recount: Callable[[Counted], int | None],
+) -> Recomputed | None:
+    """The last look whose events are still there: most subjects of it are counted now, or are by
+    those events alone."""
+    recounts = 0
+    for each in reversed(found):
+        fewest = each.look.n * _AS_MANY
+        if each.effect.n >= fewest:
+            return each
+        if recounts < MOST_RECOUNTED:
+            recounts += 1
+            if (recount(stored[each.look.day]) or 0) >= fewest:
+                return each
+    return None
 
 
 def _has_many_more(each: Recomputed) -> bool:
@@ -76,7 +99,9 @@ def _has_many_more(each: Recomputed) -> bool:
     return n > look.n * _MORE and n - look.n >= _FEWEST
 
 
-def _finding(metric: MetricResult, variant: str, each: Recomputed, severity: Severity) -> Finding:
+def _finding(
+    metric: MetricResult, variant: str, each: Recomputed, severity: Severity, advice: str
+) -> Finding:
     look, effect = each.look, each.effect
     then, now, low, high = (
         change_text(value, metric.kind)
@@ -89,7 +114,7 @@ def _finding(metric: MetricResult, variant: str, each: Recomputed, severity: Sev
         summary=f"The look of {look.day} at {variant} in {metric.key} saw {then} ({low} to {high})"
         f" of {look.n:,} subjects; for the same day {now} of {effect.n:,} is computed"
         f" now{outside}.",
-        advice=_CAME_LATE if _is_of_as_many(each) else _ARE_GONE,
+        advice=advice,
         evidence={
             "look": look.day.isoformat(),
             "estimateThen": look.estimate,

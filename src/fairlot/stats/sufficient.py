@@ -46,7 +46,8 @@ class Question:
     Exposures before `started_at_ms`, exposures at or after `ended_at_ms`, and everything at or
     after `as_of_ms`, do not count. `by_unit`: the units of the exposures (accounts) are what is
     analysed, and whoever was exposed belongs to the unit of the first exposure. `leaves_on_login`:
-    who was exposed before becoming a user is left out.
+    who was exposed before becoming a user is left out. `received_before_ms`: of all events only
+    those count that were received before it.
     `segment_by` splits by a column of the first exposure (`device`, `source`) or a property of it
     (`properties.<name>`). `caps` are by metric, those that are fixed already.
     """
@@ -66,6 +67,7 @@ class Question:
     ended_at_ms: int | None = None
     by_unit: bool = False
     leaves_on_login: bool = False
+    received_before_ms: int | None = None
 
 
 class Exclusion(StrEnum):

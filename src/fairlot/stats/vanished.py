@@ -1,72 +1,98 @@
 """Whether the looks that are stored saw subjects whom nobody counts any more."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
-from typing import Final, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from operator import attrgetter
+from typing import Final
 
 from fairlot.stats.closes import closes_of
 from fairlot.stats.exposed import control_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
+from fairlot.stats.recounts import MOST_RECOUNTED, Counted, Recount
 from fairlot.stats.sufficient import Sufficient
 from fairlot.stats.tables import tables_of
 
 _FEWEST: Final = 10
 _SOME: Final = 0.05
 _MANY: Final = 0.2
+_ADVICE: Final = (
+    "Put deleted events back from a backup, and keep them for longer than experiments take"
+    " (`retention_days`). Else rely on the looks that are stored, which stay as they are, and start"
+    " anew. Fewer count too where subjects were deleted."
+)
+_lost: Final = attrgetter("lost")
+_OR_JOINED: Final = (
+    " This look does not say when it was taken: fewer count too where logins have joined subjects"
+    " since."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Loss:
-    """A look that had `then` subjects in both arms, of whom `now` are counted; `whole` is how many
-    are counted of all days."""
+    """A `look` that had subjects in both arms of whom `now` are counted; `whole` is how many are
+    counted of all days."""
 
     metric: str
     variant: str
-    day: date
-    then: int
+    look: Counted
     now: int
     whole: int
 
     @property
     def lost(self) -> int:
-        return self.then - self.now
+        return self.look.n - self.now
 
     @property
     def share(self) -> float:
         return self.lost / max(self.whole + self.lost, 1)
 
-
-class Counted(Protocol):
-    """A look, whether it still counts or not."""
-
     @property
-    def day(self) -> date: ...
-    @property
-    def n(self) -> int: ...
+    def is_worth_telling(self) -> bool:
+        return self.lost >= _FEWEST and self.share > _SOME
 
 
 def vanished(
-    sufficient: Sufficient, looks: Mapping[tuple[str, str], Sequence[Counted]]
+    sufficient: Sufficient, looks: Mapping[tuple[str, str], Sequence[Counted]], recount: Recount
 ) -> Iterator[Finding]:
     """`looks` are those that were stored, by metric and variant. Of all of them the worst: of a log
     that loses its oldest days, each look lacks those that were deleted since it was taken."""
-    found = max(_losses(sufficient, looks), key=lambda each: each.lost, default=None)
-    if found is None or found.lost < _FEWEST or found.share <= _SOME:
-        return
-    yield Finding(
+    found = [each for each in _losses(sufficient, looks) if each.is_worth_telling]
+    for of_moment in islice(_worst_by_moment(found), MOST_RECOUNTED):
+        recounted = [_recounted(each, recount) for each in of_moment]
+        told = [each for each in recounted if each.is_worth_telling]
+        if told:
+            yield _finding(max(told, key=_lost))
+            return
+
+
+def _worst_by_moment(found: Sequence[_Loss]) -> Iterable[Sequence[_Loss]]:
+    """Of each moment at which looks were taken the worst of each comparison; the worst first."""
+    worst: dict[int | None, dict[tuple[str, str], _Loss]] = {}
+    for each in sorted(found, key=_lost, reverse=True):
+        of_moment = worst.setdefault(each.look.taken_at_ms, {})
+        of_moment.setdefault((each.metric, each.variant), each)
+    return [tuple(each.values()) for each in worst.values()]
+
+
+def _recounted(each: _Loss, recount: Recount) -> _Loss:
+    there = recount(each.metric, each.variant, each.look)
+    if there is None:
+        return each
+    return replace(each, now=max(each.now, there), whole=max(each.whole, there))
+
+
+def _finding(found: _Loss) -> Finding:
+    look = found.look
+    return Finding(
         code=FindingCode.EVENTS_GONE,
         severity=Severity.BLOCKS if found.share > _MANY else Severity.WARNS,
-        summary=f"The look of {found.day} had {found.then:,} subjects; of the same day"
-        f" {found.now:,} are counted now. {found.share * 100:.0f} % of all who were counted are"
-        " gone.",
-        advice="Put deleted events back from a backup, and keep them for longer than experiments"
-        " take (`retention_days`). Else rely on the looks that are stored, which stay as they are,"
-        " and start anew. Fewer count too where logins have joined subjects since, subjects were"
-        " deleted, or the window of the metric was made longer.",
+        summary=f"The look of {look.day} had {look.n:,} subjects, of whom {found.now:,} are left."
+        f" {found.share * 100:.0f} % of all who were counted are gone.",
+        advice=_ADVICE if look.taken_at_ms is not None else f"{_ADVICE}{_OR_JOINED}",
         evidence={
-            "look": found.day.isoformat(),
-            "subjectsThen": found.then,
+            "look": look.day.isoformat(),
+            "subjectsThen": look.n,
             "subjectsNow": found.now,
             "share": round(found.share, 4),
         },
@@ -93,4 +119,4 @@ def _losses(
             at_closes = {close: sizes[day] for day, close in closes.items()}
             for look in taken:
                 now = max((n for close, n in at_closes.items() if close <= look.day), default=0)
-                yield _Loss(key, variant, look.day, look.n, now, whole)
+                yield _Loss(key, variant, look, now, whole)

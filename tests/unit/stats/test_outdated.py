@@ -7,6 +7,7 @@ from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.metrics import Aggregate, Direction, EventTotal, Metric, MetricKind, Role
 from fairlot.stats.outdated import outdated
 from fairlot.stats.sufficient import Sufficient
+from support.recounts import kept, recount_of
 from support.sufficient import (
     BOUGHT,
     arm_day,
@@ -24,9 +25,11 @@ def experiment(control: int, b: int, n: int = 500) -> Sufficient:
     return sufficient(arms)
 
 
-def found(then: Sufficient, now: Sufficient) -> tuple[Finding, ...]:
+def found(then: Sufficient, now: Sufficient, there: Sufficient | None = None) -> list[Finding]:
+    """`there` is what is left of the events of then: all of them without it."""
     looks = analyse(then, fixed(then.question)).new_looks
-    return tuple(outdated(analyse(now, fixed(now.question, looks=looks))))
+    analysis = analyse(now, fixed(now.question, looks=looks))
+    return list(outdated(analysis, kept(looks), recount_of(there or then)))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +38,7 @@ def found(then: Sufficient, now: Sufficient) -> tuple[Finding, ...]:
     ids=["as it was", "late conversions", "late exposures"],
 )
 def test_outdated__healthy__nothing_is_found(now: Sufficient) -> None:
-    assert found(experiment(200, 250), now) == ()
+    assert found(experiment(200, 250), now) == []
 
 
 @pytest.mark.parametrize(
@@ -92,10 +95,19 @@ def test_outdated__subjects_of_it_are_gone__warns_and_drops_no_look() -> None:
             *conversions("b", *gone, (100, 60), *rows[4:]),
         ]
     )
-    (told,) = found(then, now)
+    (told,) = found(then, now, there=now)
     assert told.severity is Severity.WARNS
     assert told.evidence["subjectsNow"] < told.evidence["subjectsThen"]
     assert "not to be dropped" in told.advice and "drop-looks" not in told.advice
+
+
+def test_outdated__late_logins_join_subjects_of_it__blocks_and_may_be_dropped() -> None:
+    """All of its events are there, and a fifth of its subjects was somebody else of them."""
+    (told,) = found(experiment(200, 250), experiment(200, 160, n=400))
+    assert told.severity is Severity.BLOCKS
+    figures = (told.evidence["subjectsThen"], told.evidence["subjectsNow"])
+    assert figures == (10_000, 8_000)
+    assert "drop-looks KEY --reason" in told.advice
 
 
 def returned(control: int, b: int, role: Role, bought: int) -> Sufficient:

@@ -9,6 +9,7 @@ from fairlot.stats.findings import Finding, FindingCode, Severity
 from fairlot.stats.results import Look
 from fairlot.stats.sufficient import Sufficient, View
 from fairlot.stats.vanished import vanished
+from support.recounts import kept, recount_of
 from support.sufficient import START, conversions, fixed, question, sufficient
 
 
@@ -22,8 +23,25 @@ def looks_of(found: Sufficient) -> dict[tuple[str, str], tuple[Look, ...]]:
     return dict(analyse(found, fixed(found.question)).new_looks)
 
 
-def gone(then: Sufficient, now: Sufficient) -> tuple[Finding, ...]:
-    return tuple(vanished(now, looks_of(then)))
+def gone(
+    then: Sufficient, now: Sufficient, there: Sufficient | None = None, taken_at_ms: int | None = 1
+) -> tuple[Finding, ...]:
+    """`there` is what is left of the events of then: as many as now without it."""
+    return tuple(vanished(now, kept(looks_of(then), taken_at_ms), recount_of(there or now)))
+
+
+def test_vanished__late_logins_join_subjects__nothing_is_gone() -> None:
+    then, now = experiment(*[500] * 10), experiment(*[350] * 10)
+    assert gone(then, now, there=then) == ()
+    (found,) = gone(then, now, there=experiment(0, 0, 0, *[500] * 7))
+    assert (found.severity, found.evidence["subjectsNow"]) == (Severity.BLOCKS, 7_000)
+
+
+def test_vanished__look_that_says_not_when_it_was_taken__is_by_what_is_counted_now() -> None:
+    then, now = experiment(*[500] * 10), experiment(*[350] * 10)
+    (found,) = gone(then, now, there=then, taken_at_ms=None)
+    assert (found.severity, found.evidence["subjectsNow"]) == (Severity.BLOCKS, 7_000)
+    assert "logins have joined subjects" in found.advice
 
 
 @pytest.mark.parametrize(
@@ -67,11 +85,11 @@ def test_vanished__everything_is_gone__blocks() -> None:
 def test_vanished__all_so_far_count__those_who_have_not_matured_are_not_missing() -> None:
     then = experiment(*[500] * 10)
     asked = question(view=View.SO_FAR)
-    assert tuple(vanished(sufficient(then.rows, asked), looks_of(then))) == ()
+    assert gone(then, sufficient(then.rows, asked)) == ()
 
 
 def test_vanished__of_a_segment_or_a_metric_that_left__says_nothing() -> None:
-    looks = looks_of(experiment(*[500] * 10))
-    assert tuple(vanished(sufficient([], question(segment_by="device")), looks)) == ()
-    other = {("left", "b"): looks["bought", "b"]}
-    assert tuple(vanished(sufficient([]), other)) == ()
+    then = experiment(*[500] * 10)
+    assert gone(then, sufficient([], question(segment_by="device"))) == ()
+    other = kept({("left", "b"): looks_of(then)["bought", "b"]})
+    assert tuple(vanished(sufficient([]), other, recount_of(then))) == ()

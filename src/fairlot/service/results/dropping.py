@@ -94,5 +94,10 @@ def _newest(looks: Mapping[LookName, Sequence[KeptLook]]) -> Iterator[DroppedLoo
     for (metric, variant), taken in looks.items():
         last = taken[-1]
         yield DroppedLook(
-            metric=metric, variant=variant, day=last.day, n=last.n, definition=last.definition
+            metric=metric,
+            variant=variant,
+            day=last.day,
+            n=last.n,
+            definition=last.definition,
+            taken_at_ms=last.taken_at_ms,
         )

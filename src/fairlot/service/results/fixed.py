@@ -13,20 +13,24 @@ from fairlot.store.analyses import looks_of
 
 
 class KeptLook(Look, frozen=True, kw_only=True):
-    """With the digest of the metric that it is of."""
+    """With the digest of the metric that it is of, and when it was taken, which older versions have
+    not stored."""
 
     definition: str = ""
+    taken_at_ms: int | None = None
 
 
 class DroppedLook(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The newest of a comparison whose looks were dropped: how many subjects it had counted, and
-    the digest of the metric that it was of. These go on to tell what was changed since."""
+    """The newest of a comparison whose looks were dropped: how many subjects it had counted, the
+    digest of the metric that it was of, and when it was taken. These go on to tell what was changed
+    since."""
 
     metric: str
     variant: str
     day: date
     n: int
     definition: str
+    taken_at_ms: int | None = None
 
 
 class Dropping(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

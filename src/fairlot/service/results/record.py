@@ -84,17 +84,21 @@ class Record:
 
     def looks(self, kept: Kept) -> dict[LookName, tuple[Look, ...]]:
         """Those of closes until the moment that is asked about, of metrics as they are now."""
+        return {name: _plain(each) for name, each in self.counting(kept).items()}
+
+    def counting(self, kept: Kept) -> dict[LookName, tuple[KeptLook, ...]]:
+        """As `looks`, as they are kept."""
         redefined = self.redefined(kept)
         found = {
-            name: _plain(_until(each, self.study.question))
+            name: tuple(_until(each, self.study.question))
             for name, each in kept.items()
             if name[0] not in redefined
         }
         return {name: each for name, each in found.items() if each}
 
-    def counted(self, kept: Kept) -> dict[LookName, tuple[Look | DroppedLook, ...]]:
-        """As `looks`, with those that were dropped."""
-        found: dict[LookName, tuple[Look | DroppedLook, ...]] = {**self.looks(kept)}
+    def counted(self, kept: Kept) -> dict[LookName, tuple[KeptLook | DroppedLook, ...]]:
+        """As `counting`, with those that were dropped."""
+        found: dict[LookName, tuple[KeptLook | DroppedLook, ...]] = {**self.counting(kept)}
         redefined = self.redefined(kept)
         forgotten = [look for each in self.forgotten for look in each.newest]
         for look in _until(forgotten, self.study.question):
@@ -116,8 +120,9 @@ class Record:
         with self.store.reading() as connection:
             return stored_looks(connection, experiment_id)
 
-    def keep(self, new: Mapping[LookName, Iterable[Look]]) -> None:
-        """Unless looks were dropped meanwhile: these may be of the data that they were of."""
+    def keep(self, new: Mapping[LookName, Iterable[Look]], now_ms: int) -> None:
+        """As taken now, unless looks were dropped meanwhile: these may be of the data that they
+        were of."""
         experiment_id = self.study.experiment_id
         if experiment_id is None or self.keeping is not Keeping.ALL:
             return
@@ -129,7 +134,11 @@ class Record:
                 variant,
                 each.day.isoformat(),
                 msgspec.json.encode(
-                    KeptLook(**msgspec.structs.asdict(each), definition=digests[metric])
+                    KeptLook(
+                        **msgspec.structs.asdict(each),
+                        definition=digests[metric],
+                        taken_at_ms=now_ms,
+                    )
                 ),
             )
             for (metric, variant), taken in new.items()

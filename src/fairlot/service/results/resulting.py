@@ -17,6 +17,7 @@ from fairlot.service.results.fixed import FixedAnalysis
 from fairlot.service.results.fixing import analysis_of, fix
 from fairlot.service.results.questions import Moment, Study, study_of
 from fairlot.service.results.record import Keeping, Kept, Record
+from fairlot.service.results.recounting import Recounts
 from fairlot.stats.analysis import Analysis, analyse, matured_enough
 from fairlot.stats.exposed import sample_ratio, summaries_of
 from fairlot.stats.findings import Finding, FindingCode, Severity
@@ -81,14 +82,15 @@ def result_of(
                 sufficient = _answered(source.engine, question)
             beside = source.circumstances(question)
             found = examine(source.engine, sufficient.question, sufficient, beside)
+            recount = Recounts(source.engine, sufficient.question)
+            kept = record.kept()
+            gone = tuple(vanished(sufficient, record.counted(kept), recount))
+            analysis, kept = _analysed(record, fixed, sufficient, kept, moment.now_ms)
+            gone += tuple(outdated(analysis, record.counting(kept), recount))
         except QueryFailed as error:
             raise ResultFailed(str(error)) from error
         except UnusableQuestion as error:
             raise UnusableMetric(str(error)) from error
-    kept = record.kept()
-    gone = tuple(vanished(sufficient, record.counted(kept)))
-    analysis, kept = _analysed(record, fixed, sufficient, kept)
-    gone += tuple(outdated(analysis))
     left_out = _unreadable(source.unreadable)
     changed = (
         *changes(study, fixed, record.redefined(kept)),
@@ -121,13 +123,13 @@ def _answered(engine: Engine, question: Question) -> Sufficient:
 
 
 def _analysed(
-    record: Record, fixed: FixedAnalysis, sufficient: Sufficient, kept: Kept
+    record: Record, fixed: FixedAnalysis, sufficient: Sufficient, kept: Kept, now_ms: int
 ) -> tuple[Analysis, Kept]:
     """By the looks that are stored, whoever was first to take them; with these."""
     analysis = analyse(sufficient, record.fixed(fixed, sufficient, kept))
     if not analysis.new_looks or record.keeping is not Keeping.ALL:
         return analysis, kept
-    record.keep(analysis.new_looks)
+    record.keep(analysis.new_looks, now_ms)
     kept = record.kept()
     return analyse(sufficient, record.fixed(fixed, sufficient, kept)), kept
 

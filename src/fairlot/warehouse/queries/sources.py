@@ -103,6 +103,7 @@ def _exposure_filter(question: Question, to: Dialect) -> list[str]:
         f"project_id = {to.string(question.project_id)}",
         *of_experiment(question, to),
         *_between(question.started_at_ms, exposures_end_ms(question), to),
+        *_received(question, to),
     ]
 
 
@@ -144,6 +145,7 @@ def _conversion_filter(question: Question, to: Dialect) -> list[str]:
         f"project_id = {to.string(question.project_id)}",
         "(actor IS NULL OR actor = 'human')",
         *_between(earliest_ms, question.as_of_ms, to),
+        *_received(question, to),
     ]
 
 
@@ -166,8 +168,14 @@ def _identity_filter(question: Question, to: Dialect) -> list[str]:
         "COALESCE(actor, 'human') = 'human'",
         "subject_id <> user_id",
         f"occurred_at < {to.instant(question.as_of_ms)}",
+        *_received(question, to),
     ]
 
 
 def _between(from_ms: int, before_ms: int, to: Dialect) -> list[str]:
     return [f"occurred_at >= {to.instant(from_ms)}", f"occurred_at < {to.instant(before_ms)}"]
+
+
+def _received(question: Question, to: Dialect) -> list[str]:
+    before_ms = question.received_before_ms
+    return [] if before_ms is None else [f"received_at < {to.instant(before_ms)}"]

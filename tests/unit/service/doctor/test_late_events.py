@@ -15,6 +15,7 @@ from fairlot.stats.sufficient import Question, Sufficient
 from fairlot.warehouse.queries import answer
 from support.healthy import HEALTHY, Trial
 from support.patients import QUESTION, Patient, engine_of
+from support.recounts import kept, recount_of
 from support.sufficient import fixed
 
 LATE = 0.05
@@ -49,4 +50,4 @@ def test_outdated__healthy_experiment_with_late_events__is_no_finding(
         looks = analyse(then, fixed(question, plan)).new_looks
         assert ("bought", "b") in looks, method
         late = analyse(now, fixed(question, plan, looks=looks))
-        assert tuple(outdated(late)) == (), method
+        assert tuple(outdated(late, kept(looks), recount_of(then))) == (), method

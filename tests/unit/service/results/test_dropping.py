@@ -159,7 +159,7 @@ def test_drop__while_a_result_is_made__keeps_nothing_of_it(
     look = Look(
         day=date(2026, 11, 24), n=9, estimate=0.0, interval=Interval(low=-1.0, high=1.0), p=0.5
     )
-    under_way.keep({("bought", "b"): [look]})
+    under_way.keep({("bought", "b"): [look]}, NOW_MS)
     assert bench.looks() == {}
     assert (analysis.caps, bench.fixed().caps) == ({"revenue": 5.0}, {})
 

@@ -375,7 +375,7 @@ def test_fixing__of_two_at_once__is_that_of_the_first(
         interval = Interval(low=estimate, high=estimate + 1)
         day = date(2026, 11, 24)
         look = Look(day=day, n=9, estimate=estimate, interval=interval, p=0.5)
-        bench.record().keep({name: [look]})
+        bench.record().keep({name: [look]}, NOW_MS)
 
     threads = [Thread(target=keep, args=(float(number),)) for number in range(4)]
     for thread in threads:
