@@ -110,6 +110,18 @@ def test_outdated__late_logins_join_subjects_of_it__blocks_and_may_be_dropped() 
     assert "drop-looks KEY --reason" in told.advice
 
 
+@pytest.mark.parametrize(("left", "severity"), [(475, Severity.BLOCKS), (474, Severity.WARNS)])
+def test_outdated__some_of_its_events_are_gone__blocks_while_95_percent_are_there(
+    left: int, severity: Severity
+) -> None:
+    """Of 500 subjects a day and arm."""
+    joined, there = experiment(200, 160, n=400), experiment(200, 250, n=left)
+    (told,) = found(experiment(200, 250), joined, there)
+    assert told.severity is severity
+    (told,) = found(experiment(200, 250), experiment(200, 160, n=left), sufficient([]))
+    assert told.severity is severity
+
+
 def returned(control: int, b: int, role: Role, bought: int) -> Sufficient:
     """Beside 200 buyers of the control, and so many of b, on each of ten days."""
     metric = Metric(
