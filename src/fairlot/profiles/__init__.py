@@ -2,7 +2,7 @@
 
 from fairlot.engine import History, Occurrence
 from fairlot.profiles.attributes import MAX_ATTRIBUTES_BYTES
-from fairlot.profiles.claims import Claim, claim_of_source, claim_of_subject
+from fairlot.profiles.claims import Claim, claim_of_source, claim_of_subject, claim_of_user
 from fairlot.profiles.happenings import Happening
 from fairlot.profiles.merging import Merged, Switch, merged
 from fairlot.profiles.names import identifiers_written, written_identifier
@@ -20,8 +20,10 @@ from fairlot.profiles.records import (
     Sessions,
     Viewed,
     anonymous_digest,
+    called,
     source_identifier,
     subject_identifier,
+    user_identifier,
 )
 
 __all__ = [
@@ -47,11 +49,14 @@ __all__ = [
     "Switch",
     "Viewed",
     "anonymous_digest",
+    "called",
     "claim_of_source",
     "claim_of_subject",
+    "claim_of_user",
     "identifiers_written",
     "merged",
     "source_identifier",
     "subject_identifier",
+    "user_identifier",
     "written_identifier",
 ]

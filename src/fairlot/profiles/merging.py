@@ -48,6 +48,7 @@ def merged(one: Profile, other: Profile) -> Merged:
         older,
         last_seen_at_ms=max(older.last_seen_at_ms, younger.last_seen_at_ms),
         identifiers=tuple(dict.fromkeys((*older.identifiers, *younger.identifiers))),
+        device_ids=tuple(dict.fromkeys((*older.device_ids, *younger.device_ids))),
         user_id=older.user_id or younger.user_id,
         identified_at_ms=_earliest(older.identified_at_ms, younger.identified_at_ms),
         account_id=older.account_id or younger.account_id,

@@ -3,7 +3,7 @@
 The JSON of these structs is what the database keeps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Final
@@ -16,9 +16,11 @@ from fairlot.engine import Take
 class IdentifierKind(StrEnum):
     """Whose name it is. SUBJECT is any id that a face knows a person by: a visitor id, a targeting
     key, a user id; SOURCE an anonymous id of one source; EXTERNAL, EMAIL and PHONE are looked up
-    only."""
+    only. USER means a user: who has its id as SUBJECT, unless that is a device's. Only a user whose
+    id a device is drawn by is called so."""
 
     SUBJECT = "subject"
+    USER = "user"
     SOURCE = "source"
     EXTERNAL = "external"
     EMAIL = "email"
@@ -48,6 +50,13 @@ class Identifier(msgspec.Struct, frozen=True, gc=False, array_like=True):
         """32 bytes that stand for it in indexes, however long it is."""
         return _digest(f"{self.kind.value}:{self.value}")
 
+    @property
+    def sought(self) -> "tuple[Identifier, ...]":
+        """What whoever it means may be called, the first one first: see `Profile.answers_to`."""
+        return (
+            (subject_identifier(self.value), self) if self.kind is IdentifierKind.USER else (self,)
+        )
+
     def anonymous_digest(self) -> bytes | None:
         """Of the anonymous id alone that a SOURCE gave; None of other kinds."""
         if self.kind is not IdentifierKind.SOURCE:
@@ -63,6 +72,10 @@ def anonymous_digest(anonymous_id: str) -> bytes:
 
 def subject_identifier(subject_id: str) -> Identifier:
     return Identifier(IdentifierKind.SUBJECT, subject_id)
+
+
+def user_identifier(user_id: str) -> Identifier:
+    return Identifier(IdentifierKind.USER, user_id)
 
 
 def source_identifier(source_id: str, profile_id: str) -> Identifier:
@@ -165,7 +178,8 @@ MAX_IDENTIFIERS: Final = 200
 
 class Profile(_Record, frozen=True):
     """One subject. `subject_id` is what Choose draws by: fixed at first sight, and always one of
-    its identifiers. `user_id` is the latest user id that it was identified with. Activations,
+    its identifiers. `user_id` is the latest user id that it was identified with. `device_ids` are
+    those of its subject ids that are a device's only: a user called so is another. Activations,
     displays and assignments are by experiment id, consents by category. `viewed` are the products
     of late, the latest first."""
 
@@ -175,6 +189,7 @@ class Profile(_Record, frozen=True):
     created_at_ms: int
     last_seen_at_ms: int
     identifiers: tuple[Identifier, ...] = ()
+    device_ids: tuple[str, ...] = ()
     user_id: str | None = None
     identified_at_ms: int | None = None
     account_id: str | None = None
@@ -193,5 +208,27 @@ class Profile(_Record, frozen=True):
 
     def is_called(self, identifier: Identifier) -> bool:
         """Whether it is drawn or identified by that, so that nobody else may have it."""
+        if identifier.kind is IdentifierKind.USER:
+            return identifier.value == self.user_id
         is_subject = identifier.kind is IdentifierKind.SUBJECT
         return is_subject and identifier.value in (self.subject_id, self.user_id)
+
+    def answers_to(self, identifier: Identifier) -> bool:
+        """Whether that means it, given that it is called one of `identifier.sought`."""
+        if identifier.kind is not IdentifierKind.USER:
+            return True
+        user_id = identifier.value
+        is_device = user_id in self.device_ids and user_id != self.user_id
+        return not is_device or identifier in self.identifiers
+
+
+def called(
+    profile: Profile, identifiers: tuple[Identifier, ...], device_ids: Iterable[str] | None = None
+) -> Profile:
+    """With these identifiers, and of its device ids those that are among them."""
+    devices = dict.fromkeys(profile.device_ids if device_ids is None else device_ids)
+    return msgspec.structs.replace(
+        profile,
+        identifiers=identifiers,
+        device_ids=tuple(each for each in devices if subject_identifier(each) in identifiers),
+    )

@@ -11,9 +11,11 @@ from fairlot.profiles import (
     Claim,
     Happening,
     Identifier,
+    IdentifierKind,
     Profile,
-    claim_of_subject,
+    claim_of_user,
     subject_identifier,
+    user_identifier,
 )
 from fairlot.profiles.attributes import updated_attributes
 from fairlot.service.feeds import Feeds, Incoming
@@ -126,6 +128,9 @@ class Reporting:
             claim = each.claim
             subject_id = await self._subject(project_id, each, known, users)
             for identifier in (*claim.find, *claim.names):
+                if identifier not in known:
+                    for also in _named_too(identifier):
+                        known.setdefault(also, subject_id)
                 if identifier != subject_identifier(known.get(identifier, "")):
                     known[identifier] = subject_id
             if claim.identifiers:
@@ -143,7 +148,7 @@ class Reporting:
         users: Mapping[str, str],
     ) -> str:
         claim = report.claim
-        user = None if claim.user_id is None else subject_identifier(claim.user_id)
+        user = None if claim.user_id is None else user_identifier(claim.user_id)
         if user is not None and user in known:
             return known[user]
         device = next((known[each] for each in claim.find if each in known), None)
@@ -168,10 +173,18 @@ def _new_subject(report: Report, known: Mapping[Identifier, str]) -> str:
     return next((each for each in ids if subject_identifier(each) not in known), ids[-1])
 
 
+def _named_too(identifier: Identifier) -> tuple[Identifier, ...]:
+    """Who is called so is the user as well, and a user is called so as well."""
+    if identifier.kind is IdentifierKind.USER:
+        return identifier.sought[:1]
+    is_subject = identifier.kind is IdentifierKind.SUBJECT
+    return (user_identifier(identifier.value),) if is_subject else ()
+
+
 def _with_one_name(report: Report) -> Report:
     claim = report.claim
     if claim.user_id is not None:
-        return replace(report, claim=claim_of_subject(claim.user_id))
+        return replace(report, claim=claim_of_user(claim.user_id))
     return replace(report, claim=msgspec.structs.replace(claim, names=(), merge=False))
 
 

@@ -184,6 +184,33 @@ def test_second_user_on_a_device__what_they_do_is_theirs(bench: ChooseBench) -> 
     assert found == {"Identify": "p1", "bought": "bert", "left": "bert"}
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("before", [[{"userId": "u1"}], [{"profileId": "17"}]])
+def test_user__called_like_a_device_of_another__what_they_do_is_theirs(
+    bench: ChooseBench, before: list[dict[str, str]], *, at_once: bool
+) -> None:
+    rows = [
+        *(entry("before", row) for row in before),
+        entry("u1", {"profileId": "17", "userId": "u1"}),
+        entry("17", {"profileId": "d2", "userId": "17"}, {"profileId": "d3", "userId": "17"}),
+        entry("17", {"userId": "17"}),
+    ]
+    for some in [rows] if at_once else [[row] for row in rows]:
+        track(bench, *some)
+    done = {(each.event_name, each.subject_id) for each in bench.conversions()}
+    first = "u1" if before == [{"userId": "u1"}] else "17"
+    assert done == {("before", first), ("u1", first), ("17", "d2")}
+
+
+def test_user_id_alone__of_a_device__is_unknown_to_choose(bench: ChooseBench) -> None:
+    track(bench, entry("a", {"userId": "u1"}), entry("b", {"profileId": "17", "userId": "u1"}))
+    track(bench, entry("c", {"profileId": "18"}))
+    for user_id in ("17", "18"):
+        assert bench.ask(identification={"userId": user_id}).status == 404
+    track(bench, entry("d", {"profileId": "d2", "userId": "18"}))
+    assert bench.ask(identification={"userId": "18"}).status == 200
+
+
 def test_without_a_source__profile_id_is_a_subject(bench: ChooseBench) -> None:
     track(bench, entry("clicked", profileId="v1"), path="/track")
     profile = bench.profile("v1")

@@ -12,7 +12,7 @@ from fairlot.http.body import read_body
 from fairlot.http.faces.intempt import SourceId, admitted, id_of, read
 from fairlot.http.problems import Refused, invalid_fields, unavailable
 from fairlot.http.services import Services
-from fairlot.profiles import Identifier, Profile, source_identifier, subject_identifier
+from fairlot.profiles import Identifier, Profile, source_identifier, user_identifier
 from fairlot.service.actors import Scope as AccessScope
 from fairlot.service.feeds import UnknownFeed
 from fairlot.service.profiles import ProfilesUnavailable
@@ -136,7 +136,7 @@ async def _profile_of(services: Services, tenant: Tenant, request: FeedRequest) 
 
 def _named(kind: str, who: str, source_id: str | None) -> Identifier:
     if kind == "USER":
-        return subject_identifier(who)
+        return user_identifier(who)
     if kind != "PROFILE":
         raise invalid_fields(f"type: {kind[:80]!r} must be USER, PROFILE or {_ACCOUNT}")
     if source_id is None:

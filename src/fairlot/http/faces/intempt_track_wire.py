@@ -15,7 +15,7 @@ from fairlot.events.rows import instant_of
 from fairlot.events.sent import MAX_INTEGER, MAX_NAME_CHARS
 from fairlot.http.faces.intempt import id_of, read
 from fairlot.http.problems import Problem, ProblemCode, Refused, invalid_fields
-from fairlot.profiles import Claim, claim_of_source, claim_of_subject, subject_identifier
+from fairlot.profiles import Claim, claim_of_source, claim_of_subject, user_identifier
 from fairlot.profiles.products import product_id_of
 from fairlot.service.feeds import Incoming, InvalidProduct, read_product
 from fairlot.service.reports import Report
@@ -124,7 +124,7 @@ class _Reader:
             claim = claim_of_subject(profile_id or user_id or "", user_id=user_id)
         if other is None:
             return claim
-        names = (*claim.names, subject_identifier(other))
+        names = (*claim.names, user_identifier(other))
         return msgspec.structs.replace(claim, names=names, merge=True)
 
     def _event_id(self, item: TrackItem, lines: Counter[str], at: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from fairlot.engine import Decision, Device
-from fairlot.profiles import Claim, claim_of_source, subject_identifier
+from fairlot.profiles import Claim, claim_of_source, user_identifier
 
 DEFAULT_SESSION: Final = "default"
 """The session of a request that names none."""
@@ -42,5 +42,5 @@ def claim_of(source_id: str | None, profile_id: str | None, user_id: str | None)
     if source_id is not None and profile_id is not None:
         return claim_of_source(source_id, profile_id, user_id=user_id)
     if user_id is not None:
-        return Claim((subject_identifier(user_id),))
+        return Claim((user_identifier(user_id),))
     return None

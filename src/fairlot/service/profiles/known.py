@@ -88,7 +88,16 @@ class KnownProfiles:
         return self._writer.figures
 
     def in_memory(self, project_id: str, identifiers: Sequence[Identifier]) -> Profile | None:
-        return self._profiles.find(project_id, identifiers[0]) if identifiers else None
+        return self._in_memory(project_id, identifiers[0]) if identifiers else None
+
+    def _in_memory(self, project_id: str, identifier: Identifier) -> Profile | None:
+        """Whom it means, as the database says it too: by the second name only if memory knows that
+        the first one is somebody else's."""
+        for each in identifier.sought:
+            found = self._profiles.find(project_id, each)
+            if found is None or found.answers_to(identifier):
+                return found
+        return None
 
     async def find(self, project_id: str, identifiers: Sequence[Identifier]) -> Profile | None:
         found = self.in_memory(project_id, identifiers)
@@ -102,7 +111,7 @@ class KnownProfiles:
         found: dict[Identifier, str] = {}
         unknown: list[Identifier] = []
         for each in identifiers:
-            profile = self._profiles.find(project_id, each)
+            profile = self._in_memory(project_id, each)
             if profile is None:
                 unknown.append(each)
             else:

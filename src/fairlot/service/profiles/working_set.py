@@ -3,10 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-import msgspec
 from sqlalchemy import Connection
 
-from fairlot.profiles import Identifier, Profile
+from fairlot.profiles import Identifier, Profile, called
 from fairlot.service.profiles.recollection import Recalled, Recollection
 from fairlot.store.profiles import rows
 
@@ -49,17 +48,24 @@ class WorkingSet:
         for project_id, wanted in identifiers.items():
             unknown = []
             for identifier in wanted:
-                known = self._recollection.take(project_id, identifier)
+                known = self._recalled(project_id, identifier)
                 if known is None:
                     unknown.append(identifier)
                 else:
                     recalled[known.profile.id] = known
-                    self._owners[project_id, identifier] = known.profile.id
             found = rows.profile_ids_of(self._connection, project_id, unknown)
             for identifier, owner in found.items():
                 self._owners[project_id, identifier] = owner
         self._put_read(recalled)
         return list(recalled.values())
+
+    def _recalled(self, project_id: str, identifier: Identifier) -> Recalled | None:
+        for each in identifier.sought:
+            known = self._recollection.take(project_id, each)
+            if known is not None and known.profile.answers_to(identifier):
+                self._owners[project_id, each] = known.profile.id
+                return known
+        return None
 
     def _put_read(self, recalled: Mapping[str, Recalled]) -> None:
         found = {profile_id: each.profile for profile_id, each in recalled.items()}
@@ -96,7 +102,7 @@ class WorkingSet:
         if before is not None and before.id != profile.id:
             self._note_let_go(project_id, identifier, before)
             left = tuple(each for each in before.identifiers if each != identifier)
-            self.put(msgspec.structs.replace(before, identifiers=left))
+            self.put(called(before, left))
         self._owners[project_id, identifier] = profile.id
         self._names[project_id, identifier] = profile.id
 

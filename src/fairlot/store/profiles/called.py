@@ -5,7 +5,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from fairlot.profiles import Identifier, Profile, anonymous_digest, identifiers_written
+from fairlot.profiles import (
+    Identifier,
+    Profile,
+    anonymous_digest,
+    identifiers_written,
+    user_identifier,
+)
 from fairlot.store.profiles.rows import profile_ids_of, read_profiles
 from fairlot.store.profiles.tables import profile_identifiers
 
@@ -43,8 +49,9 @@ def who_answers(
 ) -> Answering:
     """`also` are names that the text stands for beside what it may be as it is."""
     own, *others = identifiers_written(text)
+    user = user_identifier(text)
     subject = _called(connection, project_id, [own])
-    named = _without(subject, _called(connection, project_id, [*others, *also]))
+    named = _without(subject, _called(connection, project_id, [user, *others, *also]))
     sources = _sources_called(connection, project_id, text)
     anonymous = _without((*subject, *named), _called(connection, project_id, sources))
     return Answering(next(iter(subject), None), named, anonymous, sources)

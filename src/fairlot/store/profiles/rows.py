@@ -75,9 +75,15 @@ def subject_ids_of(
     connection: Connection, project_id: str, identifiers: Iterable[Identifier]
 ) -> dict[Identifier, str]:
     """Of those that are known."""
-    owners = profile_ids_of(connection, project_id, identifiers)
+    asked = tuple(identifiers)
+    names = (name for each in asked for name in each.sought)
+    owners = profile_ids_of(connection, project_id, dict.fromkeys(names))
     found = read_profiles(connection, owners.values())
-    return {each: found[owner].subject_id for each, owner in owners.items() if owner in found}
+    meant = (
+        (each, _meant(each, [found.get(owners.get(name, "")) for name in each.sought]))
+        for each in asked
+    )
+    return {each: profile.subject_id for each, profile in meant if profile is not None}
 
 
 def find_profile(
@@ -85,12 +91,23 @@ def find_profile(
 ) -> FoundProfile:
     """The one that the first known of them names. One statement, so that all of it is of one
     moment."""
-    digests = [each.digest() for each in identifiers]
+    sought = [[name.digest() for name in each.sought] for each in identifiers]
+    digests = [digest for each in sought for digest in each]
     rows = connection.execute(_FIND, {"project": project_id, "digests": digests}).all()
     bodies = {row.digest: row.body for row in rows if row.body is not None}
-    body = next((bodies[each] for each in digests if each in bodies), None)
-    found = None if body is None else StoredProfile(decoded_profile(body), len(body))
-    return FoundProfile(found, rows[0].change_no)
+    as_of = rows[0].change_no
+    for identifier, called in zip(identifiers, sought, strict=True):
+        for body in (bodies[each] for each in called if each in bodies):
+            profile = decoded_profile(body)
+            if profile.answers_to(identifier):
+                return FoundProfile(StoredProfile(profile, len(body)), as_of)
+    return FoundProfile(None, as_of)
+
+
+def _meant(identifier: Identifier, called: Iterable[Profile | None]) -> Profile | None:
+    """The first that it means of those who have one of the names."""
+    known = (each for each in called if each is not None)
+    return next((each for each in known if each.answers_to(identifier)), None)
 
 
 def read_profiles(connection: Connection, ids: Iterable[str]) -> dict[str, Profile]:
