@@ -18,6 +18,7 @@ from fairlot.profiles import (
     identifiers_written,
     subject_identifier,
 )
+from fairlot.service.privacy.whom import look_up
 from fairlot.service.profiles.account_changes import account_digest
 from fairlot.service.profiles.errors import ChangeRefused
 from fairlot.service.profiles.work import Applied, Profiles, Work
@@ -87,9 +88,12 @@ def recorded_of(
 ) -> Recorded:
     """By a name of whatever kind; `experiment_ids` are all of the project. Raises NotThere when
     nothing is recorded. What waits for its commit in a process is not among it."""
+    is_without = events_dir is not None and _is_without_profile(store, events_dir, project_id, name)
     with store.reading() as connection:
         answering, meant = _answering(connection, project_id, name)
         profiles = answering.all
+        if is_without and answering.subject is None:
+            profiles, meant = (), (subject_identifier(name),)
         found = _first_of(profiles)
         account, happenings = None, []
         if found is not None:
@@ -175,6 +179,12 @@ def _answering(
     if found.named:
         return found, tuple(others)
     return found, (*others, *found.sources) if found.anonymous else (own, *others)
+
+
+def _is_without_profile(store: ProfileStore, events_dir: Path, project_id: str, name: str) -> bool:
+    """Whether that is the id of a subject who has none, as a deletion finds it out: then nobody is
+    meant who is called so in another kind."""
+    return look_up(store, events_dir, project_id, name).is_subject
 
 
 def _first_of(profiles: Sequence[Profile]) -> Called | None:

@@ -274,6 +274,27 @@ def test_export__others_are_called_so__has_none_of_their_events(
     assert kinds == ["17"]
 
 
+@pytest.mark.parametrize("kind", [IdentifierKind.EXTERNAL, IdentifierKind.PHONE])
+def test_export__by_the_id_of_a_subject_without_a_profile__has_nothing_of_others_called_so(
+    bench: ControlBench, tmp_path: Path, kind: IdentifierKind
+) -> None:
+    project_id = the_project_id(bench)
+    happen(bench, Claim((Identifier(kind, "900"),), ("stranger",)), "view")
+    about = {"project_id": project_id, "received_at_ms": bench.clock.ms()}
+    with recording(tmp_path / "events") as log:
+        for subject_id in ("900", "stranger"):
+            log.record(exposure(subject_id, **about), None)
+
+    found = bench.get(f"{PROFILES}/900/export").json
+
+    assert (found["profile"], found["history"]) == (None, [])
+    assert [each["subject_id"] for each in found["events"]] == ["900"]
+    deleted = bench.call("DELETE", f"{PROFILES}/900").json
+    assert (deleted["profiles"], deleted["others"]) == (0, ["stranger"])
+    assert bench.get(f"{PROFILES}/900/export").status == 404
+    assert bench.get(f"{PROFILES}/stranger/export").json["profile"]["subjectId"] == "stranger"
+
+
 def test_export__assignments_of_the_event_log__are_those_of_its_ids_in_this_project(
     bench: ControlBench, tmp_path: Path
 ) -> None:
