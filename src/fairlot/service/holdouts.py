@@ -74,5 +74,10 @@ def is_holdout(experiment_key: str) -> bool:
     return experiment_key.startswith(_PREFIX)
 
 
+def experiment_id_of_holdout(key: str) -> str:
+    """Also what it is called as an experiment."""
+    return f"{_PREFIX}{key}"
+
+
 def _key(holdout: Holdout) -> str:
-    return f"{_PREFIX}{holdout.key}"
+    return experiment_id_of_holdout(holdout.key)

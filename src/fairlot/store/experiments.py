@@ -86,14 +86,6 @@ def live_experiment_keys(connection: Connection, project_id: str) -> list[str]:
     return list(found.scalars())
 
 
-def experiment_ids_of(connection: Connection, project_id: str) -> frozenset[str]:
-    """Of deleted ones too."""
-    found = connection.execute(
-        select(experiments.c.id).where(experiments.c.project_id == project_id)
-    )
-    return frozenset(found.scalars())
-
-
 def find_experiment(connection: Connection, project_id: str, key: str) -> ExperimentRow | None:
     """Also a deleted one."""
     found = connection.execute(

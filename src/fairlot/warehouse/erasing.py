@@ -6,7 +6,7 @@ that were received well after a deletion stay: whoever comes back begins anew.
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +35,14 @@ Digest = Callable[[str], bytes]
 @dataclass(frozen=True, slots=True)
 class Erasure:
     """One deletion: `digests` of all ids of the subject in its project, whose `experiment_ids` say
-    which assignments are the project's."""
+    which assignments are of its subjects. Units of `by_account` are none of their ids, though an
+    account may be called as a subject is."""
 
     id: str
     project_id: str
     digests: frozenset[bytes]
     experiment_ids: frozenset[str]
+    by_account: frozenset[str]
     at_ms: int
 
 
@@ -48,10 +50,13 @@ class _Who(msgspec.Struct, frozen=True, gc=False):
     subject_id: str
     unit_id: str | None = None
     user_id: str | None = None
+    experiment_id: str | None = None
 
-    def ids(self) -> tuple[str, ...]:
+    def ids(self, by_account: Container[str]) -> tuple[str, ...]:
         """Mostly the unit is the subject."""
-        if self.user_id is None and self.unit_id in (None, self.subject_id):
+        if self.experiment_id in by_account or (
+            self.user_id is None and self.unit_id in (None, self.subject_id)
+        ):
             return (self.subject_id,)
         return tuple(each for each in (self.subject_id, self.unit_id, self.user_id) if each)
 
@@ -156,8 +161,10 @@ class Meant:
         self._digest_of = digest_of
         self._until_ms: dict[bytes, int] = {}
         self.experiment_ids: frozenset[str] = frozenset()
+        self.by_account: frozenset[str] = frozenset()
         for each in erasures:
             self.experiment_ids |= each.experiment_ids
+            self.by_account |= each.by_account
             until_ms = each.at_ms + RECEIVED_LATER_MS
             for digest in each.digests:
                 self._until_ms[digest] = max(until_ms, self._until_ms.get(digest, 0))
@@ -188,7 +195,7 @@ def _events_of(
             continue
         rows = zip(_numbers(seqs), _texts(ids), _numbers(received), _decode(bodies), strict=True)
         for seq, event_id, at_ms, who in rows:
-            if any(meant.holds(each, at_ms) for each in who.ids()):
+            if any(meant.holds(each, at_ms) for each in who.ids(meant.by_account)):
                 yield seq, project_id, event_id
         time.sleep(_PAUSE_S)  # decisions go on beside it
 

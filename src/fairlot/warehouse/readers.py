@@ -18,6 +18,7 @@ from fairlot.warehouse.errors import explained
 from fairlot.warehouse.files import worker_files
 from fairlot.warehouse.lake.layout import has_files
 from fairlot.warehouse.opening import open_read_only, read_only_uri
+from fairlot.warehouse.whose import UNIT, Whose
 
 _SETTLED_AFTER_S = 2.0
 
@@ -66,13 +67,13 @@ def read_identities(directory: Path, *, project_id: str | None = None) -> Iterat
 
 
 def read_events_of(
-    directory: Path, project_id: str, subject_ids: Collection[str]
+    directory: Path, project_id: str, whose: Whose
 ) -> Iterator[Exposure | Conversion | Identity]:
     """All whose subject, unit or user is one of these: exposures, then conversions, then
     identities. Each file is read from end to end."""
-    yield from _read_of(directory, EXPOSURES, project_id, subject_ids)
-    yield from _read_of(directory, CONVERSIONS, project_id, subject_ids)
-    yield from _read_of(directory, IDENTITIES, project_id, subject_ids)
+    yield from _read_of(directory, EXPOSURES, project_id, whose)
+    yield from _read_of(directory, CONVERSIONS, project_id, whose)
+    yield from _read_of(directory, IDENTITIES, project_id, whose)
 
 
 def read_assignments_of(
@@ -145,7 +146,7 @@ class _Kind(Generic[E]):
         )
 
 
-EXPOSURES = _Kind("exposures", "experiment_key", Exposure, ("subject_id", "unit_id"))
+EXPOSURES = _Kind("exposures", "experiment_key", Exposure, ("subject_id", UNIT))
 CONVERSIONS = _Kind("conversions", "event_name", Conversion, ("subject_id",))
 IDENTITIES = _Kind("identities", "NULL", Identity, ("subject_id", "user_id"))
 
@@ -170,28 +171,36 @@ def _read(
     yield from read_records(directory, kind.table, kind.record, wanted)
 
 
-def _read_of(
-    directory: Path, kind: _Kind[E], project_id: str, subject_ids: Collection[str]
-) -> Iterator[E]:
-    theirs = " OR ".join(
-        f"json_extract(CAST(body AS TEXT), '$.{each}') IN (SELECT value FROM json_each(?3))"  # noqa: S608 - our names
-        for each in kind.whose
-    )
+def _read_of(directory: Path, kind: _Kind[E], project_id: str, whose: Whose) -> Iterator[E]:
+    theirs = " OR ".join(map(_is_theirs, kind.whose))
     statement = f"SELECT body{kind.chosen} AND ({theirs}) ORDER BY received_at_ms, seq"
-    wanted = _as_list(subject_ids)
+    asked = [None, project_id, _as_list(whose.ids)]
+    if UNIT in kind.whose:
+        asked.append(_as_list(whose.by_account))
     if not has_files(directory):
         found = []
         for file in _open_all(directory, kind):
             with closing(file):
-                found += [body for (body,) in file.execute(statement, (None, project_id, wanted))]
+                found += [body for (body,) in file.execute(statement, asked)]
         if not has_files(directory):
             yield from map(kind.decode, found)
             return
     from fairlot.warehouse.lake.records import read_records_of  # slow, and rarely needed
 
-    yield from read_records_of(
-        directory, kind.table, kind.record, project_id, kind.whose, subject_ids
-    )
+    yield from read_records_of(directory, kind.table, kind.record, project_id, kind.whose, whose)
+
+
+def _is_theirs(column: str) -> str:
+    """As SQL: of the ids ?3, but for units of the experiments ?4."""
+    theirs = f"{_in_body(column)} IN (SELECT value FROM json_each(?3))"  # noqa: S608 - our names
+    if column != UNIT:
+        return theirs
+    by_account = f"{_in_body('experiment_id')} IN (SELECT value FROM json_each(?4))"  # noqa: S608
+    return f"{theirs} AND NOT {by_account}"
+
+
+def _in_body(field: str) -> str:
+    return f"json_extract(CAST(body AS TEXT), '$.{field}')"
 
 
 def _as_list(texts: Collection[str]) -> str:

@@ -52,6 +52,7 @@ def an_erasure(*names: str, **fields: Any) -> Erasure:
         "project_id": "prj_1",
         "digests": frozenset(map(digest_of, names)),
         "experiment_ids": frozenset({"exp_1"}),
+        "by_account": frozenset(),
         "at_ms": NOW_MS,
     }
     return Erasure(**plain | fields)
@@ -101,6 +102,21 @@ def test_erase__a_subject__is_gone_from_every_byte_while_the_log_is_open(
     assert [each.subject_id for each in read_conversions(tmp_path)] == ["bo"]
     assert [each.subject_id for each in read_identities(tmp_path)] == ["bo"]
     assert units_in(log.path) == {"bo", "nobody"}
+
+
+def test_erase__an_account_that_is_called_so__stays(open_log: OpenLog, tmp_path: Path) -> None:
+    log = open_log()
+    rows = [
+        exposure("bo", unit_id=ADA, experiment_id="exp_team"),
+        exposure("cy", unit_id=ADA),
+        exposure(ADA, unit_id="team", experiment_id="exp_team"),
+    ]
+    take(log, received(*rows), [msgspec.structs.replace(assignment(ADA), experiment_id="exp_team")])
+
+    erase_in(log.path, an_erasure(ADA, by_account=frozenset({"exp_team"})))
+
+    assert [each.subject_id for each in read_exposures(tmp_path)] == ["bo"]
+    assert units_in(log.path) == {ADA, "nobody"}
 
 
 def test_erase__then_more_is_recorded__goes_on(open_log: OpenLog, tmp_path: Path) -> None:

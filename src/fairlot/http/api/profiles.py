@@ -31,8 +31,8 @@ from fairlot.http.registry import Answer
 from fairlot.profiles import MAX_ATTRIBUTES_BYTES
 from fairlot.service.actors import Scope
 from fairlot.service.audit import record
+from fairlot.service.privacy.units import units_of
 from fairlot.service.profiles import accessing
-from fairlot.store.experiments import experiment_ids_of
 
 _PROJECT: Final = "/api/v1/orgs/{org}/projects/{project}"
 _PROFILES: Final = f"{_PROJECT}/profiles"
@@ -72,7 +72,7 @@ def export(call: Call[None]) -> Outcome:
         call.services.profiles.store,
         call.services.events_dir,
         call.tenant.id,
-        experiment_ids_of(call.connection, call.tenant.id),
+        units_of(call.connection, call.tenant.id),
         call.path["subject"],
     )
     return Outcome(export_of(found))

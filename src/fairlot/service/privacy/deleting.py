@@ -23,10 +23,10 @@ from fairlot.profiles import Claim
 from fairlot.service.actors import Actor
 from fairlot.service.audit import record
 from fairlot.service.privacy.log_files import FOR_YOU, WAL_WITHIN_S, Left, LogFiles, Why
+from fairlot.service.privacy.units import units_of
 from fairlot.service.privacy.whom import Asked, look_up, whom_of
 from fairlot.service.profiles import KnownProfiles, Work
 from fairlot.store import Store
-from fairlot.store.experiments import experiment_ids_of
 from fairlot.store.profiles.changes import newest_change, next_change
 from fairlot.store.profiles.deletions import (
     KEPT_MS,
@@ -95,7 +95,9 @@ class Deletions:
 
     def look_up(self, project_id: str, name: str) -> Asked:
         """What `begin` has to know. It may take seconds: call it outside of any transaction."""
-        return look_up(self._profiles.store, self._events_dir, project_id, name)
+        with self._store.reading() as connection:
+            by_account = units_of(connection, project_id).by_account
+        return look_up(self._profiles.store, self._events_dir, project_id, name, by_account)
 
     def begin(
         self, connection: Connection, tenant: ProjectRow, asked: Asked, actor: Actor
@@ -187,8 +189,8 @@ class Deletions:
 
     def _erasures(self, deletions: Sequence[DeletionRow]) -> list[Erasure]:
         with self._store.reading() as connection:
-            experiment_ids = {
-                project_id: experiment_ids_of(connection, project_id)
+            units = {
+                project_id: units_of(connection, project_id)
                 for project_id in {each.project_id for each in deletions}
             }
         return [
@@ -196,7 +198,8 @@ class Deletions:
                 each.id,
                 each.project_id,
                 each.digests,
-                experiment_ids[each.project_id],
+                units[each.project_id].by_subject,
+                units[each.project_id].by_account,
                 each.at_ms,
             )
             for each in deletions

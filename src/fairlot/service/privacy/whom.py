@@ -1,6 +1,6 @@
 """Whom a deletion means that names somebody by a text."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from fairlot.store.profiles import ProfileStore
 from fairlot.store.profiles.called import who_answers
 from fairlot.store.profiles.deletions import DeletionRow, read_deletions
 from fairlot.warehouse.readers import read_events_of
+from fairlot.warehouse.whose import Whose
 
 
 class SeveralCalledSo(FairlotError):
@@ -56,13 +57,21 @@ class Whom:
     others: tuple[str, ...]
 
 
-def look_up(store: ProfileStore, events_dir: Path, project_id: str, name: str) -> Asked:
-    """Reads files where others are called so: hold no lock meanwhile."""
+def look_up(
+    store: ProfileStore,
+    events_dir: Path,
+    project_id: str,
+    name: str,
+    by_account: Collection[str],
+) -> Asked:
+    """`by_account` is that of `Units`. Reads files where others are called so: hold no lock."""
     with store.reading() as connection:
         found = who_answers(connection, project_id, name, _made(project_id, _looked_up(name)))
         if found.subject is not None or _was_deleted(read_deletions(connection), project_id, name):
             return Asked(name, is_subject=True)
-    return Asked(name, bool(found.meant) and _has_events(events_dir, project_id, name))
+    return Asked(
+        name, bool(found.meant) and _has_events(events_dir, project_id, Whose({name}, by_account))
+    )
 
 
 def whom_of(connection: Connection, project_id: str, asked: Asked) -> Whom:
@@ -115,6 +124,6 @@ def _was_deleted(deletions: Iterable[DeletionRow], project_id: str, name: str) -
     )
 
 
-def _has_events(events_dir: Path, project_id: str, name: str) -> bool:
-    events: Iterator[object] = read_events_of(events_dir, project_id, {name})
+def _has_events(events_dir: Path, project_id: str, whose: Whose) -> bool:
+    events: Iterator[object] = read_events_of(events_dir, project_id, whose)
     return next(events, None) is not None

@@ -1,7 +1,7 @@
 """What operators ask of profiles: one of them, a page, all that is recorded of one, a merge."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from fairlot.profiles import (
     identifiers_written,
     subject_identifier,
 )
+from fairlot.service.privacy.units import Units
 from fairlot.service.privacy.whom import look_up
 from fairlot.service.profiles.account_changes import account_digest
 from fairlot.service.profiles.errors import ChangeRefused
@@ -30,6 +31,7 @@ from fairlot.store.profiles.called import Answering, who_answers
 from fairlot.store.profiles.event_rows import events_of
 from fairlot.store.profiles.rows import find_profile, profiles_after
 from fairlot.warehouse.readers import read_assignments_of, read_events_of
+from fairlot.warehouse.whose import Whose
 
 Position = tuple[int, str]
 
@@ -83,12 +85,16 @@ def recorded_of(
     store: ProfileStore,
     events_dir: Path | None,
     project_id: str,
-    experiment_ids: Collection[str],
+    units: Units,
     name: str,
 ) -> Recorded:
-    """By a name of whatever kind; `experiment_ids` are all of the project. Raises NotThere when
+    """By a name of whatever kind; `units` are those of the project. Raises NotThere when
     nothing is recorded. What waits for its commit in a process is not among it."""
-    is_without = events_dir is not None and _is_without_profile(store, events_dir, project_id, name)
+    is_without = (
+        events_dir is not None
+        # As a deletion finds it out: then nobody is meant who is called so in another kind.
+        and look_up(store, events_dir, project_id, name, units.by_account).is_subject
+    )
     with store.reading() as connection:
         answering, meant = _answering(connection, project_id, name)
         profiles = answering.all
@@ -103,8 +109,8 @@ def recorded_of(
     assignments: list[Assignment] = []
     if events_dir is not None:
         ids = _ids_of_first(project_id, meant, profiles)
-        events = list(read_events_of(events_dir, project_id, ids))
-        assignments = read_assignments_of(events_dir, experiment_ids, ids)
+        events = list(read_events_of(events_dir, project_id, Whose(ids, units.by_account)))
+        assignments = read_assignments_of(events_dir, units.by_subject, ids)
     if found is None and not events and not assignments:
         raise NotThere("subject", name)
     return Recorded(found, account, happenings, events, assignments)
@@ -179,12 +185,6 @@ def _answering(
     if found.named:
         return found, tuple(others)
     return found, (*others, *found.sources) if found.anonymous else (own, *others)
-
-
-def _is_without_profile(store: ProfileStore, events_dir: Path, project_id: str, name: str) -> bool:
-    """Whether that is the id of a subject who has none, as a deletion finds it out: then nobody is
-    meant who is called so in another kind."""
-    return look_up(store, events_dir, project_id, name).is_subject
 
 
 def _first_of(profiles: Sequence[Profile]) -> Called | None:

@@ -19,6 +19,7 @@ from fairlot.warehouse.lake.locks import writing
 from fairlot.warehouse.lake.readable import damage_of, files_relation, places_in, problem_of
 from fairlot.warehouse.lake.sessions import open_session
 from fairlot.warehouse.lake.writing import put, sync
+from fairlot.warehouse.whose import UNIT
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -27,7 +28,7 @@ _LEDGER: Final = "lake-erased.json"
 _ROWS_AT_ONCE: Final = 10_000
 _MEMORY_LIMIT: Final = "512MB"
 _NAMES: Final = {
-    EventKind.EXPOSURES: ("subject_id", "unit_id"),
+    EventKind.EXPOSURES: ("subject_id", UNIT),
     EventKind.CONVERSIONS: ("subject_id",),
     EventKind.IDENTITIES: ("subject_id", "user_id"),
 }
@@ -117,7 +118,11 @@ def _erase_in_file(
         return
     session.execute("CREATE OR REPLACE TEMP TABLE meant (name VARCHAR, until_ms BIGINT)")
     session.executemany("INSERT INTO meant VALUES (?, ?)", found)
-    names = " OR ".join(f"meant.name = held.{column}" for column in _NAMES[kind])
+    session.execute("CREATE OR REPLACE TEMP TABLE by_account (id VARCHAR)")
+    if meant.by_account:
+        ids = [(each,) for each in sorted(meant.by_account)]
+        session.executemany("INSERT INTO by_account VALUES (?)", ids)
+    names = " OR ".join(_is_meant(column) for column in _NAMES[kind])
     put(
         session,
         f"SELECT {kind.column_list} FROM {files_relation([path])} AS held WHERE NOT EXISTS"  # noqa: S608
@@ -125,6 +130,13 @@ def _erase_in_file(
         path,
         places_in(session, [path]).get(path),
     )
+
+
+def _is_meant(column: str) -> str:
+    if column != UNIT:
+        return f"meant.name = held.{column}"
+    of_subjects = "held.experiment_id NOT IN (SELECT id FROM by_account)"
+    return f"meant.name = held.{UNIT} AND {of_subjects}"
 
 
 def _meant_in(

@@ -1,7 +1,7 @@
 """The records of the whole log, files and tail, as those read them who want no SQL."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import date
 from heapq import merge
@@ -17,6 +17,7 @@ from fairlot.warehouse.lake.layout import projects_in
 from fairlot.warehouse.lake.readable import files_relation
 from fairlot.warehouse.lake.reading import Lake, open_lake
 from fairlot.warehouse.lake.tail import projects_of_tail
+from fairlot.warehouse.whose import UNIT, Whose
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -51,17 +52,25 @@ def read_records_of(
     kind: str,
     record: type[E],
     project_id: str,
-    whose: Sequence[str],
-    ids: Collection[str],
+    columns: Sequence[str],
+    whose: Whose,
 ) -> Iterator[E]:
-    """Those with one of these ids in a column of `whose`, by the time they were received."""
-    theirs = " OR ".join(f"list_contains($1, {each})" for each in whose)
+    """Those with one of the ids in one of the columns, by the time they were received."""
+    theirs = " OR ".join(map(_is_theirs, columns))
     with open_lake(directory, project_id) as lake:
         lake.connection.execute(
             f"{_select(EventKind(kind))} FROM {kind} WHERE {theirs} ORDER BY received_at, event_id",
-            [list(ids)],
+            {"ids": list(whose.ids)}
+            | ({"by_account": list(whose.by_account)} if UNIT in columns else {}),
         )
         yield from _fetched(lake.connection, record)
+
+
+def _is_theirs(column: str) -> str:
+    theirs = f"list_contains($ids, {column})"
+    if column != UNIT:
+        return theirs
+    return f"{theirs} AND NOT list_contains($by_account::VARCHAR[], experiment_id)"
 
 
 def count_groups(

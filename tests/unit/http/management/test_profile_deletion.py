@@ -14,6 +14,7 @@ from fairlot.profiles import (
     subject_identifier,
 )
 from fairlot.service.profiles import Work
+from fairlot.warehouse.whose import Whose
 from support.control import ControlBench, control_bench
 from support.traces import traces_in, traces_in_database
 
@@ -206,8 +207,8 @@ def test_delete__others_are_called_so__reads_events_and_holds_no_lock(
 ) -> None:
     read: list[str] = []
 
-    def events_of(_events_dir: Path, _project_id: str, names: set[str]) -> Iterator[object]:
-        read.extend(names)
+    def events_of(_events_dir: Path, _project_id: str, whose: Whose) -> Iterator[object]:
+        read.extend(whose.ids)
         with bench.store.writing():  # waits in vain where the deletion holds it
             return iter(())
 

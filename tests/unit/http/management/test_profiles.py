@@ -26,9 +26,10 @@ from fairlot.profiles import (
 from fairlot.profiles.records import MAX_IDENTIFIERS
 from fairlot.service.profiles import Applied, Step, Work
 from fairlot.service.tracking import subject_id_made_of
-from fairlot.store.experiments import experiment_ids_of
+from fairlot.store.experiments import experiments_of
 from fairlot.store.tenants import find_project
 from fairlot.warehouse.log import EventLog, read_identities
+from fairlot.warehouse.readers import read_assignments_of
 from support.applying import apply_texts
 from support.control import ControlBench, control_bench
 from support.serving import NOW_MS
@@ -70,9 +71,11 @@ def the_project_id(bench: ControlBench) -> str:
     return bench.services.decisions.snapshot.tenants["default", "default"].project_id
 
 
-def experiments_of(bench: ControlBench) -> frozenset[str]:
+def ids_of_experiments(bench: ControlBench) -> dict[str, str]:
+    """By key."""
     with bench.store.reading() as connection:
-        return experiment_ids_of(connection, the_project_id(bench))
+        rows = experiments_of(connection, the_project_id(bench))
+    return {key: row.id for key, row in rows.items()}
 
 
 @contextmanager
@@ -299,7 +302,7 @@ def test_export__assignments_of_the_event_log__are_those_of_its_ids_in_this_proj
     bench: ControlBench, tmp_path: Path
 ) -> None:
     apply_texts(bench.store, HERO, now_ms=NOW_MS)
-    (hero,) = experiments_of(bench)
+    hero = ids_of_experiments(bench)["hero"]
     happen(bench, claim_of_subject("phone", user_id="anna"), steps=[given("red")])
     given_out = [
         Assignment(hero, "hero", "anna", "blue", 1, NOW_MS + 1),
@@ -320,6 +323,31 @@ def test_export__assignments_of_the_event_log__are_those_of_its_ids_in_this_proj
     alone = bench.get(f"{PROFILES}/bob/export").json
     assert (alone["profile"], alone["events"]) == (None, [])
     assert [each["unitId"] for each in alone["assignments"]] == ["bob"]
+
+
+def test_user__with_the_id_of_an_account__takes_nothing_of_its_members(
+    bench: ControlBench, tmp_path: Path
+) -> None:
+    team = HERO.replace("hero", "team") + "unit: account\n"
+    holdout = "kind: holdout\nkey: quiet\nrate: 0.1\n"
+    apply_texts(bench.store, HERO, team, holdout, now_ms=NOW_MS)
+    ids = {**ids_of_experiments(bench), "holdout.quiet": "holdout.quiet"}
+    about = {"project_id": the_project_id(bench), "received_at_ms": bench.clock.ms()}
+    with recording(tmp_path / "events") as log:
+        for key, experiment_id in ids.items():
+            drawn = {"experiment_id": experiment_id, "experiment_key": key, "unit_id": "17"}
+            log.record(exposure("ann", **drawn, **about), None)
+        log.record_all([], [Assignment(ids["team"], "team", "17", "blue", 1, NOW_MS)])
+
+    found = bench.get(f"{PROFILES}/17/export").json
+    assert [each["experiment_key"] for each in found["events"]] == ["hero"]
+    assert found["assignments"] == []
+    assert bench.call("DELETE", f"{PROFILES}/17").json["complete"]
+    assert bench.get(f"{PROFILES}/17/export").status == 404
+    left = bench.get(f"{PROFILES}/ann/export").json["events"]
+    assert {each["experiment_key"] for each in left} == {"team", "holdout.quiet"}
+    everything = {ids["team"]}
+    assert len(read_assignments_of(tmp_path / "events", everything, {"17"})) == 1
 
 
 def test_profile__export__needs_admin(bench: ControlBench) -> None:

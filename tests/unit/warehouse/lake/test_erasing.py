@@ -27,7 +27,8 @@ def digest_of(subject_id: str) -> bytes:
 
 
 def erasure(name: str = ADA, deletion_id: str = "del_1", project_id: str = "prj_1") -> Erasure:
-    return Erasure(deletion_id, project_id, frozenset({digest_of(name)}), frozenset(), NOW_MS)
+    digests = frozenset({digest_of(name)})
+    return Erasure(deletion_id, project_id, digests, frozenset(), frozenset({"exp_team"}), NOW_MS)
 
 
 def erase(directory: Path, *erasures: Erasure, since: str = "") -> bool:
@@ -57,6 +58,19 @@ def test_erase__a_subject_a_unit_and_a_user__are_gone_from_every_byte(tmp_path: 
     assert [subjects(tmp_path, kind=kind) for kind in list(EventKind)[1:]] == [["bo"], ["bo"]]
     assert untouched.stat().st_ino == before, "a file that holds nothing of her stays"
     assert is_erased_in_lake(tmp_path, ["del_1"])
+
+
+def test_erase__an_account_that_is_called_so__stays(tmp_path: Path) -> None:
+    write_events(
+        tmp_path,
+        [
+            exposure("bo", unit_id=ADA, experiment_id="exp_team"),
+            exposure("cy", unit_id=ADA),
+            exposure(ADA, unit_id="team", experiment_id="exp_team"),
+        ],
+    )
+    erase(tmp_path)
+    assert subjects(tmp_path) == ["bo"]
 
 
 def test_erase__other_projects_and_what_came_later__stay(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from fairlot.warehouse.log import (
 )
 from fairlot.warehouse.manifest_versions import highest_manifest_versions
 from fairlot.warehouse.readers import read_events_of
+from fairlot.warehouse.whose import Whose
 from unit.warehouse.lake.planting import DAY_MS, Event, write_tail
 from unit.warehouse.records import NOW_MS, conversion, exposure, identity
 
@@ -63,8 +64,9 @@ def _read_all(directory: Path) -> list[list[Event]]:
         sorted(read_conversions(directory), key=lambda each: each.event_id),
         list(read_conversions(directory, event_name="it's none")),
         list(read_identities(directory)),
-        list(read_events_of(directory, "prj_1", {"a", "other"})),
-        list(read_events_of(directory, "prj_1", {"b's account", "user-1"})),
+        list(read_events_of(directory, "prj_1", Whose({"a", "other"}, ()))),
+        list(read_events_of(directory, "prj_1", Whose({"b's account", "user-1"}, ()))),
+        list(read_events_of(directory, "prj_1", Whose({"b's account"}, {"exp_1"}))),
     ]
 
 
@@ -77,7 +79,9 @@ def test_readers__of_compacted_events__give_what_was_recorded(
         directory.mkdir()
     write_tail(as_recorded, 0, *_EVENTS)
     plant(in_lake)
-    assert _read_all(in_lake) == _read_all(as_recorded)
+    found = _read_all(in_lake)
+    assert found == _read_all(as_recorded)
+    assert [len(each) for each in found[-2:]] == [2, 0]
     assert count_exposures(in_lake) == {
         ExposureGroup("checkout", "blue", "sticky"): 1,
         ExposureGroup("checkout", "blue", "bucket"): 1,
