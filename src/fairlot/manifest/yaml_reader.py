@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 import yaml
 
+from fairlot.engine.hashing import scalar_text
 from fairlot.manifest.nodes import (
     MAX_TEXT_BYTES,
     Document,
@@ -38,6 +40,10 @@ _TEXT_TAG: Final = "tag:yaml.org,2002:str"
 _UNPRINTABLE: Final = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )
+_ESCAPED_PAIR: Final = re.compile(
+    r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE
+)
+_ESCAPED_BREAKS: Final = {each: f"\\u{each:04x}" for each in (0x85, 0x2028, 0x2029)}
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -51,7 +57,7 @@ def read_documents(text: str, problems: Problems) -> tuple[Document, ...]:
     if not _is_readable(text, problems):
         return ()
     trees = _Trees(problems)
-    loader = LOADER(text)
+    loader = LOADER(_with_escapes_of_yaml(text))
     try:
         while loader.check_event():
             trees.take(loader.get_event())
@@ -75,6 +81,27 @@ def _is_readable(text: str, problems: Problems) -> bool:
         problems.add(line, "", shown, "YAML text holds no such character; remove it, or escape it")
         return False
     return True
+
+
+def _with_escapes_of_yaml(text: str) -> str:
+    """JSON is YAML, but for what libyaml does not read as JSON says: an escaped pair of surrogates,
+    and characters that only YAML 1.1 took for the end of a line."""
+    if not text.lstrip().startswith("{") or not _is_json(text):
+        return text
+    return _ESCAPED_PAIR.sub(_one_escape, text).translate(_ESCAPED_BREAKS)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _one_escape(pair: re.Match[str]) -> str:
+    character = scalar_text(chr(int(pair[2], 16)) + chr(int(pair[3], 16)))
+    return f"{pair[1]}\\U{ord(character):08X}"
 
 
 def _add_syntax_problem(error: yaml.YAMLError, problems: Problems) -> None:

@@ -344,3 +344,32 @@ def test_text__any__is_read_or_refused_and_never_raises(text: str) -> None:
     documents, problems = read(text)
     assert all(problem.startswith("f.yaml:") for problem in problems)
     assert isinstance(documents, list)
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize("ensure_ascii", [True, False])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello \U0001f600\U0001f680!",
+        "\\ud83d\\ude00",
+        "\\\U0001f600",
+        "a \x85 b \u2028 c\u2029\x85d",
+        '"\\"\t\n/',
+    ],
+)
+def test_json__any_text__is_what_json_says(text: str, ensure_ascii: bool) -> None:
+    written = json.dumps({"key": [text], text: 1}, ensure_ascii=ensure_ascii)
+    assert read(written) == ([{"key": [text], text: 1}], [])
+    problems = Problems("f.yaml")
+    assert read_documents(written, problems)[0].source == written
+
+
+@given(st.text(st.characters(min_codepoint=0xA0, exclude_categories=["Cs"])))
+def test_json__ascii_as_programs_write_it__is_read(text: str) -> None:
+    assert read(json.dumps({"key": text})) == ([{"key": text}], [])
+
+
+def test_json__half_a_pair__is_refused() -> None:
+    (told,) = problems_of('{"key": "\\ud83d"}')
+    assert "escape" in told or "surrogate" in told

@@ -70,7 +70,7 @@ class ManifestDocument(ManifestVersion, frozen=True, kw_only=True, rename="camel
 
 
 class DiffQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`from` absent is the version before."""
+    """`from` absent is the version before, of those that are stored."""
 
     base: Annotated[int, msgspec.Meta(ge=0, le=_HIGHEST)] | None = msgspec.field(
         default=None, name="from"
@@ -136,8 +136,9 @@ def show(call: Call[None]) -> Outcome:
 def diff(call: Call[DiffQuery]) -> Outcome:
     after = read_version(call.connection, call.tenant, _version_in(call))
     base = call.asked.base
-    if base is None and after.version > 0:
-        base = after.version - 1
+    if base is None:
+        before_it = versions_of(call.connection, call.tenant.id, limit=1, below=after.version)
+        base = before_it[0].version if before_it else None
     before = None if base is None else read_version(call.connection, call.tenant, base).decided_by
     found = msgspec.structs.asdict(diff_manifests(before, after.decided_by))
     return Outcome(DiffDocument(**found, base=base, to=after.version))

@@ -145,7 +145,7 @@ def _unreviewed(before: ProjectState, after: ProjectState, places: Places) -> It
     """A definition reaches into what somebody has approved or has to: changing one is an edit."""
     was, will = _guarded(before), _guarded(after)
     changed: list[Name] = []
-    if was.holdout != will.holdout:
+    if was.experiments and was.holdout != will.holdout:
         changed += [(HOLDOUT, each.key) for each in (will.holdout or was.holdout,) if each]
     changed += [
         (SEGMENT, each.key)

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from fairlot.manifest import verify_manifest
+from fairlot.store.tables import manifests
 from support.control import ControlBench, control_bench
 
 PROJECT = "/api/v1/orgs/default/projects/default"
@@ -197,3 +199,14 @@ def test_routes__of_others__are_refused(
     body = {"reason": "wrong"} if path.endswith("revoke") else None
     assert bench.call(method, path, body, key).status == status
     assert len(bench.get(MANIFESTS).json["items"]) == 1
+
+
+def test_diff__where_the_version_before_was_lost__is_against_the_one_before_that(
+    bench: ControlBench,
+) -> None:
+    revoke(bench, 0)
+    bench.post("/api/v1/orgs/default/signing-keys/rotate", {"force": True})
+    with bench.store.writing() as connection:
+        connection.execute(delete(manifests).where(manifests.c.version == 1))
+    found = bench.get(MANIFESTS + "/2/diff").json
+    assert (found["from"], found["to"]) == (0, 2)

@@ -159,6 +159,18 @@ def test_apply__a_definition_that_nothing_started_uses__needs_no_approval(
     assert apply(SEGMENT.replace("VIPs", "The best"), actor=WRITER).version is None
 
 
+def test_apply__a_holdout_where_nothing_has_started__needs_no_approval(
+    store: Store, apply: Apply
+) -> None:
+    require_review(store)
+    apply(yaml("status: draft"), actor=WRITER)
+    apply(HOLDOUT, actor=WRITER)
+    apply(HOLDOUT.replace("0.1", "0.2"), actor=WRITER)
+    apply(yaml())
+    (told,) = problems(apply, HOLDOUT, actor=WRITER)
+    assert "the holdout is in use by what has started or is under review" in told
+
+
 def test_apply__a_definition_that_reaches_into_what_is_approved__needs_the_scope_approve(
     store: Store, apply: Apply
 ) -> None:
