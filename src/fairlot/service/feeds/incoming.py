@@ -9,6 +9,9 @@ from fairlot.service.feeds.errors import InvalidProduct
 
 MAX_PRODUCT_BYTES: Final = 64 * 1024
 MAX_FIELDS: Final = 200
+MAX_LEVELS: Final = 32
+"""Of objects and lists in each other, the product's own among them."""
+_TOO_DEEP: Final = f"nested deeper than {MAX_LEVELS} levels; flatten it"
 _fields_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _any: Final = msgspec.json.Decoder().decode
 
@@ -55,6 +58,8 @@ def _checked_fields(body: bytes, index: int) -> dict[str, msgspec.Raw]:
     fields = _decoded(body, index)
     if len(fields) > MAX_FIELDS:
         raise InvalidProduct(index, f"{len(fields)} fields; use at most {MAX_FIELDS}")
+    if body.count(b"{") + body.count(b"[") > MAX_LEVELS and _is_deeper(_any(body), MAX_LEVELS):
+        raise InvalidProduct(index, _TOO_DEEP)
     return fields
 
 
@@ -63,6 +68,15 @@ def _decoded(text: bytes, index: int) -> dict[str, Any]:
     try:
         _any(text)
         fields: dict[str, Any] = _fields_of(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except RecursionError:
+        raise InvalidProduct(index, _TOO_DEEP) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise InvalidProduct(index, "is no JSON object") from None
     return fields
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(each, levels - 1) for each in parts)

@@ -53,6 +53,17 @@ def test_product__put_shown_and_deleted__keeps_its_text(bench: ControlBench) -> 
     assert bench.call("PUT", path, b"{}").status == 201
 
 
+def nested(levels: int) -> bytes:
+    return b'{"id": "a", "in": ' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+
+
+@pytest.mark.parametrize("written", [nested(32), b'{"product": ' + nested(32) + b"}"])
+def test_product__as_deep_as_may_be__is_taken(bench: ControlBench, written: bytes) -> None:
+    wide = b'{"id": "wide", "all": [' + b",".join([b"[]"] * 99) + b"]}"
+    answer = bench.post(PRODUCTS, b'{"products": [' + written + b"," + wide + b"]}")
+    assert (answer.status, answer.json) == (200, {"added": 2, "changed": 0})
+
+
 @pytest.mark.parametrize(
     ("product", "problem"),
     [
@@ -66,6 +77,8 @@ def test_product__put_shown_and_deleted__keeps_its_text(bench: ControlBench) -> 
             b'{"id": "a"' + b"".join(b', "f%d": 1' % each for each in range(200)) + b"}",
             "products[0]: 201 fields; use at most 200",
         ),
+        (nested(33), "products[0]: nested deeper than 32 levels; flatten it"),
+        (nested(986), "products[0]: nested deeper than 32 levels; flatten it"),
     ],
 )
 def test_product__that_is_none__is_refused(
