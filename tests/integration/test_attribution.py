@@ -113,6 +113,16 @@ def test_window__its_edges__first_in_last_out(plant: Plant) -> None:
     assert orders_of(answer(plant(events), question(ORDERS))) == 2
 
 
+def test_window__shorter_than_another__has_edges_of_its_own(plant: Plant) -> None:
+    quick = replace(ORDERS, key="quick", window_ms=DAY)
+    events = Events().exposed("a", "control", HOUR)
+    for at_ms in (HOUR, HOUR + DAY - 1, HOUR + DAY, HOUR + 7 * DAY - 1):
+        events = events.did("a", BUY, at_ms)
+    metrics = of_arm(answer(plant(events), question(ORDERS, quick)), "control").metrics
+    assert metrics["orders"].moments.means[0] == 4
+    assert metrics["quick"].moments.means[0] == 2
+
+
 def test_skew__up_to_5_s_of_another_sender__counts_at_the_exposure(plant: Plant) -> None:
     events = (
         Events()
