@@ -35,6 +35,7 @@ _CAUSES = {
     Cause.EXPERIMENT: "it changes itself",
     Cause.LAYER: "its layer changes",
     Cause.SEGMENT: "a segment changes",
+    Cause.PROPERTY: "a property that it reads changes",
     Cause.HOLDOUT: "the holdout changes",
 }
 _ROLES: Final = {"isPrimary": "primary", "isGuardrail": "guardrail"}

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from fairlot.engine import Experiment, Manifest
 from fairlot.manifest.contents import same_content
-from fairlot.service.moves.deals import SEGMENTS, Deal, Gate, Side, own_facts, sides_of
+from fairlot.service.moves.deals import PROPERTIES, SEGMENTS, Deal, Gate, Side, own_facts, sides_of
 from fairlot.service.moves.gaps import gaps_of
 from fairlot.service.moves.known_subjects import KnownSubjects
 from fairlot.service.moves.questions import Question, Tally, question_about
@@ -137,6 +137,10 @@ def _causes(before: Side | None, after: Side | None) -> Iterator[Cause]:
         and own.audience.segments == own_after.audience.segments
     ):
         yield Cause.SEGMENT
+    if not same_content(before.audience.get(PROPERTIES), after.audience.get(PROPERTIES)) and (
+        same_content(own.audience, own_after.audience) and same_content(*segments)
+    ):
+        yield Cause.PROPERTY
     if before.deal.held_out != after.deal.held_out:
         yield Cause.HOLDOUT
 

@@ -63,6 +63,7 @@ class Cause(StrEnum):
     EXPERIMENT = "experiment"
     LAYER = "layer"
     SEGMENT = "segment"
+    PROPERTY = "property"
     HOLDOUT = "holdout"
 
 
@@ -85,10 +86,11 @@ class Reshuffle(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class NotCountableKind(StrEnum):
-    """What the event log cannot tell. The first seven are changed parts of whom it is for."""
+    """What the event log cannot tell. The first eight are changed parts of whom it is for."""
 
     RULE = "rule"
     SEGMENTS = "segments"
+    PROPERTIES = "properties"
     VISITOR_STATUS = "visitorStatus"
     URL_PATTERNS = "urlPatterns"
     QUERY_PARAMS = "queryParams"
@@ -108,6 +110,7 @@ AUDIENCE_PARTS: Final = frozenset(
     {
         NotCountableKind.RULE,
         NotCountableKind.SEGMENTS,
+        NotCountableKind.PROPERTIES,
         NotCountableKind.VISITOR_STATUS,
         NotCountableKind.URL_PATTERNS,
         NotCountableKind.QUERY_PARAMS,

@@ -31,6 +31,7 @@ SEGMENT: Final = DocumentKind.SEGMENT.value
 HOLDOUT: Final = DocumentKind.HOLDOUT.value
 METRIC: Final = DocumentKind.METRIC.value
 FEED: Final = DocumentKind.FEED.value
+PROPERTY: Final = DocumentKind.PROPERTY.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def without_unchanged(before: Manifest, after: Manifest) -> tuple[Manifest, Mani
 
 
 def _shared_parts(manifest: Manifest) -> tuple[object, ...]:
-    return manifest.segments, manifest.layers, manifest.holdout
+    return manifest.segments, manifest.layers, manifest.holdout, manifest.properties
 
 
 def _without(manifest: Manifest, keys: Set[str]) -> Manifest:

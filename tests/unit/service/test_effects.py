@@ -25,6 +25,7 @@ from fairlot.engine import (
     LayerRange,
     ListSegment,
     Manifest,
+    PropertyRule,
     QueryOperator,
     QueryParam,
     Reason,
@@ -159,6 +160,24 @@ def test_effects__value_of_another_type__is_another_rule(old: object, new: objec
         NotCountableKind.RULE,
     )
     assert NotCountableKind.WHEN in kinds(in_trigger)
+
+
+OFTEN = PropertyRule("tier", EventRule("order"), "tier")
+
+
+@pytest.mark.parametrize("after", [(replace(OFTEN, when=EventRule("view")),), ()])
+def test_effects__property_that_is_looked_at__is_told(after: tuple[PropertyRule, ...]) -> None:
+    rule = {"$or": [{"tier.name": "pro"}, {"tier": "pro"}]}
+    by_rule = project(hero(audience=Audience(rule=rule)), hero(key="other", id="exp_2"))
+    for manifest in (by_rule, segmented(rule)):
+        found = effect(replace(manifest, properties=(OFTEN,)), replace(manifest, properties=after))
+        assert (found.experiment, found.causes) == ("hero", (Cause.PROPERTY,))
+        assert kinds(found)[0] == NotCountableKind.PROPERTIES
+
+
+def test_effects__property_that_nobody_looks_at__none() -> None:
+    manifest = project(hero(audience=Audience(rule={"tiers": "pro"})))
+    assert effects(manifest, replace(manifest, properties=(OFTEN,))) == ()
 
 
 def test_effects__segment_that_it_does_not_name_changes__none() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import structs
 
-from fairlot.engine import Experiment
+from fairlot.engine import Experiment, PropertyRule
 from fairlot.engine.bindings import feeds_bound
 from fairlot.manifest.contents import same_content
 from fairlot.manifest.definitions import Definition, HoldoutDefinition
@@ -15,12 +15,15 @@ from fairlot.service.changes.conflicts import overlaps, users_of
 from fairlot.service.changes.steps import Places, problem_at
 from fairlot.service.feeds.sources import sources_of, with_built_in
 from fairlot.service.lifecycle import UNDER_REVIEW
+from fairlot.service.moves.deals import reached_by
+from fairlot.service.moves.properties import properties_read
 from fairlot.service.plan_document import PlanWarning
 from fairlot.service.project_state import (
     EXPERIMENT,
     FEED,
     HOLDOUT,
     LAYER,
+    PROPERTY,
     SEGMENT,
     Name,
     ProjectState,
@@ -152,6 +155,7 @@ def _unreviewed(before: ProjectState, after: ProjectState, places: Places) -> It
         for each in was.segments
         if not same_content(_holds(before, each.key), _holds(after, each.key))
     ]
+    changed += [(PROPERTY, key) for key in _other_properties(was, will)]
     changed += [(FEED, key) for key in _other_feeds(was, will)]
     for name in changed:
         fix = (
@@ -159,6 +163,20 @@ def _unreviewed(before: ProjectState, after: ProjectState, places: Places) -> It
             " for one: use a key with scope approve"
         )
         yield problem_at(places.get(name), "", name[1], fix)
+
+
+def _other_properties(was: ManifestParts, will: ManifestParts) -> list[str]:
+    """Those that an audience looks at; another audience or segment is an edit of its own."""
+    segments = {each.key: each for each in was.segments}
+    before: dict[str, PropertyRule] = {}
+    after: dict[str, PropertyRule] = {}
+    for each in was.experiments:
+        if isinstance(each, Experiment):
+            reached = reached_by(each, segments).values()
+            before |= properties_read(each.audience, reached, was.properties)
+            after |= properties_read(each.audience, reached, will.properties)
+    keys = dict.fromkeys((*before, *after))
+    return [key for key in keys if not same_content(before.get(key), after.get(key))]
 
 
 def _holds(state: ProjectState, key: str) -> Definition:

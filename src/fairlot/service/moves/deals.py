@@ -4,7 +4,7 @@ A `Deal` holds all that decides beside the audience and the memory, in one shape
 experiment. It is small, and goes to other processes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from fairlot.engine import (
     Experiment,
     HistorySegment,
     Manifest,
+    PropertyRule,
     Segment,
     Status,
     Unit,
@@ -30,10 +31,12 @@ from fairlot.engine.model import (
     VisitorStatus,
 )
 from fairlot.engine.schedule import state_at
+from fairlot.service.moves.properties import properties_read
 
 SEGMENTS = "segments"
+PROPERTIES = "properties"
 PAGE_PARTS = (URL_PATTERNS, QUERY_PARAMS, DEVICE)
-PERSON_PARTS = (RULE, SEGMENTS, VISITOR_STATUS)
+PERSON_PARTS = (RULE, SEGMENTS, PROPERTIES, VISITOR_STATUS)
 
 
 class DrawKey(NamedTuple):
@@ -93,7 +96,8 @@ class Deal:
 @dataclass(frozen=True, slots=True)
 class Side:
     """One side of a comparison. `audience` has the parts that restrict, under the names of
-    `PAGE_PARTS` and `PERSON_PARTS`, segments and lists with all that they hold."""
+    `PAGE_PARTS` and `PERSON_PARTS`, segments and lists with all that they hold, and the properties
+    that these and the rule look at."""
 
     experiment: Experiment
     deal: Deal
@@ -114,7 +118,7 @@ def sides_of(manifest: Manifest, now_ms: int) -> dict[str, Side]:
         experiment.key: Side(
             experiment,
             deal_of(experiment, manifest, now_ms),
-            dict(_restricting(experiment, segments)),
+            dict(_restricting(experiment, segments, manifest.properties)),
         )
         for experiment in manifest.experiments
         if isinstance(experiment, Experiment)
@@ -221,9 +225,9 @@ def _arms(experiment: Experiment) -> tuple[Arm, ...]:
 
 
 def _restricting(
-    experiment: Experiment, segments: Mapping[str, Segment]
+    experiment: Experiment, segments: Mapping[str, Segment], properties: Sequence[PropertyRule]
 ) -> Iterator[tuple[str, object]]:
-    audience, activation = experiment.audience, experiment.activation
+    audience = experiment.audience
     if audience.url_patterns:
         yield URL_PATTERNS, frozenset(audience.url_patterns)
     if audience.query_params:
@@ -232,17 +236,21 @@ def _restricting(
         yield DEVICE, audience.device
     if audience.rule:
         yield RULE, audience.rule
-    named = {*audience.segments, *_lists_named(audience.rule)}
-    if activation is not None:
-        named.update(_lists_named(activation.when.where))
-    if named:
-        yield SEGMENTS, _reached(named, segments)
+    reached = reached_by(experiment, segments)
+    if reached:
+        yield SEGMENTS, reached
+    read = properties_read(audience, reached.values(), properties)
+    if read:
+        yield PROPERTIES, read
     if audience.visitor_status is not VisitorStatus.ANY:
         yield VISITOR_STATUS, audience.visitor_status
 
 
-def _reached(named: set[str], segments: Mapping[str, Segment]) -> dict[str, Segment]:
-    """Those segments, and the lists that their rules name."""
+def reached_by(experiment: Experiment, segments: Mapping[str, Segment]) -> dict[str, Segment]:
+    """The segments that it names, and the lists that its rules and theirs look into."""
+    named = {*experiment.audience.segments, *_lists_named(experiment.audience.rule)}
+    if experiment.activation is not None:
+        named.update(_lists_named(experiment.activation.when.where))
     reached = {key: segments[key] for key in named}
     for segment in list(reached.values()):
         rules: list[object] = []

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fairlot.engine import ActivationRule
 from fairlot.engine.audience import DEVICE, QUERY_PARAMS, RULE, URL_PATTERNS, VISITOR_STATUS
 from fairlot.manifest.contents import same_content
-from fairlot.service.moves.deals import PAGE_PARTS, PERSON_PARTS, SEGMENTS, Side
+from fairlot.service.moves.deals import PAGE_PARTS, PERSON_PARTS, PROPERTIES, SEGMENTS, Side
 from fairlot.service.moves.questions import Question, Tally
 from fairlot.service.plan_document import (
     AUDIENCE_PARTS,
@@ -18,6 +18,7 @@ from fairlot.service.plan_document import (
 _KIND_OF_PART = {
     RULE: NotCountableKind.RULE,
     SEGMENTS: NotCountableKind.SEGMENTS,
+    PROPERTIES: NotCountableKind.PROPERTIES,
     VISITOR_STATUS: NotCountableKind.VISITOR_STATUS,
     URL_PATTERNS: NotCountableKind.URL_PATTERNS,
     QUERY_PARAMS: NotCountableKind.QUERY_PARAMS,
@@ -30,6 +31,10 @@ _SENTENCES = {
     NotCountableKind.SEGMENTS: (
         "A segment changes: who is in it depends on attributes or a history, which the log does not"
         " hold."
+    ),
+    NotCountableKind.PROPERTIES: (
+        "A property that decides who is let in is captured otherwise: what subjects will have of it"
+        " is not in the log."
     ),
     NotCountableKind.VISITOR_STATUS: (
         "The visitor status changes: who is new or returning is not in the log."

@@ -17,6 +17,7 @@ from unit.service.conftest import NOW_MS, Apply
 WRITER = Actor("key:12345678", frozenset({Scope.READ, Scope.WRITE}))
 SEGMENT = "kind: segment\nkey: vips\nname: VIPs\nrule: {tier: gold}\n"
 INNER = "kind: segment\nkey: inner\nrule: {country: DE}\n"
+PROPERTY = "kind: property\nkey: tier\nwhen: {event: order}\nvalue: tier\n"
 HOLDOUT = "kind: holdout\nkey: quiet\nname: Quiet\nrate: 0.1\n"
 
 FEED = "kind: feed\nkey: shoes\nalgorithm: newest\n"
@@ -179,6 +180,18 @@ def test_apply__a_definition_that_reaches_into_what_is_approved__needs_the_scope
     do(store, "approve")
     (told,) = problems(apply, SEGMENT.replace("gold", "silver"), actor=WRITER)
     assert "is in use by what has started or is under review" in told
+
+
+def test_apply__a_property_that_what_runs_looks_at__needs_the_scope_approve(
+    store: Store, apply: Apply
+) -> None:
+    mine = yaml("audience: {rule: {tier: gold}}")
+    apply(mine, PROPERTY, PROPERTY.replace("tier", "other"), actor=WRITER)
+    require_review(store)
+    apply(PROPERTY.replace("tier", "other").replace("order", "view"), actor=WRITER)
+    (told,) = problems(apply, PROPERTY.replace("order", "view"), actor=WRITER)
+    assert "tier: the property is in use by what has started" in told
+    apply(PROPERTY.replace("order", "view"))
 
 
 @pytest.mark.parametrize(
