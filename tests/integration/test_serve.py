@@ -99,17 +99,7 @@ def test_serve__second_server_on_the_directory__exits_naming_the_first(
     shop: tuple[ServerProcess, str],
 ) -> None:
     server, _ = shop
-    words = ["serve", "--data", str(server.data_dir), "--port", str(free_port())]
-    second = subprocess.run(
-        [*FAIRLOT, *words],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    assert second.returncode == 1
-    assert str(server.process.pid) in second.stderr
+    assert str(server.process.pid) in told_at_failed_start(server.data_dir)
     assert fairlot("token", "show", "--data", str(server.data_dir))["token"].startswith("exp_")
     assert get(server, "/readyz")[0] == 200
 
@@ -144,18 +134,23 @@ def assert_replaced(server: ServerProcess, token: str, workers: list[int]) -> No
 @pytest.mark.parametrize("workers", [1, 2])
 def test_serve__worker_cannot_start__exits_with_an_error(tmp_path: Path, workers: int) -> None:
     (tmp_path / "events").write_text("where the directory of the events would be")
-    words = ["serve", "--data", str(tmp_path), "--port", str(free_port())]
-    server = subprocess.run(
-        [*FAIRLOT, *words, "--workers", str(workers)],
+    told = told_at_failed_start(tmp_path, "--workers", str(workers))
+    assert f"{tmp_path / 'events'}: cannot be written" in told
+    assert told.endswith("the server could not start; its log above says why\n")
+
+
+def told_at_failed_start(data_dir: Path, *options: str) -> str:
+    words = ["serve", "--data", str(data_dir), "--port", str(free_port()), *options]
+    failed = subprocess.run(
+        [*FAIRLOT, *words],
         env=environment(),
         capture_output=True,
         text=True,
         timeout=180,
         check=False,
     )
-    assert server.returncode == 1
-    assert f"{tmp_path / 'events'}: cannot be written" in server.stderr
-    assert server.stderr.endswith("the server could not start; its log above says why\n")
+    assert failed.returncode == 1
+    return failed.stderr
 
 
 def answers(server: ServerProcess, token: str) -> bool:

@@ -64,7 +64,7 @@ def look_up(
     name: str,
     by_account: Collection[str],
 ) -> Asked:
-    """`by_account` is that of `Units`. Reads files where others are called so: hold no lock."""
+    """`by_account` is that of `Units`. Hold no lock: files are read where others are called so."""
     with store.reading() as connection:
         found = who_answers(connection, project_id, name, _made(project_id, _looked_up(name)))
         if found.subject is not None or _was_deleted(read_deletions(connection), project_id, name):
